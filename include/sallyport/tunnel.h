@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One end of a tunnel: carries datagrams of many flows over one to many lanes, and does no I/O.
+ * Both ends are this machine; only the gateway opens flows, only the edge lingers and expires.
+ *
+ * A datagram's way out: sp_flow_send queues it as a frame; sp_tunnel_flush numbers frames and
+ * hands them, about a segment at a time, to the lane that is the best just then. Its way in:
+ * sp_tunnel_lane_input cuts frames, drops what came before or is late, and tells `datagrams`.
+ *
+ * A datagram is delivered at most once, unaltered or not at all; order is kept within what one
+ * lane carried, and nowhere else, as with UDP. Knows nothing of TURN, TLS or HTTP.
+ */
+#ifndef SALLYPORT_TUNNEL_H
+#define SALLYPORT_TUNNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sallyport/addr.h"
+#include "sallyport/bytes.h"
+#include "sallyport/control.h"
+#include "sallyport/rng.h"
+#include "sallyport/timerq.h"
+
+struct sp_tunnel;
+struct sp_flow;
+struct sp_lane;
+
+enum sp_tunnel_role { SP_TUNNEL_GATEWAY, SP_TUNNEL_EDGE };
+
+/* A record should not hold more than about one segment, since a lost segment holds back the record.
+ */
+#define SP_TUNNEL_RECORD_TARGET 1400
+
+/* How a lane's transport fares, as its kernel tells. */
+struct sp_lane_measure {
+    uint64_t acked_bytes;   /* since the start: progress */
+    uint32_t unacked_bytes; /* handed over, not acknowledged by the far side's kernel */
+    uint32_t rtt_us;        /* 0: not known */
+};
+
+/* What a transport does for a lane. TLS over TCP is the first; none of these may call back. */
+struct sp_lane_ops {
+    /* Takes `frames`, whole frames of at most a record, always. */
+    void (*send)(struct sp_span frames, void *arg);
+    /* Whether it takes more without it waiting in this process. When that becomes true again, the
+     * transport calls sp_tunnel_lane_writable. */
+    bool (*has_room)(void *arg);
+    void (*measure)(struct sp_lane_measure *out, void *arg);
+    /* The tunnel has let go of the lane (replaced, or the tunnel ended): the transport ends itself.
+     */
+    void (*close)(void *arg);
+};
+
+/* They may send and close flows; they may not free the tunnel (but see `expired`) nor touch lanes.
+ */
+struct sp_tunnel_events {
+    /* Something waits: call sp_tunnel_flush before you sleep. Told once until flushed. */
+    void (*flush)(void *arg);
+    /* Datagrams of one flow, in the order of their lane. The spans are valid during the call. */
+    void (*datagrams)(struct sp_flow *f, const struct sp_span *d, size_t n, uint64_t now_us,
+                      void *arg);
+    /* Edge only: the gateway opened a flow. 0 accepts; an SP_CONTROL_… code refuses, and the flow
+     * may not be used after this. */
+    int (*flow_opened)(struct sp_flow *f, uint64_t now_us, void *arg);
+    /* The far side closed or refused it (code not 0); the flow may not be used after this. */
+    void (*flow_closed)(struct sp_flow *f, unsigned code, void *arg);
+    /* No progress on this lane: it gets no more datagrams, and a replacement would be welcome. */
+    void (*lane_suspect)(struct sp_lane *l, void *arg);
+    /* Edge only: no lane for the linger time. The owner frees the tunnel, from here if it likes. */
+    void (*expired)(void *arg);
+};
+
+struct sp_tunnel_config {
+    enum sp_tunnel_role role;
+    uint64_t linger_us;     /* edge: how long a tunnel without lanes is kept */
+    uint64_t max_age_us;    /* a datagram that waited longer is dropped */
+    size_t max_queue_bytes; /* of datagrams that wait for a lane */
+    size_t max_flows;       /* open at once */
+};
+void sp_tunnel_config_default(struct sp_tunnel_config *c, enum sp_tunnel_role role);
+
+struct sp_tunnel_counters {
+    uint64_t datagrams_in, bytes_in, datagrams_out, bytes_out; /* bytes: all that lanes carried */
+    uint64_t dropped_copy, dropped_old, dropped_late;    /* by the receiver */
+    uint64_t dropped_age, dropped_full, dropped_too_big; /* by the sender */
+    uint64_t dropped_unknown_flow, malformed;
+    uint64_t flows_opened, flows_closed, flows_refused;
+    uint64_t lanes_joined, lanes_lost, lanes_suspected, control_repeats;
+};
+
+/* `events`, `timers` and `rng` are borrowed. SP_ENOMEM. */
+int sp_tunnel_new(const struct sp_tunnel_config *c, const struct sp_tunnel_events *events,
+                  void *arg, struct sp_timerq *timers, struct sp_rng *rng, struct sp_tunnel **out);
+
+/* Lets go of lanes (their close is called); flows end without an event. */
+void sp_tunnel_free(struct sp_tunnel *t);
+
+/* --- lanes -------------------------------------------------------------------------------- */
+
+/* A lane joins under a number; one that has the number already is let go. SP_EINVAL: number too
+ * large; SP_ENOMEM: nothing was changed. */
+int sp_tunnel_lane_add(struct sp_tunnel *t, unsigned number, const struct sp_lane_ops *ops,
+                       void *arg, uint64_t now_us, struct sp_lane **out);
+
+/* The transport ended; its close is not called. What it still held is lost. */
+void sp_tunnel_lane_remove(struct sp_lane *l, uint64_t now_us);
+
+/* Bytes that arrived, of which *used were consumed. SP_EBADMSG or SP_ETOOBIG: the far side broke
+ * framing; the caller ends the connection and removes the lane. */
+int sp_tunnel_lane_input(struct sp_lane *l, struct sp_span s, uint64_t now_us, size_t *used);
+void sp_tunnel_lane_writable(struct sp_lane *l);
+
+unsigned sp_lane_number(const struct sp_lane *l);
+bool sp_lane_is_suspect(const struct sp_lane *l);
+uint32_t sp_lane_rtt_us(const struct sp_lane *l); /* 0: not known */
+size_t sp_tunnel_lane_count(const struct sp_tunnel *t);
+/* NULL when there is none of this number. */
+struct sp_lane *sp_tunnel_lane(const struct sp_tunnel *t, unsigned number);
+
+/* --- flows -------------------------------------------------------------------------------- */
+
+/* Gateway only. Nothing is sent until its first datagram, which travels with the OPEN. `local` is
+ * told to the edge for diagnosis. SP_EFULL: at max_flows, or all numbers rest; SP_ENOMEM. */
+int sp_flow_open(struct sp_tunnel *t, enum sp_flow_kind kind, const struct sp_addr *local,
+                 uint64_t now_us, struct sp_flow **out);
+
+/* Tells the far side; the flow may not be used after this. No event follows. */
+void sp_flow_close(struct sp_flow *f, uint64_t now_us);
+
+/* Queues `parts` as one datagram (copied). Dropped and counted: over SP_DATAGRAM_MAX, no memory. */
+void sp_flow_send(struct sp_flow *f, const struct sp_span *parts, size_t n, uint64_t now_us);
+
+void sp_flow_set_user(struct sp_flow *f, void *user);
+void *sp_flow_user(const struct sp_flow *f);
+uint16_t sp_flow_number(const struct sp_flow *f);
+enum sp_flow_kind sp_flow_kind(const struct sp_flow *f);
+/* The local client as the gateway told it; not to be trusted. */
+const struct sp_addr *sp_flow_local(const struct sp_flow *f);
+size_t sp_tunnel_flow_count(const struct sp_tunnel *t);
+
+/* Numbers what waits and hands it to lanes, as far as they have room. */
+void sp_tunnel_flush(struct sp_tunnel *t, uint64_t now_us);
+
+const struct sp_tunnel_counters *sp_tunnel_counters(struct sp_tunnel *t);
+
+#endif

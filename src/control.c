@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sallyport/control.h"
+
+#include <string.h>
+
+#include "sallyport/err.h"
+
+static int parse_attributes(const struct sp_stun_msg *m, struct sp_control *c)
+{
+    uint32_t v;
+
+    if (m->cls == SP_STUN_ERROR && sp_stun_find_error(m, &c->code, NULL) != 0)
+        return SP_EBADMSG;
+    if (c->method == SP_CONTROL_PING)
+        return 0;
+    if (sp_stun_find_u32(m, SP_ATTR_FLOW, &v) != 0)
+        return SP_EBADMSG;
+    c->flow = (uint16_t)(v >> 16);
+    c->kind = (uint16_t)v;
+    if (c->flow == 0 || c->flow == 0xFFFF)
+        return SP_EBADMSG;
+    if (c->method != SP_CONTROL_OPEN || c->cls != SP_STUN_REQUEST)
+        return 0;
+    c->has_data = sp_stun_find(m, SP_ATTR_DATA, &c->data);
+    if (c->has_data && sp_stun_find_u32(m, SP_ATTR_SEQ, &c->seq) != 0)
+        return SP_EBADMSG;
+    int err = sp_stun_find_xor_addr(m, SP_ATTR_XOR_MAPPED_ADDRESS, &c->local);
+    return err == SP_ENOENT ? 0 : err;
+}
+
+int sp_control_parse(struct sp_span s, struct sp_control *out, bool *answerable)
+{
+    struct sp_stun_msg m;
+    struct sp_control c = {0};
+
+    *answerable = false;
+    if (sp_stun_parse(s, &m) != 0)
+        return SP_EBADMSG;
+    c.method = m.method;
+    c.cls = m.cls;
+    memcpy(c.id, m.id, sizeof c.id);
+    bool known = c.method >= SP_CONTROL_OPEN && c.method <= SP_CONTROL_PING;
+    if (!known || m.cls == SP_STUN_INDICATION || parse_attributes(&m, &c) != 0) {
+        *answerable = m.cls == SP_STUN_REQUEST;
+        out->method = c.method;
+        memcpy(out->id, c.id, sizeof c.id);
+        return SP_EBADMSG;
+    }
+    *out = c;
+    return 0;
+}
+
+int sp_control_build(const struct sp_control *c, uint8_t *out, size_t cap, size_t *len)
+{
+    struct sp_stun_builder b;
+
+    sp_stun_begin(&b, out, cap, c->method, c->cls, c->id);
+    if (c->has_data)
+        sp_stun_put_u32(&b, SP_ATTR_SEQ, c->seq);
+    if (c->flow != 0)
+        sp_stun_put_u32(&b, SP_ATTR_FLOW, (uint32_t)c->flow << 16 | c->kind);
+    if (c->cls == SP_STUN_ERROR)
+        sp_stun_put_error(&b, c->code, "");
+    if (c->local.family != SP_FAMILY_NONE)
+        sp_stun_put_xor_addr(&b, SP_ATTR_XOR_MAPPED_ADDRESS, &c->local);
+    if (c->has_data)
+        sp_stun_put(&b, SP_ATTR_DATA, c->data);
+    return sp_stun_end(&b, len);
+}

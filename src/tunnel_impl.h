@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the three files of the tunnel share: tunnel.c (frames in and out), tunnel_flow.c (a flow's
+ * life), tunnel_lane.c (a lane's health). Nobody else includes this.
+ */
+#ifndef SALLYPORT_TUNNEL_IMPL_H
+#define SALLYPORT_TUNNEL_IMPL_H
+
+#include "sallyport/clock.h"
+#include "sallyport/control.h"
+#include "sallyport/dgramq.h"
+#include "sallyport/ratelimit.h"
+#include "sallyport/rfc4571.h"
+#include "sallyport/schedule.h"
+#include "sallyport/seqwin.h"
+#include "sallyport/tunnel.h"
+
+#define FLOW_PAGE     256
+#define NO_LANE       (-1)
+#define REPEAT_MIN_US SP_MS(100)
+
+struct sp_lane {
+    struct sp_tunnel *tunnel;
+    const struct sp_lane_ops *ops;
+    void *arg;
+    unsigned number;
+    bool suspect;
+    bool waiting; /* it holds bytes that are not acknowledged */
+    bool pinging;
+    uint64_t turn; /* when it last took datagrams, as a count */
+    uint64_t last_in_us;
+    uint64_t progress_us; /* when acknowledgements last moved, or when waiting began */
+    struct sp_lane_measure measure;
+    uint64_t measured_us;
+    uint64_t sent_since; /* bytes handed over since it was measured */
+    struct sp_timer check;
+    uint8_t ping_id[SP_STUN_ID_LEN];
+    uint64_t pinged_us;
+    uint32_t ping_rtt_us;
+};
+
+/*
+ *   gateway:  OPENING ──answer──▶ OPEN ──close──▶ CLOSING ──answer──▶ RESTING ──▶ freed
+ *   edge:                         OPEN ──close──▶ CLOSING ──answer──▶ RESTING ──▶ freed
+ *   A CLOSE from the far side leads from any of them to RESTING; a refusal to CLOSING, since another
+ *   copy of the OPEN may have been accepted.
+ */
+enum flow_state { FLOW_OPENING, FLOW_OPEN, FLOW_CLOSING, FLOW_RESTING };
+
+struct sp_flow {
+    struct sp_tunnel *tunnel;
+    void *user;
+    enum flow_state state;
+    uint16_t number, kind;
+    struct sp_addr local;
+    struct sp_timer timer;      /* the next repeat, or the end of the rest */
+    uint8_t id[SP_STUN_ID_LEN]; /* transaction of the OPEN or CLOSE under way */
+    bool used; /* a datagram was queued: an OPEN may have left, or may yet */
+    unsigned repeats;
+    int last_lane;       /* that carried it */
+    uint8_t *open_frame; /* the last OPEN that left, for repeating */
+    size_t open_frame_len;
+    uint64_t open_frame_us; /* when its datagram was queued */
+};
+
+struct sp_tunnel {
+    struct sp_tunnel_config config;
+    const struct sp_tunnel_events *events;
+    void *arg;
+    struct sp_timerq *timers;
+    struct sp_rng *rng;
+
+    struct sp_dgramq queue;
+    uint32_t next_seq;
+    bool flush_told;
+    struct sp_timer age;    /* the oldest in the queue becomes too old */
+    struct sp_timer linger; /* edge: no lanes */
+
+    struct sp_lane *lanes[SP_LANES_MAX];
+    size_t n_lanes;
+    uint64_t turns;
+
+    struct sp_flow **pages[65536 / FLOW_PAGE];
+    size_t n_flows;   /* OPENING and OPEN */
+    size_t n_resting; /* CLOSING and RESTING */
+    uint16_t last_number;
+    struct sp_ratelimit close_limit;
+
+    struct sp_seqwin window;
+    struct sp_tunnel_counters counters;
+};
+
+/* tunnel.c: sends one control message now, by a lane other than `avoid` where there is one. Returns
+ * the lane's number, or NO_LANE. */
+int tunnel_control(struct sp_tunnel *t, const struct sp_control *c, int avoid, uint64_t now_us);
+/* The same on the lane where the request came. */
+void tunnel_answer(struct sp_lane *l, const struct sp_control *request, unsigned code);
+int tunnel_send_frame(struct sp_tunnel *t, struct sp_span frame, int avoid, uint64_t now_us);
+/* Whether a datagram of this number is to be delivered; counts it if not. */
+bool tunnel_wants(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
+void tunnel_want_flush(struct sp_tunnel *t);
+uint64_t tunnel_rtt_us(const struct sp_tunnel *t);
+
+/* tunnel_flow.c */
+struct sp_flow *flow_find(const struct sp_tunnel *t, uint16_t number);
+void flow_on_open(struct sp_lane *l, const struct sp_control *c, uint64_t now_us);
+void flow_on_close(struct sp_lane *l, const struct sp_control *c, uint64_t now_us);
+void flow_on_answer(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us);
+/* An OPEN frame, queued at `queued_us`, leaves by `lane`: keeps it for repeating. */
+void flow_open_left(struct sp_tunnel *t, uint16_t number, struct sp_span frame, int lane,
+                    uint64_t queued_us, uint64_t now_us);
+/* Datagrams for a flow that does not exist, or no longer. */
+void flow_unknown(struct sp_tunnel *t, uint16_t number, uint64_t now_us);
+void flow_free_all(struct sp_tunnel *t);
+
+/* tunnel_lane.c */
+int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us);
+void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us);
+void lane_measure(struct sp_lane *l, uint64_t now_us);
+void lane_on_ping_answer(struct sp_lane *l, const struct sp_control *c, uint64_t now_us);
+void lane_alive(struct sp_lane *l, uint64_t now_us);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A lane's health. A dead TCP connection looks established for minutes, so each lane is watched:
+ * bytes without acknowledgement and without progress make it suspect after max(1 s, 4 round trips),
+ * and an idle one is asked by a ping. A suspect lane gets no more datagrams.
+ */
+#include <string.h>
+
+#include "tunnel_impl.h"
+
+#define SUSPECT_MIN_US  SP_SEC(1)
+#define PING_GATEWAY_US SP_SEC(15)
+#define PING_EDGE_US    SP_SEC(20) /* only when the gateway's own ping failed to come */
+#define PING_WAIT_US    SP_SEC(5)
+#define CHECK_US        SP_MS(250) /* while something is not acknowledged */
+#define MEASURE_US      SP_MS(2)   /* a measurement is good for that long */
+
+static void check(struct sp_timer *timer, uint64_t now_us, void *arg);
+
+int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us)
+{
+    l->tunnel = t;
+    l->last_in_us = l->progress_us = now_us;
+    sp_timer_init(&l->check, check, l);
+    return sp_timerq_set(t->timers, &l->check, now_us + CHECK_US);
+}
+
+static uint64_t patience_us(const struct sp_lane *l, uint64_t at_least)
+{
+    uint64_t rtts = (uint64_t)sp_lane_rtt_us(l) * 4;
+    return rtts > at_least ? rtts : at_least;
+}
+
+static uint64_t ping_interval_us(const struct sp_lane *l)
+{
+    return l->tunnel->config.role == SP_TUNNEL_GATEWAY ? PING_GATEWAY_US : PING_EDGE_US;
+}
+
+void lane_measure(struct sp_lane *l, uint64_t now_us)
+{
+    struct sp_lane_measure m = {0};
+
+    if (now_us - l->measured_us < MEASURE_US && l->measured_us != 0)
+        return;
+    l->ops->measure(&m, l->arg);
+    if (m.acked_bytes != l->measure.acked_bytes || (m.unacked_bytes > 0 && !l->waiting))
+        l->progress_us = now_us;
+    l->waiting = m.unacked_bytes > 0;
+    l->measure = m;
+    l->measured_us = now_us;
+    l->sent_since = 0;
+}
+
+static void ping(struct sp_lane *l, uint64_t now_us)
+{
+    struct sp_control c = {.method = SP_CONTROL_PING, .cls = SP_STUN_REQUEST};
+    uint8_t frame[SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD];
+    size_t len;
+
+    sp_rng_bytes(l->tunnel->rng, c.id, sizeof c.id);
+    if (sp_control_build(&c, frame + SP_FRAME_CONTROL_HEADER_LEN, SP_CONTROL_OVERHEAD, &len) != 0)
+        return;
+    sp_frame_control_header(frame, len);
+    memcpy(l->ping_id, c.id, sizeof l->ping_id);
+    l->pinging = true;
+    l->pinged_us = now_us;
+    lane_send(l, sp_span(frame, SP_FRAME_CONTROL_HEADER_LEN + len), now_us);
+}
+
+void lane_on_ping_answer(struct sp_lane *l, const struct sp_control *c, uint64_t now_us)
+{
+    if (!l->pinging || memcmp(l->ping_id, c->id, sizeof l->ping_id) != 0)
+        return;
+    l->pinging = false;
+    l->ping_rtt_us = (uint32_t)(now_us - l->pinged_us);
+}
+
+/* Anything that arrives proves that the path works, both ways more often than not. */
+void lane_alive(struct sp_lane *l, uint64_t now_us)
+{
+    l->last_in_us = now_us;
+}
+
+void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
+{
+    uint64_t look_us = now_us + CHECK_US;
+
+    l->sent_since += frames.len;
+    l->tunnel->counters.bytes_out += frames.len;
+    l->ops->send(frames, l->arg);
+    if (!l->waiting && l->check.due_us > look_us)
+        sp_timerq_set(l->tunnel->timers, &l->check, look_us);
+}
+
+static void judge(struct sp_lane *l, uint64_t now_us)
+{
+    bool stuck = l->waiting && now_us - l->progress_us >= patience_us(l, SUSPECT_MIN_US);
+    bool mute = l->pinging && now_us - l->pinged_us >= patience_us(l, PING_WAIT_US);
+    bool suspect = stuck || mute;
+
+    if (suspect == l->suspect)
+        return;
+    l->suspect = suspect;
+    if (suspect) {
+        l->tunnel->counters.lanes_suspected++;
+        l->tunnel->events->lane_suspect(l, l->tunnel->arg);
+    } else {
+        tunnel_want_flush(l->tunnel);
+    }
+}
+
+static void check(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_lane *l = arg;
+    uint64_t idle_end_us = l->last_in_us + ping_interval_us(l);
+    (void)timer;
+
+    lane_measure(l, now_us);
+    if (!l->pinging && now_us >= idle_end_us)
+        ping(l, now_us);
+    bool watched = l->waiting || l->pinging || l->sent_since > 0;
+    uint64_t due_us = now_us + CHECK_US;
+    if (!watched && idle_end_us > due_us)
+        due_us = idle_end_us;
+    sp_timerq_set(l->tunnel->timers, &l->check, due_us);
+    judge(l, now_us); /* last: the event may lead to anything */
+}
+
+unsigned sp_lane_number(const struct sp_lane *l)
+{
+    return l->number;
+}
+
+bool sp_lane_is_suspect(const struct sp_lane *l)
+{
+    return l->suspect;
+}
+
+uint32_t sp_lane_rtt_us(const struct sp_lane *l)
+{
+    return l->measure.rtt_us > 0 ? l->measure.rtt_us : l->ping_rtt_us;
+}
