@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * UDP sockets on a loop: everything that is there is received in one go and handed on as a batch;
+ * what is sent is collected and leaves by sendmmsg at the end of the loop turn, or at once when
+ * the batch is full. Answers leave from the address that was asked. Knows no protocol.
+ */
+#ifndef SALLYPORT_DGRAM_H
+#define SALLYPORT_DGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sallyport/addr.h"
+#include "sallyport/bytes.h"
+#include "sallyport/sock.h"
+#include "sallyport/ticker.h"
+
+struct sp_dgram; /* one socket */
+
+struct sp_dgram_in {
+    struct sp_addr remote, local; /* local: the address it was sent to */
+    struct sp_span body;          /* valid during the call */
+};
+
+typedef void sp_dgram_input_fn(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n,
+                               void *arg);
+
+struct sp_dgram_counters {
+    uint64_t received, sent, dropped_full, dropped_error, truncated;
+};
+
+/*
+ * Receive and send buffers, shared by all sockets of a worker: one set, not one per socket.
+ * Datagrams of up to 65,535 bytes are received whole.
+ */
+struct sp_dgram_pool;
+int sp_dgram_pool_new(struct sp_ticker *ticker, struct sp_dgram_pool **out);
+void sp_dgram_pool_free(struct sp_dgram_pool *p); /* after its sockets */
+
+/* Binds and starts to read. SP_ESYS with errno. */
+int sp_dgram_open(struct sp_dgram_pool *pool, const struct sp_addr *local,
+                  const struct sp_sock_options *o, sp_dgram_input_fn *fn, void *arg,
+                  struct sp_dgram **out);
+/* Safe from within its own input call. What was collected for sending is sent before. */
+void sp_dgram_close(struct sp_dgram *d);
+
+const struct sp_addr *sp_dgram_local(const struct sp_dgram *d);
+const struct sp_dgram_counters *sp_dgram_counters(const struct sp_dgram *d);
+
+/*
+ * Sends the concatenation of `n` parts as one datagram; the bytes are copied. `local` (may be NULL)
+ * is the address to send from. A full socket buffer drops it, counted: late is worthless.
+ */
+void sp_dgram_send(struct sp_dgram *d, const struct sp_addr *remote, const struct sp_addr *local,
+                   const struct sp_span *parts, size_t n);
+
+/* Whether IPv4 datagrams sent from now on carry DF (RFC 8656 section 14.8); those collected before
+ * leave first. */
+void sp_dgram_set_dont_fragment(struct sp_dgram *d, bool on);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * STUN and ChannelData over a stream (RFC 8656 section 12.5): cuts what comes into messages, in
+ * batches; holds what leaves in a bounded, age-bounded queue, and gives the stream whole messages
+ * only as it has room, so that what waits can still be dropped. Serves TURN over TCP and TLS on
+ * the server and the browser's TCP side of the gateway. Knows no TURN.
+ */
+#ifndef SALLYPORT_MSG_STREAM_H
+#define SALLYPORT_MSG_STREAM_H
+
+#include "sallyport/dgramq.h"
+#include "sallyport/stream.h"
+
+struct sp_msg_stream;
+
+struct sp_msg_stream_events {
+    /* `msgs` are valid during the call. */
+    void (*input)(struct sp_msg_stream *m, const struct sp_span *msgs, size_t n, void *arg);
+    /* SP_EBADMSG when the bytes were neither STUN nor ChannelData; else as stream's. The owner
+     * frees. */
+    void (*closed)(struct sp_msg_stream *m, int why, void *arg);
+};
+
+struct sp_msg_stream_config {
+    size_t max_bytes; /* of messages that wait */
+    uint64_t max_age_us;
+};
+
+/* Takes over the stream (bytes that wait in it included, handed on from the loop). SP_ENOMEM: it is
+ * still the caller's. */
+int sp_msg_stream_new(struct sp_stream *s, struct sp_ticker *ticker,
+                      const struct sp_msg_stream_config *c, const struct sp_msg_stream_events *ev,
+                      void *arg, struct sp_msg_stream **out);
+/* Frees the stream too. Safe from within its callbacks. */
+void sp_msg_stream_free(struct sp_msg_stream *m);
+
+/* Queues one message, the concatenation of `n` parts; it leaves at the end of this loop turn,
+ * several in one TLS record. */
+void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,
+                        uint64_t now_us);
+
+struct sp_stream *sp_msg_stream_stream(struct sp_msg_stream *m);
+const struct sp_dgramq *sp_msg_stream_queue(const struct sp_msg_stream *m);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sockets, non-blocking and close-on-exec, with the options that media wants. On failure the calls
+ * return SP_ESYS with errno set, and leave nothing open.
+ */
+#ifndef SALLYPORT_SOCK_H
+#define SALLYPORT_SOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sallyport/addr.h"
+
+struct sp_sock_options {
+    bool reuse_port;    /* several workers listen on one port */
+    bool dont_fragment; /* UDP: set DF */
+    int rcvbuf, sndbuf; /* bytes; 0: the system's default */
+};
+
+/* Bound UDP socket; a wildcard address tells the local address of each datagram (IP_PKTINFO). `[::]`
+ * takes IPv4 as well, and falls back to 0.0.0.0 where there is no IPv6; *bound says what it became,
+ * port included. `o` may be NULL. */
+int sp_sock_udp(const struct sp_addr *local, const struct sp_sock_options *o, int *fd,
+                struct sp_addr *bound);
+
+/* Listening TCP socket; the same fallback. */
+int sp_sock_listen(const struct sp_addr *local, const struct sp_sock_options *o, int *fd,
+                   struct sp_addr *bound);
+
+/* Starts a connection: 0 with a socket that becomes writable when it is through (sp_sock_error). */
+int sp_sock_connect(const struct sp_addr *remote, int *fd);
+int sp_sock_error(int fd); /* SO_ERROR: 0 or an errno */
+
+/*
+ * How much the kernel may hold that was never sent (TCP_NOTSENT_LOWAT). What lies there can be
+ * neither dropped nor overtaken: 25 ms of a 5 Mbit/s video. It must last from the moment that the
+ * kernel wakes us, at half of it, until we have written again: at 100 Mbit/s 0.6 ms, which is
+ * enough.
+ */
+#define SP_SOCK_NOTSENT_MAX 16384
+
+/* TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_USER_TIMEOUT, keep-alive: as lanes and TURN/TCP want it. */
+int sp_sock_tune_stream(int fd);
+
+/* How much of it there is. SP_ESYS: not TCP. */
+int sp_sock_notsent(int fd, size_t *out);
+
+int sp_sock_local(int fd, struct sp_addr *out);
+int sp_sock_remote(int fd, struct sp_addr *out);
+
+/* What a TCP connection holds and how it fares (TCP_INFO, SIOCOUTQ). */
+struct sp_sock_tcp {
+    uint32_t unacked_bytes; /* sent or waiting in the kernel, not acknowledged */
+    uint32_t notsent_bytes;
+    uint32_t rtt_us;
+    uint64_t acked_bytes; /* since the start: progress */
+    uint32_t retransmits; /* total */
+};
+int sp_sock_tcp_info(int fd, struct sp_sock_tcp *out);
+
+/* The address of the default route of a family, as this host would send from. SP_ENOENT: none. */
+int sp_sock_default_addr(uint16_t family, struct sp_addr *out);
+
+/* All addresses of this host, port 0; writes at most `cap`, returns how many there are. */
+size_t sp_sock_own_addrs(struct sp_addr *out, size_t cap);
+
+#endif

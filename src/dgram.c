@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sallyport/dgram.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sallyport/err.h"
+
+#define BATCH       32
+#define TURNS       4 /* batches a readable event: others want their turn, too */
+#define DATAGRAM    65536
+#define ARENA_BYTES (BATCH * 4096)
+
+/* One control message: the address a datagram was sent to, or is to leave from. */
+union control {
+    struct cmsghdr align;
+    uint8_t v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+    uint8_t v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* A datagram that waits for the end of the loop turn; its bytes lie in the arena. */
+struct waiting {
+    struct sp_dgram *sock;
+    struct sockaddr_storage to;
+    struct iovec iov;
+    union control control;
+};
+
+struct sp_dgram_pool {
+    struct sp_ticker *ticker;
+    struct sp_deferred flush;
+    size_t n, used;
+    struct waiting waiting[BATCH];
+    struct mmsghdr out[BATCH];
+    uint8_t arena[ARENA_BYTES];
+    uint8_t in[BATCH][DATAGRAM]; /* touched, and so in memory, only as far as datagrams are long */
+};
+
+struct sp_dgram {
+    struct sp_dgram_pool *pool;
+    int fd;
+    bool is_v6; /* the socket's family; IPv4 is mapped then */
+    bool dont_fragment;
+    struct sp_addr local;
+    ev_io readable;
+    sp_dgram_input_fn *fn;
+    void *arg;
+    bool *closed; /* set when it is closed from within its own call */
+    struct sp_dgram_counters counters;
+};
+
+/* --- out ------------------------------------------------------------------------------------ */
+
+static void count_failure(struct sp_dgram *d)
+{
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+        d->counters.dropped_full++;
+    else /* too large, no route, a firewall of this host: that datagram, not the socket */
+        d->counters.dropped_error++;
+}
+
+/* Sends waiting[from .. to), all of one socket. */
+static void send_run(struct sp_dgram_pool *p, size_t from, size_t to)
+{
+    struct sp_dgram *d = p->waiting[from].sock;
+
+    while (from < to) {
+        int n = sendmmsg(d->fd, &p->out[from], (unsigned)(to - from), MSG_NOSIGNAL);
+        if (n > 0) {
+            d->counters.sent += (uint64_t)n;
+            from += (size_t)n;
+        } else if (errno != EINTR) {
+            count_failure(d);
+            from++;
+        }
+    }
+}
+
+static void flush(struct sp_dgram_pool *p)
+{
+    size_t n = p->n;
+
+    for (size_t from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && p->waiting[to].sock == p->waiting[from].sock; to++)
+            continue;
+        send_run(p, from, to);
+    }
+    p->n = p->used = 0;
+}
+
+static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
+{
+    (void)d;
+    (void)now_us;
+    flush(arg);
+}
+
+static size_t put_source(const struct sp_dgram *d, const struct sp_addr *local, union control *c)
+{
+    struct sockaddr_storage ss;
+    struct cmsghdr *h = &c->align;
+
+    memset(c, 0, sizeof *c);
+    sp_addr_to_sockaddr(local, d->is_v6, &ss);
+    if (d->is_v6) {
+        struct in6_pktinfo info = {.ipi6_addr = ((struct sockaddr_in6 *)&ss)->sin6_addr};
+        *h = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IPV6, IPV6_PKTINFO};
+        memcpy(CMSG_DATA(h), &info, sizeof info);
+        return CMSG_SPACE(sizeof info);
+    }
+    struct in_pktinfo info = {.ipi_spec_dst = ((struct sockaddr_in *)&ss)->sin_addr};
+    *h = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
+    memcpy(CMSG_DATA(h), &info, sizeof info);
+    return CMSG_SPACE(sizeof info);
+}
+
+void sp_dgram_send(struct sp_dgram *d, const struct sp_addr *remote, const struct sp_addr *local,
+                   const struct sp_span *parts, size_t n)
+{
+    struct sp_dgram_pool *p = d->pool;
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++)
+        len += parts[i].len;
+    if (len > DATAGRAM) {
+        d->counters.dropped_error++;
+        return;
+    }
+    if (p->n == BATCH || p->used + len > ARENA_BYTES)
+        flush(p);
+    struct waiting *w = &p->waiting[p->n];
+    struct msghdr *h = &p->out[p->n].msg_hdr;
+    uint8_t *to = p->arena + p->used;
+
+    w->sock = d;
+    w->iov = (struct iovec){to, len};
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].len > 0)
+            memcpy(to, parts[i].p, parts[i].len);
+        to += parts[i].len;
+    }
+    *h = (struct msghdr){.msg_name = &w->to, .msg_iov = &w->iov, .msg_iovlen = 1};
+    h->msg_namelen = sp_addr_to_sockaddr(remote, d->is_v6, &w->to);
+    if (local != NULL && !sp_addr_is_any(local)) {
+        h->msg_control = &w->control;
+        h->msg_controllen = put_source(d, local, &w->control);
+    }
+    p->n++;
+    p->used += len;
+    sp_ticker_defer(p->ticker, &p->flush);
+}
+
+void sp_dgram_set_dont_fragment(struct sp_dgram *d, bool on)
+{
+    int value = on ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
+
+    if (d->dont_fragment == on || d->local.family != SP_IPV4)
+        return;
+    flush(d->pool);
+    setsockopt(d->fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, sizeof value);
+    d->dont_fragment = on;
+}
+
+/* --- in ------------------------------------------------------------------------------------- */
+
+/* The address that a datagram was sent to, if the kernel told. */
+static struct sp_addr asked_address(const struct sp_dgram *d, struct msghdr *h)
+{
+    struct sp_addr a = d->local;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+        struct sockaddr_storage ss = {0};
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            ((struct sockaddr_in *)&ss)->sin_family = AF_INET;
+            ((struct sockaddr_in *)&ss)->sin_addr = info.ipi_addr;
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            ((struct sockaddr_in6 *)&ss)->sin6_family = AF_INET6;
+            ((struct sockaddr_in6 *)&ss)->sin6_addr = info.ipi6_addr;
+        } else {
+            continue;
+        }
+        if (sp_addr_from_sockaddr((struct sockaddr *)&ss, &a) == 0)
+            a.port = d->local.port;
+    }
+    return a;
+}
+
+/* Receives one batch and tells it. Returns how many the kernel had. */
+static int receive(struct sp_dgram *d)
+{
+    struct sp_dgram_pool *p = d->pool;
+    struct mmsghdr msgs[BATCH];
+    struct iovec iov[BATCH];
+    struct sockaddr_storage from[BATCH];
+    union control control[BATCH];
+    struct sp_dgram_in in[BATCH];
+    size_t n_in = 0;
+
+    for (size_t i = 0; i < BATCH; i++) {
+        iov[i] = (struct iovec){p->in[i], DATAGRAM};
+        msgs[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+                                          .msg_namelen = sizeof from[i],
+                                          .msg_iov = &iov[i],
+                                          .msg_iovlen = 1,
+                                          .msg_control = &control[i],
+                                          .msg_controllen = sizeof control[i]};
+    }
+    int n = recvmmsg(d->fd, msgs, BATCH, MSG_DONTWAIT, NULL);
+    for (int i = 0; i < n; i++) {
+        struct msghdr *h = &msgs[i].msg_hdr;
+        if (h->msg_flags & MSG_TRUNC) {
+            d->counters.truncated++;
+            continue;
+        }
+        if (sp_addr_from_sockaddr((struct sockaddr *)&from[i], &in[n_in].remote) != 0)
+            continue;
+        in[n_in].local = asked_address(d, h);
+        in[n_in].body = sp_span(p->in[i], msgs[i].msg_len);
+        n_in++;
+    }
+    d->counters.received += n_in;
+    if (n_in > 0)
+        d->fn(d, in, n_in, d->arg);
+    return n;
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct sp_dgram *d = watcher->data;
+    bool closed = false;
+    (void)loop;
+    (void)events;
+
+    d->closed = &closed;
+    for (int i = 0; i < TURNS && !closed && receive(d) == BATCH; i++)
+        continue;
+    if (!closed)
+        d->closed = NULL;
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+int sp_dgram_pool_new(struct sp_ticker *ticker, struct sp_dgram_pool **out)
+{
+    struct sp_dgram_pool *p = malloc(sizeof *p); /* not cleared: most of it is never touched */
+
+    if (p == NULL)
+        return SP_ENOMEM;
+    p->ticker = ticker;
+    p->n = p->used = 0;
+    sp_deferred_init(&p->flush, on_flush, p);
+    *out = p;
+    return 0;
+}
+
+void sp_dgram_pool_free(struct sp_dgram_pool *p)
+{
+    if (p == NULL)
+        return;
+    sp_deferred_cancel(&p->flush);
+    free(p);
+}
+
+int sp_dgram_open(struct sp_dgram_pool *pool, const struct sp_addr *local,
+                  const struct sp_sock_options *o, sp_dgram_input_fn *fn, void *arg,
+                  struct sp_dgram **out)
+{
+    struct sp_dgram *d = calloc(1, sizeof *d);
+    int domain = AF_INET;
+    socklen_t len = sizeof domain;
+
+    if (d == NULL)
+        return SP_ENOMEM;
+    int err = sp_sock_udp(local, o, &d->fd, &d->local);
+    if (err != 0) {
+        free(d);
+        return err;
+    }
+    getsockopt(d->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+    d->is_v6 = domain == AF_INET6;
+    d->dont_fragment = o->dont_fragment;
+    d->pool = pool;
+    d->fn = fn;
+    d->arg = arg;
+    ev_io_init(&d->readable, on_readable, d->fd, EV_READ);
+    d->readable.data = d;
+    ev_io_start(pool->ticker->loop, &d->readable);
+    *out = d;
+    return 0;
+}
+
+void sp_dgram_close(struct sp_dgram *d)
+{
+    if (d == NULL)
+        return;
+    flush(d->pool);
+    if (d->closed != NULL)
+        *d->closed = true;
+    ev_io_stop(d->pool->ticker->loop, &d->readable);
+    close(d->fd);
+    free(d);
+}
+
+const struct sp_addr *sp_dgram_local(const struct sp_dgram *d)
+{
+    return &d->local;
+}
+
+const struct sp_dgram_counters *sp_dgram_counters(const struct sp_dgram *d)
+{
+    return &d->counters;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sallyport/msg_stream.h"
+
+#include <stdlib.h>
+
+#include "sallyport/err.h"
+#include "sallyport/turn_stream.h"
+
+#define BATCH         64   /* messages told at once */
+#define RECORD_TARGET 1400 /* about a segment: a lost one holds back the whole record */
+
+struct sp_msg_stream {
+    struct sp_stream *stream;
+    struct sp_ticker *ticker;
+    struct sp_dgramq queue;
+    struct sp_deferred flush;
+    const struct sp_msg_stream_events *events;
+    void *arg;
+    bool *freed; /* set when it is freed from within a callback */
+};
+
+static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg);
+
+void sp_msg_stream_free(struct sp_msg_stream *m)
+{
+    if (m == NULL)
+        return;
+    if (m->freed != NULL)
+        *m->freed = true;
+    sp_deferred_cancel(&m->flush);
+    sp_dgramq_fini(&m->queue);
+    sp_stream_free(m->stream);
+    free(m);
+}
+
+/* --- in ------------------------------------------------------------------------------------- */
+
+static void on_input(struct sp_stream *s, void *arg)
+{
+    struct sp_msg_stream *m = arg;
+    struct sp_span msgs[BATCH], in = sp_buf_span(sp_stream_in(s));
+    bool freed = false;
+    size_t len, used = 0;
+    int err;
+
+    m->freed = &freed;
+    do {
+        size_t n = 0;
+        while (n < BATCH &&
+               (err = sp_turn_stream_next(sp_span_skip(in, used), &msgs[n], &len)) == 0) {
+            used += len;
+            n++;
+        }
+        if (n > 0)
+            m->events->input(m, msgs, n, m->arg);
+        if (freed)
+            return;
+    } while (err == 0);
+    m->freed = NULL;
+    sp_buf_consume(sp_stream_in(s), used);
+    if (err != SP_EMORE)
+        m->events->closed(m, err, m->arg);
+}
+
+static void on_closed(struct sp_stream *s, int why, void *arg)
+{
+    struct sp_msg_stream *m = arg;
+    (void)s;
+    m->events->closed(m, why, m->arg);
+}
+
+/* --- out ------------------------------------------------------------------------------------ */
+
+static void flush(struct sp_msg_stream *m, uint64_t now_us)
+{
+    size_t n;
+
+    sp_dgramq_expire(&m->queue, now_us);
+    while (!sp_dgramq_empty(&m->queue) && sp_stream_room(m->stream) > 0) {
+        struct sp_span record = sp_dgramq_front(&m->queue, RECORD_TARGET, &n);
+        if (sp_stream_write(m->stream, record) != 0)
+            return;
+        sp_dgramq_pop(&m->queue, n);
+    }
+}
+
+static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
+{
+    (void)d;
+    flush(arg, now_us);
+}
+
+static void on_writable(struct sp_stream *s, void *arg)
+{
+    struct sp_msg_stream *m = arg;
+    (void)s;
+    flush(m, sp_ticker_now(m->ticker));
+}
+
+void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,
+                        uint64_t now_us)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++)
+        len += parts[i].len;
+    uint8_t *p = sp_dgramq_push(&m->queue, len, now_us);
+    if (p == NULL)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].len > 0)
+            memcpy(p, parts[i].p, parts[i].len);
+        p += parts[i].len;
+    }
+    sp_ticker_defer(m->ticker, &m->flush);
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+static const struct sp_stream_events stream_events = {
+    .input = on_input,
+    .writable = on_writable,
+    .closed = on_closed,
+};
+
+int sp_msg_stream_new(struct sp_stream *s, struct sp_ticker *ticker,
+                      const struct sp_msg_stream_config *c, const struct sp_msg_stream_events *ev,
+                      void *arg, struct sp_msg_stream **out)
+{
+    struct sp_msg_stream *m = calloc(1, sizeof *m);
+
+    if (m == NULL)
+        return SP_ENOMEM;
+    m->stream = s;
+    m->ticker = ticker;
+    m->events = ev;
+    m->arg = arg;
+    sp_dgramq_init(&m->queue, c->max_bytes, c->max_age_us);
+    sp_deferred_init(&m->flush, on_flush, m);
+    sp_stream_set_events(s, &stream_events, m);
+    *out = m;
+    return 0;
+}
+
+struct sp_stream *sp_msg_stream_stream(struct sp_msg_stream *m)
+{
+    return m->stream;
+}
+
+const struct sp_dgramq *sp_msg_stream_queue(const struct sp_msg_stream *m)
+{
+    return &m->queue;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sallyport/sock.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h> /* not netinet/tcp.h: its tcp_info ends before bytes_acked */
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "sallyport/err.h"
+
+#define BACKLOG 1024
+
+/* Closes `fd` without losing what went wrong with it. */
+static int fail(int fd)
+{
+    int saved = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return SP_ESYS;
+}
+
+static int set_int(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof value);
+}
+
+/* As much as was asked for where we may (root), else as much as the system's bound allows. */
+static void set_buffer(int fd, int force, int plain, int bytes)
+{
+    if (bytes > 0 && set_int(fd, SOL_SOCKET, force, bytes) != 0)
+        set_int(fd, SOL_SOCKET, plain, bytes);
+}
+
+static int set_options(int fd, const struct sp_sock_options *o)
+{
+    if (o->reuse_port && set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0)
+        return SP_ESYS;
+    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, o->rcvbuf);
+    set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, o->sndbuf);
+    return 0;
+}
+
+/*
+ * With DF: probe mode, which sets it but does not believe ICMP about the path, since anybody may
+ * forge that. Without, DF is clear, as a relay's must be (RFC 8656, "IP Header Fields"). IPv6
+ * routers never fragment, so there the system's ways are right.
+ */
+static void set_fragmentation(int fd, bool v6, bool dont_fragment)
+{
+    set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, dont_fragment ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
+    if (v6 && dont_fragment) {
+        set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+        set_int(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
+    }
+}
+
+static int prepare(int fd, const struct sp_addr *local, int type, const struct sp_sock_options *o)
+{
+    bool v6 = local->family == SP_IPV6, any = sp_addr_is_any(local);
+
+    if (set_options(fd, o) != 0)
+        return SP_ESYS;
+    if (v6 && set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !any) != 0)
+        return SP_ESYS;
+    if (type == SOCK_STREAM)
+        return set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 ? 0 : SP_ESYS;
+    set_fragmentation(fd, v6, o->dont_fragment);
+    if (!any)
+        return 0; /* bound to one address: that is the one */
+    int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP, option = v6 ? IPV6_RECVPKTINFO : IP_PKTINFO;
+    return set_int(fd, level, option, 1) == 0 ? 0 : SP_ESYS;
+}
+
+static int make_socket(const struct sp_addr *a, int type)
+{
+    int family = a->family == SP_IPV6 ? AF_INET6 : AF_INET;
+    return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static int open_bound(const struct sp_addr *local, int type, const struct sp_sock_options *o,
+                      int *fd, struct sp_addr *bound)
+{
+    static const struct sp_sock_options none;
+    struct sockaddr_storage ss;
+    socklen_t len = sp_addr_to_sockaddr(local, false, &ss);
+    int s = make_socket(local, type);
+
+    if (s < 0 || prepare(s, local, type, o != NULL ? o : &none) != 0 ||
+        bind(s, (struct sockaddr *)&ss, len) != 0 ||
+        (type == SOCK_STREAM && listen(s, BACKLOG) != 0))
+        return fail(s);
+    int err = sp_sock_local(s, bound);
+    if (err != 0)
+        return fail(s);
+    *fd = s;
+    return 0;
+}
+
+static int open_with_fallback(const struct sp_addr *local, int type,
+                              const struct sp_sock_options *o, int *fd, struct sp_addr *bound)
+{
+    int err = open_bound(local, type, o, fd, bound);
+
+    /* IPv6 is not compiled in, or switched off. */
+    if (err != 0 && local->family == SP_IPV6 && sp_addr_is_any(local) &&
+        (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
+        struct sp_addr v4 = sp_addr_v4(0, 0, 0, 0, local->port);
+        err = open_bound(&v4, type, o, fd, bound);
+    }
+    return err;
+}
+
+int sp_sock_udp(const struct sp_addr *local, const struct sp_sock_options *o, int *fd,
+                struct sp_addr *bound)
+{
+    return open_with_fallback(local, SOCK_DGRAM, o, fd, bound);
+}
+
+int sp_sock_listen(const struct sp_addr *local, const struct sp_sock_options *o, int *fd,
+                   struct sp_addr *bound)
+{
+    return open_with_fallback(local, SOCK_STREAM, o, fd, bound);
+}
+
+int sp_sock_connect(const struct sp_addr *remote, int *fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sp_addr_to_sockaddr(remote, false, &ss);
+    int s = make_socket(remote, SOCK_STREAM);
+
+    if (s < 0 || (connect(s, (struct sockaddr *)&ss, len) != 0 && errno != EINPROGRESS))
+        return fail(s);
+    *fd = s;
+    return 0;
+}
+
+int sp_sock_error(int fd)
+{
+    int err = 0;
+    socklen_t len = sizeof err;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 ? err : errno;
+}
+
+int sp_sock_tune_stream(int fd)
+{
+    static const struct {
+        int level, option, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {IPPROTO_TCP, TCP_NOTSENT_LOWAT, SP_SOCK_NOTSENT_MAX},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, 20 * 1000}, /* ms until silence ends it */
+        {SOL_SOCKET, SO_KEEPALIVE, 1},              /* dead peers of idle connections, in 75 s */
+        {IPPROTO_TCP, TCP_KEEPIDLE, 30},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 15},
+        {IPPROTO_TCP, TCP_KEEPCNT, 3},
+    };
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(options); i++)
+        if (set_int(fd, options[i].level, options[i].option, options[i].value) != 0)
+            return SP_ESYS;
+    return 0;
+}
+
+static int get_name(int fd, int (*get)(int, struct sockaddr *, socklen_t *), struct sp_addr *out)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+
+    if (get(fd, (struct sockaddr *)&ss, &len) != 0)
+        return SP_ESYS;
+    if (sp_addr_from_sockaddr((struct sockaddr *)&ss, out) != 0) {
+        errno = EAFNOSUPPORT;
+        return SP_ESYS;
+    }
+    return 0;
+}
+
+static int get_local(int fd, struct sockaddr *sa, socklen_t *len)
+{
+    return getsockname(fd, sa, len);
+}
+
+static int get_remote(int fd, struct sockaddr *sa, socklen_t *len)
+{
+    return getpeername(fd, sa, len);
+}
+
+int sp_sock_local(int fd, struct sp_addr *out)
+{
+    return get_name(fd, get_local, out);
+}
+
+int sp_sock_remote(int fd, struct sp_addr *out)
+{
+    return get_name(fd, get_remote, out);
+}
+
+int sp_sock_tcp_info(int fd, struct sp_sock_tcp *out)
+{
+    struct tcp_info ti = {0};
+    socklen_t len = sizeof ti;
+    int queued;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0)
+        return SP_ESYS;
+    *out = (struct sp_sock_tcp){
+        .unacked_bytes = (uint32_t)queued,
+        .notsent_bytes = ti.tcpi_notsent_bytes,
+        .rtt_us = ti.tcpi_rtt,
+        .acked_bytes = ti.tcpi_bytes_acked,
+        .retransmits = ti.tcpi_total_retrans,
+    };
+    return 0;
+}
+
+int sp_sock_notsent(int fd, size_t *out)
+{
+    int bytes;
+
+    if (ioctl(fd, SIOCOUTQNSD, &bytes) != 0)
+        return SP_ESYS;
+    *out = (size_t)bytes;
+    return 0;
+}
+
+/* Connecting a datagram socket sends nothing, it only looks up the route. The addresses are global
+ * ones that no route but the default leads to: 6to4's old relays, and IPv6's lowest global one. */
+int sp_sock_default_addr(uint16_t family, struct sp_addr *out)
+{
+    static const char *const far[] = {[SP_IPV4] = "192.88.99.1", [SP_IPV6] = "2000::1"};
+    struct sp_addr to;
+    struct sockaddr_storage ss;
+
+    if ((family != SP_IPV4 && family != SP_IPV6) || sp_addr_parse_ip(far[family], &to) != 0)
+        return SP_EINVAL;
+    to.port = 9;
+    socklen_t len = sp_addr_to_sockaddr(&to, false, &ss);
+    int s = make_socket(&to, SOCK_DGRAM);
+    struct sp_addr a;
+
+    if (s < 0 || connect(s, (struct sockaddr *)&ss, len) != 0 || sp_sock_local(s, &a) != 0) {
+        fail(s);
+        return SP_ENOENT;
+    }
+    close(s);
+    a.port = 0;
+    *out = a;
+    return 0;
+}
+
+size_t sp_sock_own_addrs(struct sp_addr *out, size_t cap)
+{
+    struct ifaddrs *all;
+    size_t n = 0;
+
+    if (getifaddrs(&all) != 0)
+        return 0;
+    for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
+        struct sp_addr a;
+        if (i->ifa_addr == NULL || sp_addr_from_sockaddr(i->ifa_addr, &a) != 0)
+            continue;
+        a.port = 0;
+        if (n < cap)
+            out[n] = a;
+        n++;
+    }
+    freeifaddrs(all);
+    return n;
+}

@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sallyport/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sallyport/err.h"
+
+#define MAGIC    0x53745265U
+#define READ_MAX 65536 /* by one call: what a socket buffer holds at media rates, and then some */
+
+enum state {
+    CONNECTING,
+    SHAKING, /* TLS */
+    OPEN,
+    FINISHING,
+    ENDED,
+};
+
+/* What the owner has to be told, in this order. */
+enum news { ESTABLISHED = 1, INPUT = 2, WRITABLE = 4, CLOSED = 8 };
+
+struct sp_stream {
+    uint32_t magic;
+    enum state state;
+    struct sp_ticker *ticker;
+    struct sp_stream_events ev;
+    void *arg;
+    struct sp_addr remote, local;
+    int fd;
+    ev_io io;
+    struct sp_timer timer;   /* of connecting, of the handshake, of finishing */
+    struct sp_deferred work; /* something happened outside of the loop's calls */
+    struct sp_buf in, out;   /* plain; under TLS `out` is what was written before it */
+    struct sp_tls *tls;      /* NULL: plain */
+    size_t room;             /* SP_SOCK_NOTSENT_MAX less what the kernel may hold unsent */
+    unsigned news;
+    bool blocked; /* the owner has been, or will be, told a room of 0 */
+    bool look;    /* TLS may have something to say: new input, or new space for it */
+    bool eof;     /* the other side sends no more */
+    bool fin_sent;
+    int end_code, end_errno; /* for `closed` */
+    const char *end_text;    /* or NULL: TLS's, or of end_errno */
+    bool *freed;             /* within a callback: set by sp_stream_free */
+};
+
+/* --- ends ----------------------------------------------------------------------------------- */
+
+static void end(struct sp_stream *s, int code, const char *text)
+{
+    if (s->state == ENDED)
+        return;
+    s->state = ENDED;
+    s->end_code = code;
+    s->end_text = text;
+    s->news |= CLOSED;
+    sp_timerq_cancel(&s->ticker->timers, &s->timer);
+}
+
+static void end_by_errno(struct sp_stream *s, int err)
+{
+    s->end_errno = err;
+    end(s, SP_ESYS, NULL);
+}
+
+static void on_timer(struct sp_timer *t, uint64_t now_us, void *arg);
+static void on_work(struct sp_deferred *d, uint64_t now_us, void *arg);
+
+/* --- out ------------------------------------------------------------------------------------ */
+
+static struct sp_buf *cipher_out(const struct sp_stream *s)
+{
+    return s->tls != NULL ? sp_tls_cipher_out(s->tls) : NULL;
+}
+
+size_t sp_stream_pending(const struct sp_stream *s)
+{
+    return s->out.len + (s->tls != NULL ? cipher_out(s)->len : 0);
+}
+
+/* Asking the kernel costs a call, so it is asked only when half of the room may be used up. */
+static void count_sent(struct sp_stream *s, size_t n)
+{
+    size_t unsent = 0;
+
+    if (s->room > n + SP_SOCK_NOTSENT_MAX / 2) {
+        s->room -= n;
+        return;
+    }
+    if (sp_sock_notsent(s->fd, &unsent) != 0)
+        unsent = 0;
+    s->room = unsent < SP_SOCK_NOTSENT_MAX ? SP_SOCK_NOTSENT_MAX - unsent : 0;
+}
+
+/* As much as the socket takes. False: it takes no more, or broke. */
+static bool send_from(struct sp_stream *s, struct sp_buf *b)
+{
+    while (b != NULL && b->len > 0) {
+        struct sp_span bytes = sp_buf_span(b);
+        ssize_t n = send(s->fd, bytes.p, bytes.len, MSG_NOSIGNAL);
+        if (n >= 0) {
+            sp_buf_consume(b, (size_t)n);
+            count_sent(s, (size_t)n);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return false;
+        } else if (errno != EINTR) {
+            end_by_errno(s, errno);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void flush(struct sp_stream *s)
+{
+    if (s->state == CONNECTING || s->state == ENDED)
+        return;
+    bool all = send_from(s, &s->out) && send_from(s, cipher_out(s));
+
+    if (s->state == OPEN && (!all || s->room == 0))
+        s->blocked = true;
+    if (s->state == FINISHING && all && !s->fin_sent) {
+        shutdown(s->fd, SHUT_WR);
+        s->fin_sent = true;
+    }
+}
+
+/* --- in ------------------------------------------------------------------------------------- */
+
+/* Input is full while the owner has left all of it, or TLS could not put more into it. */
+static size_t read_room(const struct sp_stream *s)
+{
+    if (s->eof || s->state == CONNECTING || s->state == ENDED)
+        return 0;
+    if (s->state == FINISHING)
+        return READ_MAX;
+    const struct sp_buf *b = &s->in;
+    if (s->tls != NULL) {
+        if (s->in.len == s->in.max)
+            return 0;
+        b = sp_tls_cipher_in(s->tls);
+    }
+    size_t room = b->max - b->len;
+    return room < READ_MAX ? room : READ_MAX;
+}
+
+static void discard(struct sp_stream *s)
+{
+    uint8_t scratch[16384];
+    ssize_t n = recv(s->fd, scratch, sizeof scratch, 0);
+
+    if (n == 0)
+        s->eof = true;
+    else if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+        end_by_errno(s, errno);
+}
+
+/* One read: what is there by then, if it isn't enormous. The loop comes back for the rest, so one
+ * fast sender does not hold up the others. */
+static void read_socket(struct sp_stream *s)
+{
+    size_t room = read_room(s);
+    struct sp_buf *b = s->tls != NULL ? sp_tls_cipher_in(s->tls) : &s->in;
+
+    if (room == 0)
+        return;
+    if (s->state == FINISHING) {
+        discard(s);
+        return;
+    }
+    uint8_t *to = sp_buf_reserve(b, room);
+    if (to == NULL) {
+        end_by_errno(s, ENOMEM);
+        return;
+    }
+    ssize_t n = recv(s->fd, to, room, 0);
+    if (n > 0) {
+        sp_buf_commit(b, (size_t)n);
+        if (s->tls != NULL)
+            s->look = true;
+        else
+            s->news |= INPUT;
+    } else if (n == 0) {
+        s->eof = true;
+    } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        end_by_errno(s, errno);
+    }
+    sp_buf_release(b);
+}
+
+/* --- what TLS makes of it ------------------------------------------------------------------- */
+
+static void established(struct sp_stream *s)
+{
+    s->state = OPEN;
+    s->blocked = sp_stream_pending(s) > 0; /* the end of the handshake */
+    s->news |= ESTABLISHED;
+    sp_timerq_cancel(&s->ticker->timers, &s->timer);
+}
+
+static void shake(struct sp_stream *s)
+{
+    int err = sp_tls_handshake(s->tls);
+
+    flush(s); /* an alert, too */
+    if (err == SP_ETLS)
+        end(s, SP_ETLS, NULL);
+    else if (err == 0 && s->state == SHAKING)
+        established(s);
+}
+
+static void decrypt(struct sp_stream *s)
+{
+    size_t before = s->in.len;
+    int err = sp_tls_read(s->tls, &s->in);
+
+    if (s->in.len > before)
+        s->news |= INPUT;
+    if (err == SP_EFULL)
+        s->look = true; /* when something was consumed */
+    if (sp_tls_cipher_out(s->tls)->len > 0)
+        flush(s); /* TLS itself has answered something */
+    if (err == SP_ECLOSED)
+        end(s, SP_ECLOSED, "closed by the other side");
+    else if (err == SP_ETLS)
+        end(s, SP_ETLS, NULL);
+}
+
+/* Brings everything as far as it gets without the owner. */
+static void advance(struct sp_stream *s)
+{
+    if (s->look && s->state == SHAKING) {
+        s->look = false;
+        shake(s);
+        s->look = true; /* data may have come behind the last of the handshake */
+    }
+    if (s->look && s->state == OPEN && s->in.len < s->in.max) {
+        s->look = false;
+        if (s->tls != NULL)
+            decrypt(s);
+    }
+    if (s->eof && s->state == SHAKING)
+        end(s, SP_ECLOSED, "the connection was closed during the TLS handshake");
+    if (s->eof && s->state == OPEN && (s->tls == NULL || !s->look))
+        end(s, SP_ECLOSED,
+            s->tls == NULL ? "closed by the other side"
+                           : "the connection was cut: closed without a word from TLS");
+    if (s->state == FINISHING)
+        sp_buf_fini(&s->in); /* not before: the owner may have looked at it while he finished */
+    if (s->eof && s->state == FINISHING && s->fin_sent)
+        end(s, SP_ECLOSED, "finished");
+    if (s->blocked && s->state == OPEN && sp_stream_pending(s) == 0 && s->room > 0) {
+        s->blocked = false;
+        s->news |= WRITABLE;
+    }
+}
+
+/* --- watchers and callbacks ----------------------------------------------------------------- */
+
+/* What the watcher waits for follows from the state, and is set here alone. */
+static void set_watcher(struct sp_stream *s)
+{
+    int events = 0;
+
+    if (read_room(s) > 0)
+        events |= EV_READ;
+    if (s->state == CONNECTING || (s->state != ENDED && (sp_stream_pending(s) > 0 || s->blocked)))
+        events |= EV_WRITE;
+    if (events == (s->io.events & (EV_READ | EV_WRITE)) && (events != 0) == ev_is_active(&s->io))
+        return;
+    ev_io_stop(s->ticker->loop, &s->io);
+    ev_io_set(&s->io, s->fd, events);
+    if (events != 0)
+        ev_io_start(s->ticker->loop, &s->io);
+}
+
+/* Takes the first of the news and tells it. */
+static void tell(struct sp_stream *s)
+{
+    unsigned one = s->news & -s->news;
+
+    s->news &= ~one;
+    switch (one) {
+    case ESTABLISHED:
+        if (s->state == OPEN && s->ev.established != NULL)
+            s->ev.established(s, s->arg);
+        break;
+    case INPUT:
+        if ((s->state == OPEN || s->state == ENDED) && s->in.len > 0)
+            s->ev.input(s, s->arg);
+        break;
+    case WRITABLE:
+        if (s->state == OPEN && !s->blocked && s->ev.writable != NULL)
+            s->ev.writable(s, s->arg);
+        break;
+    default:
+        s->ev.closed(s, s->end_code, s->arg);
+        break;
+    }
+}
+
+/* The end of everything that the loop calls. The stream may be gone after each of the owner's
+ * callbacks, and anything may have happened to it. */
+static void run(struct sp_stream *s)
+{
+    bool freed = false;
+
+    s->freed = &freed;
+    for (advance(s); s->news != 0; advance(s)) {
+        tell(s);
+        if (freed)
+            return;
+    }
+    s->freed = NULL;
+    set_watcher(s);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *w, int revents)
+{
+    struct sp_stream *s = w->data;
+    (void)loop;
+
+    assert(s->magic == MAGIC);
+    if (s->state == CONNECTING) {
+        int err = sp_sock_error(s->fd);
+        if (err == 0)
+            err = sp_sock_local(s->fd, &s->local) == 0 ? 0 : errno;
+        if (err != 0)
+            end_by_errno(s, err);
+        else
+            established(s);
+        run(s);
+        return;
+    }
+    if (revents & EV_WRITE) {
+        count_sent(s, SP_SOCK_NOTSENT_MAX); /* ask anew */
+        flush(s);
+    }
+    if (revents & EV_READ)
+        read_socket(s);
+    run(s);
+}
+
+static void on_timer(struct sp_timer *t, uint64_t now_us, void *arg)
+{
+    struct sp_stream *s = arg;
+    (void)t;
+    (void)now_us;
+
+    assert(s->magic == MAGIC);
+    if (s->state == CONNECTING)
+        end(s, SP_ETIMEDOUT, "no answer: the connection timed out");
+    else if (s->state == SHAKING)
+        end(s, SP_ETIMEDOUT, "the TLS handshake timed out");
+    else if (s->fin_sent)
+        end(s, SP_ECLOSED, "finished; the other side did not close");
+    else
+        end(s, SP_ETIMEDOUT, "the other side did not take the rest");
+    run(s);
+}
+
+static void on_work(struct sp_deferred *d, uint64_t now_us, void *arg)
+{
+    struct sp_stream *s = arg;
+    (void)d;
+    (void)now_us;
+
+    assert(s->magic == MAGIC);
+    run(s);
+}
+
+/* From the owner's calls: the loop goes on with it in this turn. */
+static void call_later(struct sp_stream *s)
+{
+    if (s->freed == NULL) /* otherwise `run` is about to do it */
+        sp_ticker_defer(s->ticker, &s->work);
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+static struct sp_stream *make(struct sp_ticker *ticker, int fd, enum state state,
+                              const struct sp_stream_events *ev, void *arg)
+{
+    struct sp_stream *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return NULL;
+    s->magic = MAGIC;
+    s->state = state;
+    s->ticker = ticker;
+    s->ev = *ev;
+    s->arg = arg;
+    s->fd = fd;
+    s->room = SP_SOCK_NOTSENT_MAX;
+    sp_buf_init(&s->in, SP_STREAM_IN_MAX);
+    sp_buf_init(&s->out, SP_STREAM_OUT_MAX);
+    sp_timer_init(&s->timer, on_timer, s);
+    sp_deferred_init(&s->work, on_work, s);
+    ev_io_init(&s->io, on_io, fd, 0);
+    s->io.data = s;
+    return s;
+}
+
+int sp_stream_new(struct sp_ticker *ticker, int fd, const struct sp_stream_events *ev, void *arg,
+                  struct sp_stream **out)
+{
+    struct sp_stream *s = make(ticker, fd, OPEN, ev, arg);
+
+    if (s == NULL)
+        return SP_ENOMEM;
+    /* Fails when it broke already: the first read will say so. */
+    (void)sp_sock_local(fd, &s->local);
+    (void)sp_sock_remote(fd, &s->remote);
+    set_watcher(s);
+    *out = s;
+    return 0;
+}
+
+static int set_timeout(struct sp_stream *s, uint64_t timeout_us)
+{
+    return sp_timerq_set(&s->ticker->timers, &s->timer, sp_ticker_now(s->ticker) + timeout_us);
+}
+
+int sp_stream_connect(struct sp_ticker *ticker, const struct sp_addr *remote, uint64_t timeout_us,
+                      const struct sp_stream_events *ev, void *arg, struct sp_stream **out)
+{
+    struct sp_stream *s = make(ticker, -1, CONNECTING, ev, arg);
+
+    if (s == NULL)
+        return SP_ENOMEM;
+    s->remote = *remote;
+    if (set_timeout(s, timeout_us) != 0) {
+        sp_stream_free(s);
+        return SP_ENOMEM;
+    }
+    if (sp_sock_connect(remote, &s->fd) != 0 || sp_sock_tune_stream(s->fd) != 0) {
+        end_by_errno(s, errno);
+        call_later(s);
+    }
+    set_watcher(s);
+    *out = s;
+    return 0;
+}
+
+void sp_stream_free(struct sp_stream *s)
+{
+    if (s == NULL)
+        return;
+    assert(s->magic == MAGIC);
+    if (s->freed != NULL)
+        *s->freed = true;
+    ev_io_stop(s->ticker->loop, &s->io);
+    sp_timerq_cancel(&s->ticker->timers, &s->timer);
+    sp_deferred_cancel(&s->work);
+    if (s->fd >= 0)
+        close(s->fd);
+    sp_tls_free(s->tls);
+    sp_buf_fini(&s->in);
+    sp_buf_fini(&s->out);
+    s->magic = 0;
+    free(s);
+}
+
+/* --- the owner's calls ---------------------------------------------------------------------- */
+
+void sp_stream_set_events(struct sp_stream *s, const struct sp_stream_events *ev, void *arg)
+{
+    s->ev = *ev;
+    s->arg = arg;
+    if (s->in.len > 0) {
+        s->news |= INPUT;
+        call_later(s);
+    }
+}
+
+/* What was read already may be the beginning of TLS. */
+static int begin_tls(struct sp_stream *s, struct sp_tls *tls, uint64_t timeout_us)
+{
+    if (sp_buf_append(sp_tls_cipher_in(tls), sp_buf_span(&s->in)) != 0 ||
+        set_timeout(s, timeout_us) != 0) {
+        sp_tls_free(tls);
+        return SP_ENOMEM;
+    }
+    sp_buf_fini(&s->in);
+    s->tls = tls;
+    s->state = SHAKING;
+    s->news &= ~(unsigned)(INPUT | WRITABLE);
+    s->look = true;
+    call_later(s);
+    return 0;
+}
+
+int sp_stream_start_tls_server(struct sp_stream *s, struct sp_tls_ctx *ctx, uint64_t timeout_us)
+{
+    struct sp_tls *tls;
+
+    if (s->state != OPEN || s->tls != NULL)
+        return s->state == ENDED ? SP_ECLOSED : SP_EINVAL;
+    int err = sp_tls_server(ctx, &tls);
+    return err != 0 ? err : begin_tls(s, tls, timeout_us);
+}
+
+int sp_stream_start_tls_client(struct sp_stream *s, struct sp_tls_ctx *ctx, const char *host,
+                               uint64_t timeout_us)
+{
+    struct sp_tls *tls;
+
+    if (s->state != OPEN || s->tls != NULL)
+        return s->state == ENDED ? SP_ECLOSED : SP_EINVAL;
+    int err = sp_tls_client(ctx, host, &tls);
+    return err != 0 ? err : begin_tls(s, tls, timeout_us);
+}
+
+struct sp_buf *sp_stream_in(struct sp_stream *s)
+{
+    if (s->state == OPEN && s->in.len == s->in.max)
+        call_later(s);
+    return &s->in;
+}
+
+int sp_stream_put(struct sp_stream *s, struct sp_span bytes)
+{
+    if (s->state == CONNECTING || s->state == SHAKING)
+        return SP_EAGAIN;
+    if (s->state != OPEN)
+        return SP_ECLOSED;
+    if (bytes.len > SP_STREAM_OUT_MAX - sp_stream_pending(s))
+        return SP_EFULL;
+    int err = s->tls != NULL ? sp_tls_write(s->tls, bytes) : sp_buf_append(&s->out, bytes);
+    if (err == SP_ETLS) {
+        end(s, SP_ETLS, NULL);
+        call_later(s);
+        return SP_ECLOSED;
+    }
+    return err;
+}
+
+void sp_stream_flush(struct sp_stream *s)
+{
+    flush(s);
+    if (s->state == ENDED)
+        call_later(s);
+    else if (s->freed == NULL)
+        set_watcher(s);
+}
+
+int sp_stream_write(struct sp_stream *s, struct sp_span bytes)
+{
+    int err = sp_stream_put(s, bytes);
+
+    if (err == 0)
+        sp_stream_flush(s);
+    return err;
+}
+
+size_t sp_stream_room(const struct sp_stream *s)
+{
+    return s->state == OPEN && !s->blocked && sp_stream_pending(s) == 0 ? s->room : 0;
+}
+
+void sp_stream_finish(struct sp_stream *s, uint64_t timeout_us)
+{
+    if (s->state == ENDED || s->state == FINISHING)
+        return;
+    if (s->state != OPEN || set_timeout(s, timeout_us) != 0) {
+        end(s, SP_ECLOSED, "given up");
+    } else {
+        s->state = FINISHING;
+        s->news = 0;
+        if (s->tls != NULL)
+            sp_tls_close(s->tls);
+        flush(s);
+    }
+    call_later(s);
+}
+
+/* --- questions ------------------------------------------------------------------------------ */
+
+int sp_stream_tcp_info(const struct sp_stream *s, struct sp_sock_tcp *out)
+{
+    return sp_sock_tcp_info(s->fd, out);
+}
+
+const struct sp_addr *sp_stream_remote(const struct sp_stream *s)
+{
+    return &s->remote;
+}
+
+const struct sp_addr *sp_stream_local(const struct sp_stream *s)
+{
+    return &s->local;
+}
+
+const struct sp_tls *sp_stream_tls(const struct sp_stream *s)
+{
+    return s->tls;
+}
+
+const char *sp_stream_why(const struct sp_stream *s)
+{
+    if (s->end_text != NULL)
+        return s->end_text;
+    if (s->end_code == SP_ETLS)
+        return sp_tls_why(s->tls);
+    return s->end_errno != 0 ? strerrordesc_np(s->end_errno) : "open";
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sallyport/ticker.h"
+
+#include "sallyport/clock.h"
+
+/* Data goes from a socket through a few machines to another socket; each may put off once. Work
+ * that goes in circles must not keep the loop from its sockets. */
+#define MAX_ROUNDS 16
+
+static void on_check(struct ev_loop *loop, ev_check *w, int revents)
+{
+    struct sp_ticker *t = w->data;
+    (void)loop;
+    (void)revents;
+    t->now_us = sp_clock_us();
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct sp_ticker *t = w->data;
+    (void)loop;
+    (void)revents;
+    t->armed_us = SP_NEVER;
+    sp_timerq_run(&t->timers, t->now_us); /* none, if libev's clock was ahead: it is set again */
+}
+
+static void take_all(struct sp_list *to, struct sp_list *from)
+{
+    sp_list_init(to);
+    if (sp_list_empty(from))
+        return;
+    *to = *from;
+    to->head.next->prev = to->head.prev->next = &to->head;
+    sp_list_init(from);
+}
+
+static void run_deferred(struct sp_ticker *t)
+{
+    for (int round = 0; round < MAX_ROUNDS && !sp_list_empty(&t->deferred); round++) {
+        struct sp_list batch;
+        struct sp_link *l;
+
+        take_all(&batch, &t->deferred);
+        while ((l = sp_list_first(&batch)) != NULL) {
+            struct sp_deferred *d = SP_LIST_ITEM(l, struct sp_deferred, link);
+            sp_list_remove(l);
+            d->fn(d, t->now_us, d->arg);
+        }
+    }
+}
+
+/* libev counts from a reading of its own, which is made anew here: one that is as old as this turn
+ * would make the timer late by what the turn took. */
+static void arm(struct sp_ticker *t)
+{
+    uint64_t due = sp_list_empty(&t->deferred) ? sp_timerq_next(&t->timers) : t->now_us;
+
+    if (due == t->armed_us)
+        return;
+    t->armed_us = due;
+    ev_timer_stop(t->loop, &t->timer);
+    if (due == SP_NEVER)
+        return;
+    ev_now_update(t->loop);
+    ev_timer_set(&t->timer, due > t->now_us ? (double)(due - t->now_us) / 1e6 : 0., 0.);
+    ev_timer_start(t->loop, &t->timer);
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+    struct sp_ticker *t = w->data;
+    (void)loop;
+    (void)revents;
+    t->now_us = sp_clock_us();
+    run_deferred(t);
+    arm(t);
+}
+
+void sp_ticker_init(struct sp_ticker *t, struct ev_loop *loop)
+{
+    *t = (struct sp_ticker){.loop = loop, .now_us = sp_clock_us(), .armed_us = SP_NEVER};
+    sp_timerq_init(&t->timers);
+    sp_list_init(&t->deferred);
+    ev_timer_init(&t->timer, on_timer, 0., 0.);
+    ev_prepare_init(&t->prepare, on_prepare);
+    ev_check_init(&t->check, on_check);
+    t->timer.data = t->prepare.data = t->check.data = t;
+    ev_set_priority(&t->check, EV_MAXPRI);   /* the time, before anybody asks for it */
+    ev_set_priority(&t->prepare, EV_MINPRI); /* the last word before the loop sleeps */
+    ev_prepare_start(loop, &t->prepare);
+    ev_check_start(loop, &t->check);
+    ev_unref(loop);
+    ev_unref(loop);
+}
+
+void sp_ticker_fini(struct sp_ticker *t)
+{
+    struct sp_link *l;
+
+    while ((l = sp_list_first(&t->deferred)) != NULL)
+        sp_list_remove(l);
+    ev_timer_stop(t->loop, &t->timer);
+    ev_ref(t->loop);
+    ev_prepare_stop(t->loop, &t->prepare);
+    ev_ref(t->loop);
+    ev_check_stop(t->loop, &t->check);
+    sp_timerq_fini(&t->timers);
+}
+
+uint64_t sp_ticker_now(const struct sp_ticker *t)
+{
+    return t->now_us;
+}
+
+void sp_deferred_init(struct sp_deferred *d, sp_deferred_fn *fn, void *arg)
+{
+    *d = (struct sp_deferred){.fn = fn, .arg = arg};
+}
+
+void sp_ticker_defer(struct sp_ticker *t, struct sp_deferred *d)
+{
+    if (!sp_link_linked(&d->link))
+        sp_list_append(&t->deferred, &d->link);
+}
+
+void sp_deferred_cancel(struct sp_deferred *d)
+{
+    sp_list_remove(&d->link);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <check.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sallyport/admin.h"
+#include "sallyport/err.h"
+
+static void hello(struct sp_admin_reply *r, void *arg)
+{
+    sp_admin_put(r, "hello %s", (const char *)arg);
+}
+
+static void sick(struct sp_admin_reply *r, void *arg)
+{
+    (void)arg;
+    r->status = 503;
+    sp_admin_put_json(r, json_pack("{s:s}", "why", "a \"quote\"\n"));
+}
+
+static void endless(struct sp_admin_reply *r, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < SP_ADMIN_BODY_MAX; i++)
+        sp_admin_put(r, "%d,", i);
+}
+
+static void metrics(struct sp_admin_reply *r, void *arg)
+{
+    (void)arg;
+    sp_admin_metric(r, "gauge", "rtt", "Round trip.", "lane=\"0\"", 5);
+    sp_admin_metric(r, "gauge", "rtt", "Round trip.", "lane=\"1\"", 6);
+    sp_admin_metric(r, "counter", "bytes", "All of them.", NULL, UINT64_MAX);
+}
+
+static void no_memory(struct sp_admin_reply *r, void *arg)
+{
+    (void)arg;
+    sp_admin_put_json(r, NULL);
+}
+
+struct things {
+    uint64_t thing_one, two;
+};
+
+static void counters(struct sp_admin_reply *r, void *arg)
+{
+    static const struct sp_counter table[] = {SP_COUNTER(struct things, thing_one),
+                                              SP_COUNTER(struct things, two)};
+    struct things t = {1, 2};
+    (void)arg;
+    sp_admin_counters(r, "sp_", table, SP_ARRAY_LEN(table), &t);
+}
+
+static const struct sp_admin_route routes[] = {
+    {"/hello", hello},     {"/sick", sick},           {"/endless", endless},
+    {"/metrics", metrics}, {"/no-memory", no_memory}, {"/counters", counters},
+};
+
+/* The answer as a string; the caller frees. NULL: wants more. */
+static char *ask(const char *request)
+{
+    struct sp_buf out;
+    char arg[] = "world", *copy;
+
+    sp_buf_init(&out, SP_ADMIN_BODY_MAX + 1024);
+    int err = sp_admin_respond(routes, SP_ARRAY_LEN(routes), arg, sp_span_str(request), &out);
+    if (err != 0) {
+        ck_assert_int_eq(err, SP_EMORE);
+        ck_assert_uint_eq(out.len, 0);
+        return NULL;
+    }
+    copy = strndup((const char *)sp_buf_span(&out).p, out.len);
+    sp_buf_fini(&out);
+    return copy;
+}
+
+static void expect(const char *request, const char *status, const char *body)
+{
+    char *answer = ask(request);
+
+    ck_assert_ptr_nonnull(answer);
+    ck_assert_msg(strncmp(answer + 9, status, strlen(status)) == 0, "%s -> %s", request, answer);
+    const char *end = strstr(answer, "\r\n\r\n");
+    ck_assert_ptr_nonnull(end);
+    ck_assert_str_eq(end + 4, body);
+    const char *length = strstr(answer, "Content-Length: ");
+    ck_assert_ptr_nonnull(length);
+    if (strncmp(request, "HEAD", 4) != 0)
+        ck_assert_uint_eq(strtoul(length + 16, NULL, 10), strlen(body));
+    free(answer);
+}
+
+START_TEST(answers)
+{
+    expect("GET /hello HTTP/1.1\r\nHost: 127.0.0.1:9642\r\n\r\n", "200 OK", "hello world");
+    expect("GET /hello?x=/sick HTTP/1.1\r\nHost: localhost\r\n\r\n", "200 OK", "hello world");
+    expect("HEAD /hello HTTP/1.1\r\nHost: localhost\r\n\r\n", "200 OK", "");
+    expect("GET /sick HTTP/1.1\r\nHost: [::1]:9642\r\n\r\n", "503 Service Unavailable",
+           "{\n  \"why\": \"a \\\"quote\\\"\\n\"\n}\n");
+    expect("GET /no-memory HTTP/1.1\r\nHost: localhost\r\n\r\n", "500 ",
+           "the answer is too long, or there is no memory\n");
+    expect("GET /hello HTTP/1.0\r\n\r\n", "200 OK", "hello world");
+}
+END_TEST
+
+START_TEST(waits_for_the_whole_head)
+{
+    static const char request[] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:9642\r\n\r\n";
+
+    for (size_t n = 0; n < sizeof request - 1; n++) {
+        char *part = strndup(request, n);
+        ck_assert_ptr_null(ask(part));
+        free(part);
+    }
+}
+END_TEST
+
+START_TEST(names_are_refused)
+{
+    static const char *const hosts[] = {"evil.example",         "evil.example:9642",
+                                        "127.0.0.1.evil.test",  "127.0.0.1:9642.evil.test",
+                                        "localhost.evil.test",  "localhost.",
+                                        "[::1].evil.test:9642", "",
+                                        "127.0.0.1@evil.test",  "notlocalhost"};
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(hosts); i++) {
+        char request[256];
+        snprintf(request, sizeof request, "GET /hello HTTP/1.1\r\nHost: %s\r\n\r\n", hosts[i]);
+        expect(request, "403 Forbidden", "ask for an IP address or localhost\n");
+    }
+    expect("GET /hello HTTP/1.1\r\n\r\n", "403 Forbidden", "ask for an IP address or localhost\n");
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_said)
+{
+    expect("GET /none HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "404 Not Found", "no such page\n");
+    expect("GET /hello/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "404 Not Found", "no such page\n");
+    expect("POST /hello HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n",
+           "405 Method Not Allowed", "GET and HEAD only\n");
+    expect("\x16\x03\x01\r\n\r\n", "400 Bad Request", "not an HTTP request\n");
+    expect("GET /endless HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "500 Internal Server Error",
+           "the answer is too long, or there is no memory\n");
+}
+END_TEST
+
+START_TEST(a_head_without_end)
+{
+    size_t len = 20000;
+    char *request = malloc(len + 1);
+
+    ck_assert_ptr_nonnull(request);
+    memset(request, 'a', len);
+    memcpy(request, "GET /", 5);
+    request[len] = '\0';
+    expect(request, "431 Request Header Fields Too Large", "the request is too long\n");
+    free(request);
+}
+END_TEST
+
+START_TEST(metrics_are_in_the_text_format)
+{
+    expect("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "200 OK",
+           "# HELP rtt Round trip.\n# TYPE rtt gauge\nrtt{lane=\"0\"} 5\nrtt{lane=\"1\"} 6\n"
+           "# HELP bytes All of them.\n# TYPE bytes counter\nbytes 18446744073709551615\n");
+    expect("GET /counters HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "200 OK",
+           "# HELP sp_thing_one_total thing one\n# TYPE sp_thing_one_total counter\n"
+           "sp_thing_one_total 1\n"
+           "# HELP sp_two_total two\n# TYPE sp_two_total counter\nsp_two_total 2\n");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("admin");
+    TCase *tc = tcase_create("respond");
+
+    tcase_add_test(tc, answers);
+    tcase_add_test(tc, waits_for_the_whole_head);
+    tcase_add_test(tc, names_are_refused);
+    tcase_add_test(tc, what_is_wrong_is_said);
+    tcase_add_test(tc, a_head_without_end);
+    tcase_add_test(tc, metrics_are_in_the_text_format);
+    suite_add_tcase(s, tc);
+
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
