@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "conn.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sallyport/clock.h"
+#include "sallyport/err.h"
+#include "sallyport/list.h"
+
+#define AT_THE_DOOR_MAX 4096
+#define PATIENCE_US     SP_SEC(10) /* from accept to known, handshake included */
+
+struct sp_conns {
+    struct sp_env env;
+    const struct sp_shared *shared;
+    const struct sp_conn_takers *takers;
+    void *arg;
+    struct sp_list list; /* oldest first */
+    size_t n;
+    struct sp_conns_counters counters;
+};
+
+struct conn {
+    struct sp_conns *all;
+    struct sp_link link;
+    struct sp_stream *stream;
+    struct sp_timer patience;
+};
+
+/* Forgets the connection, not its stream. */
+static void leave(struct conn *c)
+{
+    sp_list_remove(&c->link);
+    c->all->n--;
+    sp_timerq_cancel(&c->all->env.ticker->timers, &c->patience);
+    free(c);
+}
+
+static void shut(struct conn *c)
+{
+    struct sp_stream *s = c->stream;
+    leave(c);
+    sp_stream_free(s);
+}
+
+static void on_impatient(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct conn *c = arg;
+    (void)timer;
+    (void)now_us;
+    c->all->counters.timed_out++;
+    shut(c);
+}
+
+static void hand_over(struct conn *c, int (*taker)(struct sp_stream *s, void *arg))
+{
+    struct sp_conns *all = c->all;
+    struct sp_stream *s = c->stream;
+
+    leave(c);
+    if (taker(s, all->arg) != 0)
+        sp_stream_free(s);
+}
+
+static void on_input(struct sp_stream *s, void *arg)
+{
+    struct conn *c = arg;
+    struct sp_conns *all = c->all;
+    enum sp_proto proto;
+    bool inside_tls = sp_stream_tls(s) != NULL;
+
+    if (sp_demux(sp_buf_span(sp_stream_in(s)), inside_tls, all->shared->serve, &proto) != 0)
+        return; /* can't tell yet */
+    switch (proto) {
+    case SP_PROTO_TLS:
+        if (sp_stream_start_tls_server(s, all->shared->tls, PATIENCE_US) != 0)
+            shut(c);
+        break;
+    case SP_PROTO_TURN:
+        all->counters.turn++;
+        hand_over(c, all->takers->turn);
+        break;
+    case SP_PROTO_HTTP:
+        all->counters.http++;
+        hand_over(c, all->takers->http);
+        break;
+    case SP_PROTO_NONE:
+        all->counters.unknown++;
+        hand_over(c, all->takers->http);
+        break;
+    }
+}
+
+static void on_closed(struct sp_stream *s, int why, void *arg)
+{
+    struct conn *c = arg;
+
+    if (why == SP_ETLS) {
+        c->all->counters.tls_failed++;
+        sp_log_debug(c->all->env.log, "handshake failed", SP_F_ADDR("client", sp_stream_remote(s)),
+                     SP_F_STR("reason", sp_stream_why(s)));
+    }
+    shut(c);
+}
+
+static const struct sp_stream_events stream_events = {
+    .input = on_input,
+    .closed = on_closed,
+};
+
+void sp_conn_accept(struct sp_conns *all, int fd)
+{
+    struct conn *c = calloc(1, sizeof *c);
+
+    all->counters.accepted++;
+    if (c == NULL || sp_stream_new(all->env.ticker, fd, &stream_events, c, &c->stream) != 0) {
+        close(fd);
+        free(c);
+        return;
+    }
+    c->all = all;
+    sp_list_append(&all->list, &c->link);
+    all->n++;
+    sp_timer_init(&c->patience, on_impatient, c);
+    if (sp_timerq_set(&all->env.ticker->timers, &c->patience,
+                      sp_ticker_now(all->env.ticker) + PATIENCE_US) != 0) {
+        shut(c);
+        return;
+    }
+    if (all->n > AT_THE_DOOR_MAX) {
+        all->counters.pushed_out++;
+        shut(SP_LIST_ITEM(sp_list_first(&all->list), struct conn, link));
+    }
+}
+
+int sp_conns_new(const struct sp_env *env, const struct sp_shared *shared,
+                 const struct sp_conn_takers *takers, void *arg, struct sp_conns **out)
+{
+    struct sp_conns *all = calloc(1, sizeof *all);
+
+    if (all == NULL)
+        return SP_ENOMEM;
+    all->env = *env;
+    all->shared = shared;
+    all->takers = takers;
+    all->arg = arg;
+    sp_list_init(&all->list);
+    *out = all;
+    return 0;
+}
+
+void sp_conns_free(struct sp_conns *all)
+{
+    if (all == NULL)
+        return;
+    SP_LIST_EACH(&all->list, link, next)
+    shut(SP_LIST_ITEM(link, struct conn, link));
+    free(all);
+}
+
+const struct sp_conns_counters *sp_conns_counters(const struct sp_conns *all)
+{
+    return &all->counters;
+}

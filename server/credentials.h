@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `sallyport-server credentials`: prints a TURN username and password, a tunnel token, and the
+ * iceServers list that an application would be given. Needs the secret, and no running server.
+ */
+#ifndef SALLYPORT_SERVER_CREDENTIALS_H
+#define SALLYPORT_SERVER_CREDENTIALS_H
+
+/* argv[0] is "credentials". Returns the exit status. */
+int sp_credentials_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How the whole works. A browser's datagram has reached the gateway beside it, and comes here in a
+ * frame, inside TLS, on the one port that firewalls leave open:
+ *
+ *   443 ─▶ listener ─▶ conn: which first bytes? ─▶ TLS ─▶ conn: and inside?
+ *                                                           ├─ HTTP ─▶ http_service ─┬─▶ the site
+ *                                                           │                        └─▶ session: a
+ * lane └─ STUN ─▶ endpoint         │ frames │ messages    ▼ 3478/udp
+ * ─────────────────────────────────────────────────────────────┼──▶ turn ◀── endpoint, one a flow │
+ *                    another allocation of this server, in memory (hairpin) ◀──┴──▶ relay ─▶ UDP
+ * peers
+ *
+ * All of this lives on a worker (worker.c): one loop, one thread, no locks. This file owns what
+ * workers share and what a process has once: settings, signals, the admin port.
+ */
+#include "edge.h"
+
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "edge_admin.h"
+#include "sallyport/err.h"
+
+struct edge {
+    const struct sp_edge_config *config;
+    struct ev_loop *loop;
+    struct sp_rng rng;
+    struct sp_shared *shared;
+    struct sp_worker *worker;
+    struct sp_admin *admin;
+    ev_signal on_term, on_int, on_hup;
+};
+
+static void stop(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)watcher;
+    (void)events;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void reload(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct edge *e = watcher->data;
+    char why[SP_SHARED_WHY_MAX];
+    (void)loop;
+    (void)events;
+
+    if (sp_shared_reload(e->shared, why) == 0)
+        sp_log_info(&e->config->log, "certificate, secrets and users reread");
+    else
+        sp_log_error(&e->config->log, "nothing was reread", SP_F_STR("reason", why));
+}
+
+static void watch_signals(struct edge *e)
+{
+    ev_signal_init(&e->on_term, stop, SIGTERM);
+    ev_signal_init(&e->on_int, stop, SIGINT);
+    ev_signal_init(&e->on_hup, reload, SIGHUP);
+    e->on_hup.data = e;
+    ev_signal_start(e->loop, &e->on_term);
+    ev_signal_start(e->loop, &e->on_int);
+    ev_signal_start(e->loop, &e->on_hup);
+}
+
+/* One line, for whoever started us and waits. */
+static void say_ready(const struct edge *e)
+{
+    const struct sp_worker_config *c = &e->config->worker;
+    char text[SP_ADDR_STRLEN];
+
+    printf("ready");
+    for (size_t i = 0; i < c->n_listen; i++)
+        printf(" tcp %s", sp_addr_format(sp_worker_listen(e->worker, i), text));
+    for (size_t i = 0; i < c->n_listen_udp; i++)
+        printf(" udp %s", sp_addr_format(sp_worker_listen_udp(e->worker, i), text));
+    for (size_t i = 0; i < c->n_relay_ips; i++)
+        printf(" relay %s%s", sp_addr_format_ip(&c->relay_ips[i].public_, text),
+               c->min_port == 0 ? " (virtual)" : "");
+    if (e->admin != NULL)
+        printf(" admin %s", sp_addr_format(sp_admin_local(e->admin), text));
+    printf("\n");
+    fflush(stdout);
+}
+
+/* 0, or the exit status, with one line in `why`. */
+static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
+{
+    const struct sp_edge_config *c = e->config;
+    char text[SP_ADDR_STRLEN];
+
+    e->loop = ev_default_loop(EVFLAG_AUTO);
+    if (e->loop == NULL) {
+        snprintf(why, SP_SHARED_WHY_MAX, "cannot start an event loop");
+        return 1;
+    }
+    sp_rng_system_init(&e->rng);
+    int err = sp_shared_new(&c->shared, &e->rng, &e->shared, why);
+    if (err != 0)
+        return err == SP_ENOMEM ? 1 : 2;
+    if (sp_worker_new(e->loop, &c->worker, e->shared, &c->log, &e->worker, why) != 0)
+        return 1;
+    if (c->has_admin && sp_edge_admin_open(e->worker, &c->log, &c->admin, &e->admin) != 0) {
+        snprintf(why, SP_SHARED_WHY_MAX, "cannot listen on %s (--admin): %m",
+                 sp_addr_format(&c->admin, text));
+        return 1;
+    }
+    watch_signals(e);
+    return 0;
+}
+
+int sp_edge_run(const struct sp_edge_config *c)
+{
+    struct edge e = {.config = c};
+    char why[SP_SHARED_WHY_MAX];
+    int status = start(&e, why);
+
+    if (status == 0) {
+        say_ready(&e);
+        ev_run(e.loop, 0);
+        sp_log_info(&c->log, "stopped");
+    } else {
+        fprintf(stderr, "sallyport-server: %s\n", why);
+    }
+    sp_admin_close(e.admin);
+    sp_worker_free(e.worker);
+    sp_shared_free(e.shared);
+    return status;
+}

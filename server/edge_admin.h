@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the edge tells on its admin port: /healthz, /metrics for Prometheus, /status as JSON.
+ */
+#ifndef SALLYPORT_SERVER_EDGE_ADMIN_H
+#define SALLYPORT_SERVER_EDGE_ADMIN_H
+
+#include "sallyport/admin.h"
+#include "worker.h"
+
+/* SP_ESYS with errno: not listening; SP_ENOMEM. */
+int sp_edge_admin_open(struct sp_worker *w, const struct sp_log *log, const struct sp_addr *addr,
+                       struct sp_admin **out);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "endpoint.h"
+
+#include <stdlib.h>
+
+#include "sallyport/clock.h"
+#include "sallyport/err.h"
+#include "sallyport/msg_stream.h"
+
+#define IDLE_US SP_SEC(30)
+
+/* A browser's only connection: what waits longer than this can't be played any more. */
+static const struct sp_msg_stream_config stream_config = {
+    .max_bytes = 512 * 1024,
+    .max_age_us = SP_MS(400),
+};
+
+struct sp_endpoint {
+    struct sp_env env;
+    struct sp_turn_path path;
+    struct sp_msg_stream *stream; /* one of these two */
+    struct sp_flow *flow;
+    struct sp_timer idle;
+    uint64_t last_in_us;
+    struct sp_link link; /* in its owner's list */
+};
+
+static void on_idle(struct sp_timer *timer, uint64_t now_us, void *arg);
+
+static struct sp_endpoint *endpoint_new(const struct sp_env *env, struct sp_list *owner)
+{
+    struct sp_endpoint *ep = calloc(1, sizeof *ep);
+
+    if (ep == NULL)
+        return NULL;
+    ep->env = *env;
+    ep->last_in_us = sp_ticker_now(env->ticker);
+    sp_timer_init(&ep->idle, on_idle, ep);
+    if (sp_timerq_set(&env->ticker->timers, &ep->idle, ep->last_in_us + IDLE_US) != 0) {
+        free(ep);
+        return NULL;
+    }
+    sp_list_append(owner, &ep->link);
+    return ep;
+}
+
+void sp_endpoint_free(struct sp_endpoint *ep)
+{
+    sp_list_remove(&ep->link);
+    sp_timerq_cancel(&ep->env.ticker->timers, &ep->idle);
+    sp_turn_path_gone(ep->env.turn, &ep->path);
+    if (ep->stream != NULL)
+        sp_msg_stream_free(ep->stream);
+    free(ep);
+}
+
+void sp_endpoint_free_all(struct sp_list *owner)
+{
+    SP_LIST_EACH(owner, link, next)
+    sp_endpoint_free(SP_LIST_ITEM(link, struct sp_endpoint, link));
+}
+
+static void on_idle(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_endpoint *ep = arg;
+    bool idle = now_us - ep->last_in_us >= IDLE_US;
+
+    if (!idle || sp_turn_path_has_alloc(ep->env.turn, &ep->path)) {
+        uint64_t from_us = idle ? now_us : ep->last_in_us;
+        sp_timerq_set(&ep->env.ticker->timers, timer, from_us + IDLE_US);
+        return;
+    }
+    if (ep->flow != NULL)
+        sp_flow_close(ep->flow, now_us);
+    sp_endpoint_free(ep);
+}
+
+void sp_endpoint_input(struct sp_endpoint *ep, const struct sp_span *msgs, size_t n)
+{
+    ep->last_in_us = sp_ticker_now(ep->env.ticker);
+    sp_turn_from_client(ep->env.turn, &ep->path, msgs, n, ep->last_in_us, sp_clock_unix_s());
+}
+
+void sp_endpoint_send(struct sp_endpoint *ep, const struct sp_span *parts, size_t n)
+{
+    uint64_t now_us = sp_ticker_now(ep->env.ticker);
+
+    if (ep->flow != NULL)
+        sp_flow_send(ep->flow, parts, n, now_us);
+    else
+        sp_msg_stream_send(ep->stream, parts, n, now_us);
+}
+
+/* --- TCP and TLS ---------------------------------------------------------------------------- */
+
+static void on_stream_input(struct sp_msg_stream *m, const struct sp_span *msgs, size_t n,
+                            void *arg)
+{
+    (void)m;
+    sp_endpoint_input(arg, msgs, n);
+}
+
+static void on_stream_closed(struct sp_msg_stream *m, int why, void *arg)
+{
+    (void)m;
+    (void)why;
+    sp_endpoint_free(arg);
+}
+
+static const struct sp_msg_stream_events stream_events = {
+    .input = on_stream_input,
+    .closed = on_stream_closed,
+};
+
+int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struct sp_list *owner)
+{
+    enum sp_turn_transport transport = sp_stream_tls(s) != NULL ? SP_TURN_TLS : SP_TURN_TCP;
+    struct sp_endpoint *ep = endpoint_new(env, owner);
+
+    if (ep == NULL)
+        return SP_ENOMEM;
+    ep->path = sp_turn_path_make(transport, ep, sp_stream_remote(s), sp_stream_local(s));
+    int err = sp_msg_stream_new(s, env->ticker, &stream_config, &stream_events, ep, &ep->stream);
+    if (err != 0)
+        sp_endpoint_free(ep);
+    return err;
+}
+
+/* --- flows ---------------------------------------------------------------------------------- */
+
+int sp_endpoint_from_flow(const struct sp_env *env, struct sp_flow *f, struct sp_list *owner)
+{
+    static const struct sp_addr nowhere; /* what the gateway says of its client is not trusted */
+    struct sp_endpoint *ep = endpoint_new(env, owner);
+
+    if (ep == NULL)
+        return SP_ENOMEM;
+    ep->flow = f;
+    ep->path = sp_turn_path_make(SP_TURN_FLOW, ep, &nowhere, &nowhere);
+    sp_flow_set_user(f, ep);
+    return 0;
+}

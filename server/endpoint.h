@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A TURN client that came by something with a life of its own: a TCP or TLS connection, or a flow
+ * of a tunnel. Joins that transport to the TURN engine, both ways. (A client by UDP needs none: its
+ * five-tuple says all.) Without an allocation and idle for 30 s, it ends.
+ */
+#ifndef SALLYPORT_SERVER_ENDPOINT_H
+#define SALLYPORT_SERVER_ENDPOINT_H
+
+#include "env.h"
+#include "sallyport/stream.h"
+#include "sallyport/tunnel.h"
+
+struct sp_endpoint;
+
+/* TURN over TCP or TLS. Takes over the stream and what waits in it. It is kept in `owner`'s list,
+ * and leaves it by itself when it ends. SP_ENOMEM: the stream is still the caller's. */
+int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struct sp_list *owner);
+
+/* TURN on a flow; becomes the flow's user. When idle it closes the flow. */
+int sp_endpoint_from_flow(const struct sp_env *env, struct sp_flow *f, struct sp_list *owner);
+
+/* Datagrams of its flow. */
+void sp_endpoint_input(struct sp_endpoint *ep, const struct sp_span *msgs, size_t n);
+
+/* To the client, from the engine's emit; `out` is what the path's `via` pointed to. */
+void sp_endpoint_send(struct sp_endpoint *ep, const struct sp_span *parts, size_t n);
+
+/* Ends its allocation and its connection; a flow is left alone (its tunnel ends it). */
+void sp_endpoint_free(struct sp_endpoint *ep);
+
+/* All of an owner's. */
+void sp_endpoint_free_all(struct sp_list *owner);
+
+#endif

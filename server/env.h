@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What each part of a worker is handed: its loop and clock, its randomness, its log, and the TURN
+ * engine. All of it belongs to the worker and outlives the parts.
+ */
+#ifndef SALLYPORT_SERVER_ENV_H
+#define SALLYPORT_SERVER_ENV_H
+
+#include "sallyport/dgram.h"
+#include "sallyport/log.h"
+#include "sallyport/rng.h"
+#include "sallyport/ticker.h"
+#include "turn.h"
+
+struct sp_env {
+    uint16_t worker; /* its index; stands in ids */
+    struct sp_ticker *ticker;
+    struct sp_rng *rng;
+    const struct sp_log *log;
+    struct sp_dgram_pool *dgrams;
+    struct sp_turn *turn;
+};
+
+#endif

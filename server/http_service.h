@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * HTTP on a connection: a request that upgrades with a good token becomes a lane, and every other
+ * one gets what the site answers, byte for byte and by the same code, so that a stranger can't
+ * tell a refused token from a page that isn't there. Knows the site and the sessions, not TLS.
+ */
+#ifndef SALLYPORT_SERVER_HTTP_SERVICE_H
+#define SALLYPORT_SERVER_HTTP_SERVICE_H
+
+#include "env.h"
+#include "session.h"
+#include "shared.h"
+
+struct sp_http_service;
+
+struct sp_http_counters {
+    uint64_t requests, malformed, upgrades, upgrades_refused, timed_out, pushed_out;
+};
+
+int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared,
+                        struct sp_sessions *sessions, struct sp_http_service **out);
+void sp_http_service_free(struct sp_http_service *h);
+
+/* Takes over the stream and what waits in it. SP_ENOMEM: it is still the caller's. */
+int sp_http_service_take(struct sp_http_service *h, struct sp_stream *s);
+
+const struct sp_http_counters *sp_http_service_counters(const struct sp_http_service *h);
+
+#endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sallyport/clock.h"
+#include "sallyport/err.h"
+#include "sallyport/upgrade.h"
+
+/* --- the table ------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} services[] = {
+    {"tunnel", SP_SERVE_TUNNEL},
+    {"turn", SP_SERVE_TURN},
+    {"site", SP_SERVE_SITE},
+};
+
+static int parse_serve(const char *value, unsigned *out)
+{
+    unsigned bits = 0;
+
+    for (const char *p = value;; p++) {
+        size_t len = strcspn(p, ","), i;
+        for (i = 0; i < SP_ARRAY_LEN(services); i++)
+            if (strlen(services[i].name) == len && memcmp(services[i].name, p, len) == 0)
+                break;
+        if (i == SP_ARRAY_LEN(services))
+            return SP_EINVAL;
+        bits |= services[i].bit;
+        p += len;
+        if (*p == '\0')
+            break;
+    }
+    *out = bits;
+    return 0;
+}
+
+static const char *check_serve(const char *value)
+{
+    unsigned bits;
+    return parse_serve(value, &bits) == 0 ? NULL : "wants a list of tunnel,turn,site";
+}
+
+/* ADDR[=PUBLIC], both of one family. */
+static int parse_relay_ip(const char *value, struct sp_relay_ip *out)
+{
+    char local[SP_ADDR_STRLEN];
+    const char *eq = strchr(value, '=');
+    size_t len = eq != NULL ? (size_t)(eq - value) : strlen(value);
+    struct sp_relay_ip ip;
+
+    if (len >= sizeof local)
+        return SP_EINVAL;
+    memcpy(local, value, len);
+    local[len] = '\0';
+    if (sp_addr_parse_ip(local, &ip.local) != 0)
+        return SP_EINVAL;
+    ip.public_ = ip.local;
+    if (eq != NULL && sp_addr_parse_ip(eq + 1, &ip.public_) != 0)
+        return SP_EINVAL;
+    if (ip.public_.family != ip.local.family || sp_addr_is_any(&ip.local) ||
+        sp_addr_is_any(&ip.public_))
+        return SP_EINVAL;
+    *out = ip;
+    return 0;
+}
+
+static const char *check_relay_ip(const char *value)
+{
+    struct sp_relay_ip ip;
+    return parse_relay_ip(value, &ip) == 0 ? NULL
+                                           : "wants ADDR or ADDR=PUBLIC, two IP addresses of one "
+                                             "family and neither 0.0.0.0 nor ::";
+}
+
+/* MIN-MAX, or "none" for 0. */
+static int parse_ports(const char *value, uint16_t *min, uint16_t *max)
+{
+    unsigned long lo, hi;
+    char *end;
+
+    if (strcmp(value, "none") == 0) {
+        *min = *max = 0;
+        return 0;
+    }
+    if (value[0] < '0' || value[0] > '9')
+        return SP_EINVAL;
+    lo = strtoul(value, &end, 10);
+    if (*end != '-' || end[1] < '0' || end[1] > '9')
+        return SP_EINVAL;
+    hi = strtoul(end + 1, &end, 10);
+    if (*end != '\0' || lo < 1024 || hi > 65535 || lo > hi)
+        return SP_EINVAL;
+    *min = (uint16_t)lo;
+    *max = (uint16_t)hi;
+    return 0;
+}
+
+static const char *check_ports(const char *value)
+{
+    uint16_t min, max;
+    return parse_ports(value, &min, &max) == 0
+               ? NULL
+               : "wants MIN-MAX, two ports from 1024 to 65535 such as 49152-65535, or none";
+}
+
+static const char *check_user(const char *value)
+{
+    const char *colon = strchr(value, ':');
+    return colon != NULL && colon != value && colon[1] != '\0' ? NULL : "wants NAME:PASSWORD";
+}
+
+static const struct sp_option table[] = {
+    {.name = "listen",
+     .arg = "ADDR:PORT",
+     .help = "TCP: tunnel, TURN and site on one port",
+     .preset = "[::]:443",
+     .flags = SP_OPTION_REPEAT,
+     .check = sp_option_check_addr},
+    {.name = "listen-udp",
+     .arg = "ADDR:PORT",
+     .help = "STUN and TURN by UDP; or none",
+     .preset = "[::]:3478",
+     .flags = SP_OPTION_REPEAT,
+     .check = sp_option_check_addr_or_none},
+    {.name = "serve",
+     .arg = "LIST",
+     .help = "what the ports serve: of tunnel,turn,site",
+     .preset = "tunnel,turn,site",
+     .check = check_serve},
+    {.name = "cert", .arg = "FILE", .help = "certificate chain, PEM; reread on SIGHUP"},
+    {.name = "key", .arg = "FILE", .help = "its private key, PEM; reread on SIGHUP"},
+    {.name = "realm", .arg = "NAME", .help = "realm of TURN users", .preset = "the host name"},
+    {.name = "secret-file",
+     .arg = "FILE",
+     .help = "shared secrets, one a line: the first signs, all verify (or SALLYPORT_SECRET)"},
+    {.name = "secret", .arg = "SECRET", .flags = SP_OPTION_SECRET | SP_OPTION_ENV_ONLY},
+    {.name = "user-file", .arg = "FILE", .help = "static TURN users, NAME:PASSWORD a line"},
+    {.name = "user",
+     .arg = "NAME:PASSWORD",
+     .help = "a static TURN user, for trials",
+     .flags = SP_OPTION_REPEAT | SP_OPTION_SECRET,
+     .check = check_user},
+    {.name = "relay-ip",
+     .arg = "ADDR[=PUBLIC]",
+     .help = "address of relays, and what the world sees of it; IPv4 and IPv6",
+     .preset = "that of the default route",
+     .flags = SP_OPTION_REPEAT,
+     .check = check_relay_ip},
+    {.name = "relay-ports",
+     .arg = "MIN-MAX",
+     .help = "their UDP ports; none: virtual, for calls between tunnels only, wants --relay-ip",
+     .preset = "49152-65535",
+     .check = check_ports},
+    {.name = "allow-peer",
+     .arg = "CIDR",
+     .help = "relay to these although the built-in list denies it",
+     .flags = SP_OPTION_REPEAT,
+     .check = sp_option_check_cidr},
+    {.name = "deny-peer",
+     .arg = "CIDR",
+     .help = "never relay to these",
+     .flags = SP_OPTION_REPEAT,
+     .check = sp_option_check_cidr},
+    {.name = "admin",
+     .arg = "ADDR:PORT",
+     .help = "/healthz /metrics /status; or none",
+     .preset = "127.0.0.1:9641",
+     .check = sp_option_check_addr_or_none},
+    {.name = "linger",
+     .arg = "SECONDS",
+     .help = "how long a tunnel outlives its lanes",
+     .preset = "30",
+     .flags = SP_OPTION_NUMBER,
+     .min = 1,
+     .max = 3600},
+    {.name = "log-level",
+     .arg = "error|warn|info|debug",
+     .help = "how much goes to standard error",
+     .preset = "info",
+     .flags = SP_OPTION_CHOICE},
+    {.name = "log-format",
+     .arg = "text|json",
+     .help = "how it looks",
+     .preset = "text",
+     .flags = SP_OPTION_CHOICE},
+};
+
+const struct sp_options_spec sp_edge_options = {
+    .usage = "sallyport-server [run] [OPTION]...\n"
+             "       sallyport-server credentials --secret-file FILE --user NAME [OPTION]...",
+    .about = "Carries WebRTC media inside HTTPS: tunnels of sallyport-client, TURN by TLS, TCP and "
+             "UDP, and an ordinary web site, on one port.",
+    .table = table,
+    .n = SP_ARRAY_LEN(table),
+};
+
+/* --- what they come to ---------------------------------------------------------------------- */
+
+static int refuse(char why[static SP_OPTIONS_ERR_MAX], const char *text)
+{
+    snprintf(why, SP_OPTIONS_ERR_MAX, "%s", text);
+    return SP_EINVAL;
+}
+
+static int set_listen(const struct sp_options *o, const char *name, const char *preset,
+                      struct sp_addr *out, size_t *n, char why[static SP_OPTIONS_ERR_MAX])
+{
+    size_t given = sp_options_count(o, name);
+
+    *n = 0;
+    if (given > SP_LISTEN_MAX) {
+        snprintf(why, SP_OPTIONS_ERR_MAX, "--%s: at most %d of them", name, SP_LISTEN_MAX);
+        return SP_EINVAL;
+    }
+    if (given == 0)
+        return sp_addr_parse(preset, &out[(*n)++]);
+    for (size_t i = 0; i < given; i++) {
+        const char *value = sp_options_nth(o, name, i);
+        if (strcmp(value, "none") == 0) {
+            if (given > 1) {
+                snprintf(why, SP_OPTIONS_ERR_MAX, "--%s: none stands alone", name);
+                return SP_EINVAL;
+            }
+            return 0;
+        }
+        sp_addr_parse(value, &out[(*n)++]);
+    }
+    return 0;
+}
+
+static int set_rules(const struct sp_options *o, const char *name, struct sp_cidr *out, size_t *n,
+                     char why[static SP_OPTIONS_ERR_MAX])
+{
+    *n = sp_options_count(o, name);
+    if (*n > SP_PEER_RULES_MAX) {
+        snprintf(why, SP_OPTIONS_ERR_MAX, "--%s: at most %d of them", name, SP_PEER_RULES_MAX);
+        return SP_EINVAL;
+    }
+    for (size_t i = 0; i < *n; i++)
+        sp_cidr_parse(sp_options_nth(o, name, i), &out[i]);
+    return 0;
+}
+
+static int set_shared(struct sp_edge_config *c, const struct sp_options *o,
+                      char why[static SP_OPTIONS_ERR_MAX])
+{
+    struct sp_shared_config *s = &c->shared;
+
+    parse_serve(sp_options_get(o, "serve", "tunnel,turn,site"), &s->serve);
+    s->cert_file = sp_options_get(o, "cert", NULL);
+    s->key_file = sp_options_get(o, "key", NULL);
+    s->secret_file = sp_options_get(o, "secret-file", NULL);
+    s->secret = sp_options_get(o, "secret", NULL);
+    s->user_file = sp_options_get(o, "user-file", NULL);
+    s->n_users = sp_options_count(o, "user");
+    s->users = c->users;
+    s->allow = c->allow;
+    s->deny = c->deny;
+    s->tunnel_path = SP_UPGRADE_PATH;
+    s->realm = c->realm;
+
+    if (gethostname(c->realm, sizeof c->realm - 1) != 0 || c->realm[0] == '\0')
+        snprintf(c->realm, sizeof c->realm, "localhost");
+    snprintf(c->realm, sizeof c->realm, "%s", sp_options_get(o, "realm", c->realm));
+    if (s->n_users > SP_PEER_RULES_MAX)
+        return refuse(why, "--user: too many for a command line; put them into --user-file");
+    for (size_t i = 0; i < s->n_users; i++)
+        c->users[i] = sp_options_nth(o, "user", i);
+    if ((s->cert_file == NULL) != (s->key_file == NULL))
+        return refuse(why, "--cert and --key: one is of no use without the other");
+    bool has_secret = s->secret_file != NULL || s->secret != NULL;
+    if (s->serve & SP_SERVE_TUNNEL) {
+        if (s->cert_file == NULL)
+            return refuse(why, "--cert and --key are needed to serve the tunnel (--serve)");
+        if (!has_secret)
+            return refuse(why, "--secret-file is needed to serve the tunnel (--serve): a file with "
+                               "a line of, say, `openssl rand -hex 32`");
+    }
+    if (!has_secret && s->user_file == NULL && s->n_users == 0 && (s->serve & SP_SERVE_TURN))
+        return refuse(why,
+                      "--secret-file, --user-file or --user is needed to serve TURN (--serve)");
+    return 0;
+}
+
+static int set_relays(struct sp_edge_config *c, const struct sp_options *o,
+                      char why[static SP_OPTIONS_ERR_MAX])
+{
+    struct sp_worker_config *w = &c->worker;
+    size_t given = sp_options_count(o, "relay-ip");
+
+    parse_ports(sp_options_get(o, "relay-ports", "49152-65535"), &w->min_port, &w->max_port);
+    w->relay_ips = c->relay_ips;
+    if (given > SP_RELAY_IPS_MAX)
+        return refuse(why, "--relay-ip: at most 16 of them");
+    for (size_t i = 0; i < given; i++)
+        parse_relay_ip(sp_options_nth(o, "relay-ip", i), &c->relay_ips[w->n_relay_ips++]);
+    if (given > 0)
+        return 0;
+    if (w->min_port == 0)
+        return refuse(why,
+                      "--relay-ports none: wants --relay-ip, an address that is unique to this "
+                      "server; two that share one would mix up their callers");
+    for (uint16_t family = SP_IPV4; family <= SP_IPV6; family++) {
+        struct sp_addr a;
+        if (sp_sock_default_addr(family, &a) == 0)
+            c->relay_ips[w->n_relay_ips++] = (struct sp_relay_ip){a, a};
+    }
+    if (w->n_relay_ips == 0)
+        return refuse(why, "--relay-ip: this host has no default route to take an address from; "
+                           "name one");
+    return 0;
+}
+
+int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
+                        char why[static SP_OPTIONS_ERR_MAX])
+{
+    struct sp_worker_config *w = &c->worker;
+    const char *admin = sp_options_get(o, "admin", "127.0.0.1:9641");
+
+    memset(c, 0, sizeof *c);
+    c->options = o;
+    c->log.fd = STDERR_FILENO;
+    c->log.json = strcmp(sp_options_get(o, "log-format", "text"), "json") == 0;
+    sp_log_level_parse(sp_options_get(o, "log-level", "info"), &c->log.level);
+    w->linger_us = SP_SEC(sp_options_number(o, "linger", 30));
+    c->has_admin = strcmp(admin, "none") != 0;
+    if (c->has_admin)
+        sp_addr_parse(admin, &c->admin);
+
+    int err = set_listen(o, "listen", "[::]:443", w->listen, &w->n_listen, why);
+    if (err == 0)
+        err = set_listen(o, "listen-udp", "[::]:3478", w->listen_udp, &w->n_listen_udp, why);
+    if (err == 0)
+        err = set_rules(o, "allow-peer", c->allow, &c->shared.n_allow, why);
+    if (err == 0)
+        err = set_rules(o, "deny-peer", c->deny, &c->shared.n_deny, why);
+    if (err == 0)
+        err = set_shared(c, o, why);
+    if (err == 0)
+        err = set_relays(c, o, why);
+    if (!(c->shared.serve & SP_SERVE_TURN))
+        w->n_listen_udp = 0; /* UDP serves nothing else */
+    if (err != 0)
+        sp_edge_config_fini(c);
+    return err;
+}
+
+void sp_edge_config_fini(struct sp_edge_config *c)
+{
+    sp_options_free(c->options);
+    c->options = NULL;
+}

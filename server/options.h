@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The server's command line: its table of options, and what they come to.
+ */
+#ifndef SALLYPORT_SERVER_OPTIONS_H
+#define SALLYPORT_SERVER_OPTIONS_H
+
+#include "sallyport/log.h"
+#include "sallyport/options.h"
+#include "shared.h"
+#include "worker.h"
+
+#define SP_PEER_RULES_MAX 256
+#define SP_RELAY_IPS_MAX  16
+
+struct sp_edge_config {
+    struct sp_shared_config shared;
+    struct sp_worker_config worker;
+    struct sp_relay_ip relay_ips[SP_RELAY_IPS_MAX];
+    struct sp_cidr allow[SP_PEER_RULES_MAX], deny[SP_PEER_RULES_MAX];
+    const char *users[SP_PEER_RULES_MAX];
+    char realm[256];
+    bool has_admin;
+    struct sp_addr admin;
+    struct sp_log log;
+    struct sp_options *options; /* owns the strings */
+};
+
+/* The table, for --help and for tests. */
+extern const struct sp_options_spec sp_edge_options;
+
+/* What was parsed becomes a configuration, which takes over `o` (also on an error). SP_EINVAL and
+ * one line that names the option and says what is allowed. `c` holds pointers into itself: it stays
+ * where it is. */
+int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
+                        char why[static SP_OPTIONS_ERR_MAX]);
+void sp_edge_config_fini(struct sp_edge_config *c);
+
+#endif

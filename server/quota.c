@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "quota.h"
+
+#include <stdlib.h>
+
+#include "sallyport/crypto.h"
+#include "sallyport/err.h"
+
+struct sp_quota_user {
+    struct sp_map_node node;
+    uint8_t name[SP_SHA256_LEN]; /* its digest: keys of a map are of one length */
+    size_t held;
+};
+
+void sp_quota_init(struct sp_quota *q, struct sp_rng *rng)
+{
+    SP_MAP_INIT(&q->users, struct sp_quota_user, node, name, rng);
+}
+
+static struct sp_quota_user *user_of(struct sp_map_node *n)
+{
+    return n == NULL ? NULL : SP_CONTAINER_OF(n, struct sp_quota_user, node);
+}
+
+void sp_quota_fini(struct sp_quota *q)
+{
+    struct sp_quota_user *u;
+
+    while ((u = user_of(sp_map_any(&q->users))) != NULL) {
+        sp_map_del(&q->users, &u->node);
+        free(u);
+    }
+    sp_map_fini(&q->users);
+}
+
+int sp_quota_take(struct sp_quota *q, struct sp_span user, size_t max, struct sp_quota_user **out)
+{
+    uint8_t name[SP_SHA256_LEN];
+
+    sp_sha256(&user, 1, name);
+
+    struct sp_quota_user *u = user_of(sp_map_get(&q->users, name));
+
+    if ((u == NULL ? 0 : u->held) >= max)
+        return SP_EFULL;
+    if (u == NULL) {
+        u = calloc(1, sizeof *u);
+        if (u == NULL)
+            return SP_ENOMEM;
+        memcpy(u->name, name, sizeof name);
+        if (sp_map_add(&q->users, &u->node) != 0) {
+            free(u);
+            return SP_ENOMEM;
+        }
+    }
+    u->held++;
+    *out = u;
+    return 0;
+}
+
+void sp_quota_give(struct sp_quota *q, struct sp_quota_user *u)
+{
+    if (--u->held > 0)
+        return;
+    sp_map_del(&q->users, &u->node);
+    free(u);
+}
+
+size_t sp_quota_held(const struct sp_quota *q, struct sp_span user)
+{
+    uint8_t name[SP_SHA256_LEN];
+
+    sp_sha256(&user, 1, name);
+
+    struct sp_quota_user *u = user_of(sp_map_get(&q->users, name));
+
+    return u == NULL ? 0 : u->held;
+}

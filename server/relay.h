@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Relayed addresses: hands out ports and opens their UDP sockets for the TURN engine, and brings it
+ * what arrives there. With virtual addresses there are numbers and no sockets. Knows no
+ * allocation beyond its handle.
+ */
+#ifndef SALLYPORT_SERVER_RELAY_H
+#define SALLYPORT_SERVER_RELAY_H
+
+#include "env.h"
+
+/* One --relay-ip: what sockets are bound to, and what everybody is told. Port 0. */
+struct sp_relay_ip {
+    struct sp_addr local, public_;
+};
+
+struct sp_relays;
+
+struct sp_relays_counters {
+    uint64_t opened, refused;
+    uint64_t dropped; /* datagrams that the kernel did not take */
+};
+
+/* `ips`: at least one; the first of a family serves it. `min_port` 0: virtual addresses. Tells the
+ * engine which addresses are ours. SP_ENOMEM, SP_EINVAL. */
+int sp_relays_new(const struct sp_env *env, const struct sp_relay_ip *ips, size_t n,
+                  uint16_t min_port, uint16_t max_port, struct sp_relays **out);
+/* After the engine has ended its allocations. */
+void sp_relays_free(struct sp_relays *r);
+
+/* The engine's effects of the same names (turn.h). */
+int sp_relays_open(struct sp_relays *r, const struct sp_turn_relay_request *want,
+                   struct sp_turn_alloc *alloc, struct sp_turn_relay *out);
+void sp_relays_close(struct sp_relays *r, const struct sp_turn_relay *relay);
+void sp_relays_end_reservation(struct sp_relays *r, const struct sp_addr *local);
+
+/* To a peer, by the handle that sp_relays_open gave. */
+void sp_relays_send(void *relay, const struct sp_addr *peer, bool dont_fragment,
+                    const struct sp_span *parts, size_t n);
+
+const struct sp_relays_counters *sp_relays_counters(const struct sp_relays *r);
+
+#endif

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "endpoint.h"
+#include "sallyport/err.h"
+#include "sallyport/map.h"
+#include "sallyport/stream_lane.h"
+#include "sallyport/token.h"
+
+struct sp_sessions {
+    struct sp_env env;
+    struct sp_sessions_config config;
+    struct sp_map by_id;
+    struct sp_sessions_counters counters;
+};
+
+struct sp_session {
+    struct sp_sessions *all;
+    struct sp_map_node node;
+    struct sp_tunnel_id id;
+    char subject[SP_TOKEN_NAME_MAX + 1];
+    uint64_t opened_us;
+    struct sp_tunnel *tunnel;
+    struct sp_deferred flush;
+    struct sp_list endpoints; /* of its flows */
+};
+
+static const struct sp_tunnel_events tunnel_events;
+
+/* --- the table ------------------------------------------------------------------------------ */
+
+int sp_sessions_new(const struct sp_env *env, const struct sp_sessions_config *c,
+                    struct sp_sessions **out)
+{
+    struct sp_sessions *all = calloc(1, sizeof *all);
+
+    if (all == NULL)
+        return SP_ENOMEM;
+    all->env = *env;
+    all->config = *c;
+    SP_MAP_INIT(&all->by_id, struct sp_session, node, id, env->rng);
+    *out = all;
+    return 0;
+}
+
+static struct sp_session *session_of(struct sp_map_node *n)
+{
+    return n != NULL ? SP_CONTAINER_OF(n, struct sp_session, node) : NULL;
+}
+
+static size_t sessions_of(const struct sp_sessions *all, const char *subject)
+{
+    size_t n = 0;
+
+    for (struct sp_map_node *i = NULL; (i = sp_map_next(&all->by_id, i)) != NULL;)
+        n += strcmp(session_of(i)->subject, subject) == 0;
+    return n;
+}
+
+static void add_counters(struct sp_tunnel_counters *sum, const struct sp_tunnel_counters *c)
+{
+    /* A struct of nothing but uint64_t, so that a new counter can't be forgotten here. */
+    uint64_t *to = (uint64_t *)sum;
+    const uint64_t *from = (const uint64_t *)c;
+
+    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
+        to[i] += from[i];
+}
+
+size_t sp_sessions_count(const struct sp_sessions *all)
+{
+    return all->by_id.len;
+}
+
+size_t sp_sessions_lane_count(const struct sp_sessions *all)
+{
+    size_t n = 0;
+
+    for (struct sp_map_node *i = NULL; (i = sp_map_next(&all->by_id, i)) != NULL;)
+        n += sp_tunnel_lane_count(session_of(i)->tunnel);
+    return n;
+}
+
+size_t sp_sessions_flow_count(const struct sp_sessions *all)
+{
+    size_t n = 0;
+
+    for (struct sp_map_node *i = NULL; (i = sp_map_next(&all->by_id, i)) != NULL;)
+        n += sp_tunnel_flow_count(session_of(i)->tunnel);
+    return n;
+}
+
+void sp_sessions_counters(const struct sp_sessions *all, struct sp_sessions_counters *out)
+{
+    *out = all->counters;
+    for (struct sp_map_node *i = NULL; (i = sp_map_next(&all->by_id, i)) != NULL;)
+        add_counters(&out->tunnels, sp_tunnel_counters(session_of(i)->tunnel));
+}
+
+/* --- one session ---------------------------------------------------------------------------- */
+
+static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
+{
+    struct sp_session *s = arg;
+    (void)d;
+    sp_tunnel_flush(s->tunnel, now_us);
+}
+
+static void session_free(struct sp_session *s)
+{
+    struct sp_sessions *all = s->all;
+
+    sp_endpoint_free_all(&s->endpoints);
+    add_counters(&all->counters.tunnels, sp_tunnel_counters(s->tunnel));
+    sp_map_del(&all->by_id, &s->node);
+    sp_tunnel_free(s->tunnel);
+    sp_deferred_cancel(&s->flush);
+    free(s);
+}
+
+/* What of a tunnel's life an operator wants to find in the log; its id stays a secret. */
+static void log_end(struct sp_session *s)
+{
+    const struct sp_tunnel_counters *c = sp_tunnel_counters(s->tunnel);
+    uint64_t lived_us = sp_ticker_now(s->all->env.ticker) - s->opened_us;
+
+    sp_log_info(s->all->env.log, "tunnel ended", SP_F_STR("subject", s->subject),
+                SP_F_UINT("seconds", lived_us / 1000000), SP_F_UINT("flows", c->flows_opened),
+                SP_F_UINT("bytes_in", c->bytes_in), SP_F_UINT("bytes_out", c->bytes_out),
+                SP_F_UINT("dropped_age", c->dropped_age),
+                SP_F_UINT("dropped_full", c->dropped_full));
+}
+
+void sp_sessions_free(struct sp_sessions *all)
+{
+    struct sp_map_node *n;
+
+    if (all == NULL)
+        return;
+    while ((n = sp_map_any(&all->by_id)) != NULL)
+        session_free(session_of(n));
+    sp_map_fini(&all->by_id);
+    free(all);
+}
+
+static int session_new(struct sp_sessions *all, const char *subject, struct sp_session **out)
+{
+    struct sp_tunnel_config c;
+    int err;
+
+    if (all->by_id.len >= all->config.max_sessions ||
+        sessions_of(all, subject) >= all->config.max_sessions_per_subject)
+        return SP_EFULL;
+    struct sp_session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return SP_ENOMEM;
+    s->all = all;
+    s->opened_us = sp_ticker_now(all->env.ticker);
+    snprintf(s->subject, sizeof s->subject, "%s", subject);
+    sp_list_init(&s->endpoints);
+    sp_deferred_init(&s->flush, on_flush, s);
+    sp_put_be16(s->id.bytes, all->env.worker);
+    sp_rng_bytes(all->env.rng, s->id.bytes + 2, sizeof s->id.bytes - 2);
+
+    sp_tunnel_config_default(&c, SP_TUNNEL_EDGE);
+    c.linger_us = all->config.linger_us;
+    err = sp_tunnel_new(&c, &tunnel_events, s, &all->env.ticker->timers, all->env.rng, &s->tunnel);
+    if (err == 0 && (err = sp_map_add(&all->by_id, &s->node)) != 0)
+        sp_tunnel_free(s->tunnel);
+    if (err != 0) {
+        free(s);
+        return err;
+    }
+    *out = s;
+    return 0;
+}
+
+static void on_lane_closed(struct sp_stream_lane *l, int why, const char *text, void *arg)
+{
+    struct sp_session *s = arg;
+    (void)l;
+    (void)why;
+    sp_log_debug(s->all->env.log, "lane ended", SP_F_STR("subject", s->subject),
+                 SP_F_STR("reason", text));
+}
+
+int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const char *subject,
+                    struct sp_stream *stream, const struct sp_tunnel_id **id)
+{
+    struct sp_session *s;
+    struct sp_stream_lane *l;
+    int err = 0;
+
+    if (u->is_new) {
+        err = session_new(all, subject, &s);
+    } else {
+        s = session_of(sp_map_get(&all->by_id, &u->id));
+        if (s == NULL || strcmp(s->subject, subject) != 0)
+            err = SP_ENOENT;
+    }
+    if (err != 0) {
+        all->counters.refused++;
+        return err;
+    }
+    err = sp_stream_lane_new(stream, all->env.ticker, s->tunnel, u->lane, on_lane_closed, s, &l);
+    if (err != 0) {
+        if (u->is_new)
+            session_free(s);
+        return err;
+    }
+    all->counters.lanes++;
+    if (u->is_new) {
+        all->counters.opened++;
+        sp_log_info(all->env.log, "tunnel opened", SP_F_STR("subject", subject),
+                    SP_F_ADDR("gateway", sp_stream_remote(stream)));
+    }
+    *id = &s->id;
+    return 0;
+}
+
+/* --- what the tunnel tells ------------------------------------------------------------------ */
+
+static void on_want_flush(void *arg)
+{
+    struct sp_session *s = arg;
+    sp_ticker_defer(s->all->env.ticker, &s->flush);
+}
+
+static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, uint64_t now_us,
+                         void *arg)
+{
+    (void)now_us;
+    (void)arg;
+    sp_endpoint_input(sp_flow_user(f), d, n);
+}
+
+static int on_flow_opened(struct sp_flow *f, uint64_t now_us, void *arg)
+{
+    struct sp_session *s = arg;
+    (void)now_us;
+
+    if (sp_flow_kind(f) != SP_FLOW_TURN)
+        return SP_CONTROL_UNKNOWN;
+    return sp_endpoint_from_flow(&s->all->env, f, &s->endpoints) == 0 ? 0 : SP_CONTROL_FULL;
+}
+
+static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
+{
+    (void)code;
+    (void)arg;
+    sp_endpoint_free(sp_flow_user(f));
+}
+
+/* The gateway replaces it; here it only gets no more datagrams. */
+static void on_lane_suspect(struct sp_lane *l, void *arg)
+{
+    struct sp_session *s = arg;
+    sp_log_debug(s->all->env.log, "lane makes no progress", SP_F_STR("subject", s->subject),
+                 SP_F_UINT("lane", sp_lane_number(l)));
+}
+
+static void on_expired(void *arg)
+{
+    struct sp_session *s = arg;
+    log_end(s);
+    s->all->counters.ended++;
+    session_free(s);
+}
+
+static const struct sp_tunnel_events tunnel_events = {
+    .flush = on_want_flush,
+    .datagrams = on_datagrams,
+    .flow_opened = on_flow_opened,
+    .flow_closed = on_flow_closed,
+    .lane_suspect = on_lane_suspect,
+    .expired = on_expired,
+};

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The tunnels of one worker: made and found by their secret id, owned by the subject whose token
+ * opened them, alive as long as a lane is there or for the linger time after. Each flow gets an
+ * endpoint. Knows no HTTP: who may join was decided before.
+ */
+#ifndef SALLYPORT_SERVER_SESSION_H
+#define SALLYPORT_SERVER_SESSION_H
+
+#include "env.h"
+#include "sallyport/stream.h"
+#include "sallyport/tunnel.h"
+#include "sallyport/upgrade.h"
+
+struct sp_sessions; /* the table */
+struct sp_session;  /* one tunnel and what belongs to it */
+
+struct sp_sessions_config {
+    uint64_t linger_us;
+    size_t max_sessions;             /* on this worker */
+    size_t max_sessions_per_subject; /* a subject may be a whole office */
+};
+
+struct sp_sessions_counters {
+    uint64_t opened, ended, refused, lanes;
+    struct sp_tunnel_counters tunnels; /* of those that have ended */
+};
+
+int sp_sessions_new(const struct sp_env *env, const struct sp_sessions_config *c,
+                    struct sp_sessions **out);
+/* Ends all of them. */
+void sp_sessions_free(struct sp_sessions *all);
+
+/*
+ * The stream becomes a lane, of a new tunnel or of one that `u` names by its id. *id (borrowed) is
+ * the tunnel's, to be told to the gateway before anything else is sent. On an error nothing has
+ * changed and the stream is still the caller's: SP_EFULL: at a bound; SP_ENOENT: no such tunnel, or
+ * another subject's; SP_ENOMEM.
+ */
+int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const char *subject,
+                    struct sp_stream *stream, const struct sp_tunnel_id **id);
+
+size_t sp_sessions_count(const struct sp_sessions *all);
+size_t sp_sessions_lane_count(const struct sp_sessions *all);
+size_t sp_sessions_flow_count(const struct sp_sessions *all);
+
+/* The sum over all tunnels that there are and were. */
+void sp_sessions_counters(const struct sp_sessions *all, struct sp_sessions_counters *out);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "turn_request.h"
+
+#include "prefix_limit.h"
+#include "sallyport/stun_auth.h"
+#include "turn_engine.h"
+#include "turn_outbox.h"
+
+/* DESIGN: a challenge is the only error that a stranger may get by UDP that is longer than what it
+ * asked with, and it stays as short as this. */
+#define CHALLENGE_MAX 160
+
+bool sp_turn_request_authenticate(struct sp_turn_request *r)
+{
+    struct sp_turn *t = r->turn;
+    struct sp_span mac;
+    /* A credential that expires meanwhile ends no running allocation. */
+    uint64_t unix_s = r->alloc == NULL ? r->unix_s : 0;
+    int code = sp_turn_auth_check(t->auth, r->msg, &r->path->remote, r->now_us, unix_s, &r->auth);
+
+    r->authenticated = code == 0;
+    if (code == 0)
+        return true;
+    if (code == 401 && (sp_stun_find(r->msg, SP_ATTR_MESSAGE_INTEGRITY, &mac) ||
+                        sp_stun_find(r->msg, SP_ATTR_MESSAGE_INTEGRITY_SHA256, &mac)))
+        t->counters.auth_errors++; /* not the first request, which has none */
+    sp_turn_answer_error(r, (unsigned)code);
+    return false;
+}
+
+static void begin(struct sp_turn_request *r, struct sp_stun_builder *b, enum sp_stun_class cls)
+{
+    sp_stun_begin(b, sp_turn_outbox_room(&r->turn->out), SP_TURN_ANSWER_MAX, r->msg->method, cls,
+                  r->msg->id);
+}
+
+/* Adds what protects an answer, and ends it. */
+static int finish(const struct sp_turn_request *r, struct sp_stun_builder *b, size_t *len)
+{
+    struct sp_span key = sp_span(r->auth.key.bytes, r->auth.key.len);
+
+    if (r->authenticated && r->auth.sha256)
+        sp_stun_put_integrity_sha256(b, key);
+    else if (r->authenticated)
+        sp_stun_put_integrity(b, key);
+    if (r->has_fingerprint)
+        sp_stun_put_fingerprint(b);
+    return sp_stun_end(b, len);
+}
+
+void sp_turn_answer_begin(struct sp_turn_request *r, struct sp_stun_builder *b)
+{
+    begin(r, b, SP_STUN_SUCCESS);
+}
+
+void sp_turn_answer_send(struct sp_turn_request *r, struct sp_stun_builder *b)
+{
+    size_t len;
+
+    if (finish(r, b, &len) == 0)
+        sp_turn_outbox_answer(&r->turn->out, r->path, len);
+}
+
+static bool is_challenge(const struct sp_turn_request *r, unsigned code)
+{
+    return !r->authenticated && (code == 401 || code == 438);
+}
+
+static void put_challenge(struct sp_turn_request *r, struct sp_stun_builder *b)
+{
+    char nonce[SP_TURN_NONCE_MAX];
+
+    sp_turn_auth_nonce(r->turn->auth, &r->path->remote, r->now_us, nonce);
+    sp_stun_put(b, SP_ATTR_REALM, sp_span_str(sp_turn_auth_realm(r->turn->auth)));
+    sp_stun_put(b, SP_ATTR_NONCE, sp_span_str(nonce));
+    sp_stun_put(b, SP_ATTR_PASSWORD_ALGORITHMS, sp_turn_auth_algorithms());
+}
+
+/* The longest error that may go back. */
+static size_t limit_of(const struct sp_turn_request *r, unsigned code)
+{
+    if (r->path->transport != SP_TURN_UDP || r->authenticated)
+        return SP_TURN_ANSWER_MAX;
+    return is_challenge(r, code) ? CHALLENGE_MAX : r->msg->raw.len;
+}
+
+static int build_error(struct sp_turn_request *r, unsigned code, const char *reason, size_t *len)
+{
+    struct sp_stun_builder b;
+
+    begin(r, &b, SP_STUN_ERROR);
+    sp_stun_put_error(&b, code, reason);
+    if (is_challenge(r, code))
+        put_challenge(r, &b);
+    if (code == 420)
+        sp_stun_put_unknown(&b, r->unknown, r->n_unknown);
+    return finish(r, &b, len);
+}
+
+void sp_turn_answer_error(struct sp_turn_request *r, unsigned code)
+{
+    struct sp_turn *t = r->turn;
+    size_t len, limit = limit_of(r, code);
+
+    if (r->msg->method == SP_TURN_ALLOCATE && !is_challenge(r, code))
+        t->counters.allocation_errors++;
+    if (r->path->transport == SP_TURN_UDP && is_challenge(r, code) &&
+        !sp_prefix_limit_take(&t->challenges, &r->path->remote, r->now_us)) {
+        t->counters.challenges_limited++;
+        return;
+    }
+    /* The reason phrase is for people, and the first to go. */
+    if ((build_error(r, code, NULL, &len) == 0 && len <= limit) ||
+        (build_error(r, code, "", &len) == 0 && len <= limit))
+        sp_turn_outbox_answer(&t->out, r->path, len);
+    else
+        t->counters.unanswered++;
+}

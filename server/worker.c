@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How the parts of a worker are joined:
+ *
+ *     listener ─▶ conn ─┬─▶ http_service ─▶ session (a lane; its flows' endpoints) ─┐
+ *                       └─▶ endpoint (TURN over TCP, TLS) ──────────────────────────┼─▶ turn ─▶
+ * relay UDP socket ────────────────────────────────────────────────────────────────────┘
+ *
+ * and back: turn ─▶ on_emit ─▶ relay, endpoint or UDP socket.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "endpoint.h"
+#include "sallyport/clock.h"
+#include "sallyport/err.h"
+#include "sallyport/listener.h"
+
+#define BATCH                64
+#define SESSIONS_MAX         10000
+#define SESSIONS_PER_SUBJECT 256
+
+struct sp_worker {
+    struct sp_worker_config config;
+    const struct sp_shared *shared;
+    struct sp_env env;
+    struct sp_rng rng;
+    struct sp_ticker ticker;
+    struct sp_conns *conns;
+    struct sp_http_service *http;
+    struct sp_sessions *sessions;
+    struct sp_relays *relays;
+    struct sp_list endpoints; /* of TCP and TLS connections */
+    struct sp_listener *listeners[SP_LISTEN_MAX];
+    struct sp_dgram *udp[SP_LISTEN_MAX];
+};
+
+/* --- in ------------------------------------------------------------------------------------- */
+
+static void on_accept(struct sp_listener *l, int fd, const struct sp_addr *remote, void *arg)
+{
+    struct sp_worker *w = arg;
+    (void)l;
+    (void)remote;
+    sp_conn_accept(w->conns, fd);
+}
+
+static int take_turn(struct sp_stream *s, void *arg)
+{
+    struct sp_worker *w = arg;
+    return sp_endpoint_from_stream(&w->env, s, &w->endpoints);
+}
+
+static int take_http(struct sp_stream *s, void *arg)
+{
+    struct sp_worker *w = arg;
+    return sp_http_service_take(w->http, s);
+}
+
+static const struct sp_conn_takers takers = {.turn = take_turn, .http = take_http};
+
+static bool same_path(const struct sp_dgram_in *a, const struct sp_dgram_in *b)
+{
+    return sp_addr_eq(&a->remote, &b->remote) && sp_addr_eq(&a->local, &b->local);
+}
+
+/* Clients by UDP: runs of datagrams from one of them go on together. */
+static void on_udp(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n, void *arg)
+{
+    struct sp_worker *w = arg;
+    uint64_t unix_s = sp_clock_unix_s();
+
+    for (size_t i = 0; i < n;) {
+        struct sp_turn_path path = sp_turn_path_make(SP_TURN_UDP, d, &in[i].remote, &in[i].local);
+        struct sp_span msgs[BATCH];
+        size_t k = 0;
+        const struct sp_dgram_in *first = &in[i];
+        while (i < n && k < BATCH && same_path(first, &in[i]))
+            msgs[k++] = in[i++].body;
+        sp_turn_from_client(w->env.turn, &path, msgs, k, sp_ticker_now(&w->ticker), unix_s);
+    }
+}
+
+/* --- out ------------------------------------------------------------------------------------ */
+
+static void emit_one(const struct sp_turn_out *out)
+{
+    static const uint8_t zeros[4];
+    const struct sp_span parts[] = {
+        sp_span(out->head, out->head_len),
+        out->body,
+        sp_span(zeros, out->pad_len),
+    };
+    const struct sp_turn_path *client = out->client;
+
+    if (client == NULL)
+        sp_relays_send(out->relay, &out->peer, out->dont_fragment, parts, SP_ARRAY_LEN(parts));
+    else if (client->transport == SP_TURN_UDP)
+        sp_dgram_send(client->via, &client->remote, &client->local, parts, SP_ARRAY_LEN(parts));
+    else
+        sp_endpoint_send(client->via, parts, SP_ARRAY_LEN(parts));
+}
+
+static void on_emit(void *arg, const struct sp_turn_out *out, size_t n)
+{
+    (void)arg;
+    for (size_t i = 0; i < n; i++)
+        emit_one(&out[i]);
+}
+
+static int on_relay_open(void *arg, const struct sp_turn_relay_request *want,
+                         struct sp_turn_alloc *alloc, struct sp_turn_relay *out)
+{
+    struct sp_worker *w = arg;
+    return sp_relays_open(w->relays, want, alloc, out);
+}
+
+static void on_relay_close(void *arg, const struct sp_turn_relay *relay)
+{
+    struct sp_worker *w = arg;
+    sp_relays_close(w->relays, relay);
+}
+
+static void on_reservation_end(void *arg, const struct sp_addr *local)
+{
+    struct sp_worker *w = arg;
+    sp_relays_end_reservation(w->relays, local);
+}
+
+/* --- the log of allocations ----------------------------------------------------------------- */
+
+static const char *const transport_names[] = {
+    [SP_TURN_UDP] = "udp",
+    [SP_TURN_TCP] = "tcp",
+    [SP_TURN_TLS] = "tls",
+    [SP_TURN_FLOW] = "flow",
+};
+
+static const char *const end_names[] = {
+    [SP_TURN_END_REFRESH] = "refresh",
+    [SP_TURN_END_EXPIRED] = "expired",
+    [SP_TURN_END_PATH] = "path gone",
+    [SP_TURN_END_SHUTDOWN] = "shutdown",
+};
+
+static void log_alloc(const struct sp_worker *w, const char *msg, const struct sp_turn_alloc *a,
+                      const char *why)
+{
+    const struct sp_turn_path *path = sp_turn_alloc_path(a);
+    struct sp_span name = sp_turn_alloc_username(a);
+    const struct sp_turn_relay *relay = sp_turn_alloc_relay(a, SP_IPV4);
+    char user[SP_TURN_USERNAME_MAX + 1];
+
+    if (relay == NULL)
+        relay = sp_turn_alloc_relay(a, SP_IPV6);
+    snprintf(user, sizeof user, "%.*s", (int)name.len, (const char *)name.p);
+    sp_log_info(w->env.log, msg, SP_F_STR("user", user),
+                SP_F_STR("transport", transport_names[path->transport]),
+                SP_F_ADDR("client", &path->remote), SP_F_ADDR("relayed", &relay->public_),
+                SP_F_STR("reason", why));
+}
+
+static void on_alloc_begin(void *arg, const struct sp_turn_alloc *a)
+{
+    log_alloc(arg, "allocation made", a, "allocate");
+}
+
+static void on_alloc_end(void *arg, const struct sp_turn_alloc *a, enum sp_turn_end why)
+{
+    log_alloc(arg, "allocation ended", a, end_names[why]);
+}
+
+static const struct sp_turn_effects effects = {
+    .emit = on_emit,
+    .relay_open = on_relay_open,
+    .relay_close = on_relay_close,
+    .reservation_end = on_reservation_end,
+    .alloc_begin = on_alloc_begin,
+    .alloc_end = on_alloc_end,
+};
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+static int say(char why[static SP_SHARED_WHY_MAX], const char *what, const struct sp_addr *a,
+               int err)
+{
+    char addr[SP_ADDR_STRLEN] = "";
+
+    if (a != NULL)
+        sp_addr_format(a, addr);
+    snprintf(why, SP_SHARED_WHY_MAX, "%s%s%s: %s", what, a != NULL ? " " : "", addr,
+             err == SP_ESYS ? strerror(errno) : sp_strerror(err));
+    return err;
+}
+
+static int start_turn(struct sp_worker *w, char why[static SP_SHARED_WHY_MAX])
+{
+    const struct sp_worker_config *c = &w->config;
+    struct sp_turn_config tc;
+
+    sp_turn_config_default(&tc);
+    tc.worker = c->index;
+    int err = sp_turn_new(&tc, w->shared->auth, w->shared->policy, &w->ticker.timers, &w->rng,
+                          &w->env.turn);
+    if (err != 0)
+        return say(why, "cannot start the TURN engine", NULL, err);
+    sp_turn_set_effects(w->env.turn, &effects, w);
+    err =
+        sp_relays_new(&w->env, c->relay_ips, c->n_relay_ips, c->min_port, c->max_port, &w->relays);
+    return err == 0 ? 0 : say(why, "cannot set up relayed addresses", NULL, err);
+}
+
+static int start_parts(struct sp_worker *w)
+{
+    const struct sp_sessions_config sc = {
+        .linger_us = w->config.linger_us,
+        .max_sessions = SESSIONS_MAX,
+        .max_sessions_per_subject = SESSIONS_PER_SUBJECT,
+    };
+    int err = sp_sessions_new(&w->env, &sc, &w->sessions);
+
+    if (err == 0)
+        err = sp_http_service_new(&w->env, w->shared, w->sessions, &w->http);
+    if (err == 0)
+        err = sp_conns_new(&w->env, w->shared, &takers, w, &w->conns);
+    return err;
+}
+
+static int start_listening(struct sp_worker *w, char why[static SP_SHARED_WHY_MAX])
+{
+    const struct sp_worker_config *c = &w->config;
+    const struct sp_sock_options tcp = {0}, udp = {.rcvbuf = 4 << 20, .sndbuf = 4 << 20};
+    int err;
+
+    for (size_t i = 0; i < c->n_listen; i++) {
+        err = sp_listener_open(&w->ticker, w->env.log, &c->listen[i], &tcp, on_accept, w,
+                               &w->listeners[i]);
+        if (err != 0)
+            return say(why, "cannot listen on TCP", &c->listen[i], err);
+    }
+    for (size_t i = 0; i < c->n_listen_udp; i++) {
+        err = sp_dgram_open(w->env.dgrams, &c->listen_udp[i], &udp, on_udp, w, &w->udp[i]);
+        if (err != 0)
+            return say(why, "cannot listen on UDP", &c->listen_udp[i], err);
+    }
+    return 0;
+}
+
+int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
+                  const struct sp_shared *shared, const struct sp_log *log, struct sp_worker **out,
+                  char why[static SP_SHARED_WHY_MAX])
+{
+    struct sp_worker *w = calloc(1, sizeof *w);
+
+    if (w == NULL)
+        return say(why, "cannot start", NULL, SP_ENOMEM);
+    w->config = *c;
+    w->shared = shared;
+    sp_list_init(&w->endpoints);
+    sp_rng_system_init(&w->rng);
+    sp_ticker_init(&w->ticker, loop);
+    w->env = (struct sp_env){.worker = c->index, .ticker = &w->ticker, .rng = &w->rng, .log = log};
+    int err = sp_dgram_pool_new(&w->ticker, &w->env.dgrams);
+    if (err == 0)
+        err = start_turn(w, why);
+    if (err == 0 && (err = start_parts(w)) != 0)
+        say(why, "cannot start", NULL, err);
+    if (err == 0)
+        err = start_listening(w, why);
+    if (err != 0) {
+        sp_worker_free(w);
+        return err;
+    }
+    *out = w;
+    return 0;
+}
+
+/* From the door inwards: who might still use a part goes before it. */
+void sp_worker_free(struct sp_worker *w)
+{
+    if (w == NULL)
+        return;
+    for (size_t i = 0; i < SP_LISTEN_MAX; i++) {
+        if (w->listeners[i] != NULL)
+            sp_listener_close(w->listeners[i]);
+        if (w->udp[i] != NULL)
+            sp_dgram_close(w->udp[i]);
+    }
+    sp_conns_free(w->conns);
+    sp_http_service_free(w->http);
+    sp_endpoint_free_all(&w->endpoints);
+    sp_sessions_free(w->sessions);
+    if (w->env.turn != NULL)
+        sp_turn_free(w->env.turn);
+    sp_relays_free(w->relays);
+    if (w->env.dgrams != NULL)
+        sp_dgram_pool_free(w->env.dgrams);
+    sp_ticker_fini(&w->ticker);
+    free(w);
+}
+
+const struct sp_addr *sp_worker_listen(const struct sp_worker *w, size_t i)
+{
+    return sp_listener_local(w->listeners[i]);
+}
+
+const struct sp_addr *sp_worker_listen_udp(const struct sp_worker *w, size_t i)
+{
+    return sp_dgram_local(w->udp[i]);
+}
+
+struct sp_ticker *sp_worker_ticker(struct sp_worker *w)
+{
+    return &w->ticker;
+}
+
+void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
+{
+    *out = (struct sp_worker_stats){
+        .allocations = sp_turn_alloc_count(w->env.turn),
+        .tunnels = sp_sessions_count(w->sessions),
+        .lanes = sp_sessions_lane_count(w->sessions),
+        .flows = sp_sessions_flow_count(w->sessions),
+        .turn = *sp_turn_counters(w->env.turn),
+        .conns = *sp_conns_counters(w->conns),
+        .relays = *sp_relays_counters(w->relays),
+        .http = *sp_http_service_counters(w->http),
+    };
+    sp_sessions_counters(w->sessions, &out->sessions);
+    for (size_t i = 0; i < w->config.n_listen; i++)
+        out->accept_pauses += sp_listener_counters(w->listeners[i])->pauses;
+    for (size_t i = 0; i < w->config.n_listen_udp; i++) {
+        const struct sp_dgram_counters *d = sp_dgram_counters(w->udp[i]);
+        out->udp_received += d->received;
+        out->udp_sent += d->sent;
+        out->udp_dropped += d->dropped_full;
+    }
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One event loop and all that lives on it: listening sockets, connections, tunnels, the TURN
+ * engine, relayed addresses, timers. A worker shares nothing that is written on the data path; its
+ * index stands in tunnel ids and nonces, so that more of them change no interface.
+ */
+#ifndef SALLYPORT_SERVER_WORKER_H
+#define SALLYPORT_SERVER_WORKER_H
+
+#include <ev.h>
+
+#include "conn.h"
+#include "http_service.h"
+#include "relay.h"
+#include "session.h"
+#include "shared.h"
+
+#define SP_LISTEN_MAX 16
+
+struct sp_worker_config {
+    uint16_t index;
+    struct sp_addr listen[SP_LISTEN_MAX], listen_udp[SP_LISTEN_MAX];
+    size_t n_listen, n_listen_udp;
+    const struct sp_relay_ip *relay_ips;
+    size_t n_relay_ips;
+    uint16_t min_port, max_port; /* 0: virtual relayed addresses */
+    uint64_t linger_us;
+};
+
+struct sp_worker;
+
+/* Binds and listens; nothing is read until the loop runs. On an error `why` names the address or
+ * setting in one line: SP_ESYS when the system refused. */
+int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
+                  const struct sp_shared *shared, const struct sp_log *log, struct sp_worker **out,
+                  char why[static SP_SHARED_WHY_MAX]);
+
+/* Ends everything on it; the loop stays the caller's. */
+void sp_worker_free(struct sp_worker *w);
+
+/* What it listens on, ports filled in; `i` below the config's counts. */
+const struct sp_addr *sp_worker_listen(const struct sp_worker *w, size_t i);
+const struct sp_addr *sp_worker_listen_udp(const struct sp_worker *w, size_t i);
+
+struct sp_ticker *sp_worker_ticker(struct sp_worker *w);
+
+/* A picture of it, for /metrics and /status. */
+struct sp_worker_stats {
+    size_t allocations, tunnels, lanes, flows;
+    struct sp_turn_counters turn;
+    struct sp_conns_counters conns;
+    struct sp_sessions_counters sessions;
+    struct sp_relays_counters relays;
+    struct sp_http_counters http;
+    uint64_t accept_pauses, udp_received, udp_sent, udp_dropped;
+};
+void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The server's own part of its options: what they come to, and what is said of bad ones.
+ */
+#include "options.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "sallyport/clock.h"
+#include "sallyport/err.h"
+
+#define ARGS_MAX 64
+
+/* Parses a command line, blanks between words. Returns what the config said. */
+static int parse(const char *line, struct sp_edge_config *c, char why[static SP_OPTIONS_ERR_MAX])
+{
+    char text[1024], *argv[ARGS_MAX] = {"sallyport-server"};
+    int argc = 1;
+    struct sp_options *o;
+
+    snprintf(text, sizeof text, "%s", line);
+    for (char *save, *w = strtok_r(text, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
+        argv[argc++] = w;
+    int err = sp_options_parse(&sp_edge_options, argc, argv, NULL, &o, why);
+    return err != 0 ? err : sp_edge_config_init(c, o, why);
+}
+
+#define GOOD "--cert c --key k --secret-file s --relay-ip 198.51.100.2 "
+
+START_TEST(defaults)
+{
+    struct sp_edge_config c;
+    char why[SP_OPTIONS_ERR_MAX], text[SP_ADDR_STRLEN];
+
+    ck_assert_int_eq(parse(GOOD, &c, why), 0);
+    ck_assert_uint_eq(c.shared.serve, SP_SERVE_TUNNEL | SP_SERVE_TURN | SP_SERVE_SITE);
+    ck_assert_uint_eq(c.worker.n_listen, 1);
+    ck_assert_str_eq(sp_addr_format(&c.worker.listen[0], text), "[::]:443");
+    ck_assert_uint_eq(c.worker.n_listen_udp, 1);
+    ck_assert_str_eq(sp_addr_format(&c.worker.listen_udp[0], text), "[::]:3478");
+    ck_assert_uint_eq(c.worker.min_port, 49152);
+    ck_assert_uint_eq(c.worker.max_port, 65535);
+    ck_assert_uint_eq(c.worker.linger_us, SP_SEC(30));
+    ck_assert(c.has_admin);
+    ck_assert_str_eq(sp_addr_format(&c.admin, text), "127.0.0.1:9641");
+    ck_assert_int_eq(c.log.level, SP_LOG_INFO);
+    sp_edge_config_fini(&c);
+}
+END_TEST
+
+START_TEST(values)
+{
+    struct sp_edge_config c;
+    char why[SP_OPTIONS_ERR_MAX], text[SP_ADDR_STRLEN];
+
+    ck_assert_int_eq(parse(GOOD
+                           "--listen 127.0.0.1:1 --listen [::1]:2 --listen-udp none "
+                           "--relay-ip 2001:db8::1=2001:db8::2 --relay-ports none --admin none "
+                           "--serve tunnel,site --linger 7 --allow-peer 10.0.0.0/8 "
+                           "--deny-peer 8.8.8.8 --user a:b --user c:d:e --realm r",
+                           &c, why),
+                     0);
+    ck_assert_uint_eq(c.worker.n_listen, 2);
+    ck_assert_uint_eq(c.worker.n_listen_udp, 0);
+    ck_assert_uint_eq(c.worker.n_relay_ips, 2);
+    ck_assert_str_eq(sp_addr_format_ip(&c.relay_ips[0].public_, text), "198.51.100.2");
+    ck_assert_str_eq(sp_addr_format_ip(&c.relay_ips[1].public_, text), "2001:db8::2");
+    ck_assert_uint_eq(c.worker.min_port, 0);
+    ck_assert(!c.has_admin);
+    ck_assert_uint_eq(c.shared.serve, SP_SERVE_TUNNEL | SP_SERVE_SITE);
+    ck_assert_uint_eq(c.worker.linger_us, SP_SEC(7));
+    ck_assert_uint_eq(c.shared.n_allow, 1);
+    ck_assert_uint_eq(c.shared.n_deny, 1);
+    ck_assert_uint_eq(c.shared.n_users, 2);
+    ck_assert_str_eq(c.shared.users[1], "c:d:e");
+    ck_assert_str_eq(c.shared.realm, "r");
+    sp_edge_config_fini(&c);
+}
+END_TEST
+
+START_TEST(udp_listens_only_for_turn)
+{
+    struct sp_edge_config c;
+    char why[SP_OPTIONS_ERR_MAX];
+
+    ck_assert_int_eq(parse(GOOD "--serve tunnel,site", &c, why), 0);
+    ck_assert_uint_eq(c.worker.n_listen_udp, 0);
+    sp_edge_config_fini(&c);
+}
+END_TEST
+
+/* Each is one line that names the option, and what is allowed. */
+static const struct {
+    const char *line, *named, *allowed;
+} bad[] = {
+    {"--listen 443", "--listen", "ADDR:PORT"},
+    {GOOD "--serve tunnel,tea", "--serve", "tunnel,turn,site"},
+    {GOOD "--serve tunnel,", "--serve", "tunnel,turn,site"},
+    {GOOD "--relay-ports 10-20", "--relay-ports", "1024 to 65535"},
+    {GOOD "--relay-ports 60000-50000", "--relay-ports", "MIN-MAX"},
+    {GOOD "--relay-ports 49152-65536", "--relay-ports", "MIN-MAX"},
+    {GOOD "--relay-ip 0.0.0.0", "--relay-ip", "neither"},
+    {GOOD "--relay-ip 198.51.100.2=2001:db8::1", "--relay-ip", "one family"},
+    {GOOD "--linger 0", "--linger", "3600"},
+    {GOOD "--log-level loud", "--log-level", "error|warn|info|debug"},
+    {GOOD "--allow-peer 10.0.0.1/8", "--allow-peer", "CIDR"},
+    {GOOD "--user alice", "--user", "NAME:PASSWORD"},
+    {GOOD "--listen-udp none --listen-udp [::]:1", "--listen-udp", "alone"},
+    {"--cert c --secret-file s", "--key", "--cert"},
+    {"--secret-file s", "--cert", "tunnel"},
+    {"--cert c --key k", "--secret-file", "tunnel"},
+    {"--serve turn", "--user", "--secret-file"},
+    {"--cert c --key k --secret-file s --relay-ports none", "--relay-ports none", "--relay-ip"},
+    {GOOD "--frob", "--frob", "--help"},
+};
+
+START_TEST(bad_ones_are_named)
+{
+    struct sp_edge_config c;
+    char why[SP_OPTIONS_ERR_MAX] = "";
+
+    ck_assert_msg(parse(bad[_i].line, &c, why) == SP_EINVAL, "accepted: %s", bad[_i].line);
+    ck_assert_msg(strstr(why, bad[_i].named) != NULL, "%s: %s", bad[_i].line, why);
+    ck_assert_msg(strstr(why, bad[_i].allowed) != NULL, "%s: %s", bad[_i].line, why);
+    ck_assert_ptr_null(strchr(why, '\n'));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("server options");
+    TCase *tc = tcase_create("server options");
+
+    tcase_add_test(tc, defaults);
+    tcase_add_test(tc, values);
+    tcase_add_test(tc, udp_listens_only_for_turn);
+    tcase_add_loop_test(tc, bad_ones_are_named, 0, SP_ARRAY_LEN(bad));
+    suite_add_tcase(s, tc);
+
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "turn_allocate.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "turn_rig.h"
+
+static struct rig rig;
+static struct rig_client c, d;
+static struct sp_turn_config config;
+
+static void setup(void)
+{
+    sp_turn_config_default(&config);
+    rig_open(&rig, NULL);
+    rig_client_init(&c, &rig, SP_TURN_UDP, 5000);
+    rig_client_init(&d, &rig, SP_TURN_UDP, 5001);
+    ck_assert(rig_hello(&c) && rig_hello(&d));
+}
+
+static void teardown(void)
+{
+    rig_close(&rig);
+}
+
+/* Starts anew with `config`. */
+static void restart(void)
+{
+    rig_close(&rig);
+    rig_open(&rig, &config);
+    ck_assert(rig_hello(&c) && rig_hello(&d));
+}
+
+static struct sp_stun_msg answer_of(const struct rig_client *client)
+{
+    struct sp_stun_msg m;
+
+    ck_assert(rig_answer(client, &m));
+    return m;
+}
+
+static size_t relayed_of(const struct rig_client *client, struct sp_addr out[static 2])
+{
+    struct sp_stun_msg m = answer_of(client);
+    struct sp_stun_attr at;
+    size_t pos = 0, n = 0;
+
+    while (sp_stun_next(&m, &pos, &at)) {
+        if (at.type == SP_ATTR_XOR_RELAYED_ADDRESS && n < 2)
+            ck_assert_int_eq(sp_stun_xor_addr(&m, at.value, &out[n++]), 0);
+    }
+    return n;
+}
+
+static void put_family(struct rig_client *client, uint16_t attr, uint8_t family)
+{
+    sp_stun_put_u32(&client->b, attr, (uint32_t)family << 24);
+}
+
+static int with_family(struct rig_client *client, uint16_t attr, uint8_t family)
+{
+    rig_allocate(client);
+    put_family(client, attr, family);
+    return rig_do(client);
+}
+
+static int with_bytes(struct rig_client *client, uint16_t attr, const void *p, size_t len)
+{
+    rig_allocate(client);
+    sp_stun_put(&client->b, attr, sp_span(p, len));
+    return rig_do(client);
+}
+
+/* --- plain -------------------------------------------------------------------------------- */
+
+START_TEST(a_plain_allocation)
+{
+    struct sp_addr relayed[2], mapped;
+    struct sp_stun_msg m;
+    struct sp_span v;
+
+    rig_allocate(&c);
+    ck_assert_int_eq(rig_do(&c), 0);
+    ck_assert_uint_eq(relayed_of(&c, relayed), 1);
+    ck_assert(sp_addr_same_ip(&relayed[0], &rig.public4)); /* what peers see, not what is bound */
+    m = answer_of(&c);
+    ck_assert_int_eq(sp_stun_find_xor_addr(&m, SP_ATTR_XOR_MAPPED_ADDRESS, &mapped), 0);
+    ck_assert(sp_addr_eq(&mapped, &c.path.remote));
+    ck_assert_uint_eq(rig_lifetime(&c), 600);
+    ck_assert(!sp_stun_find(&m, SP_ATTR_RESERVATION_TOKEN, &v));
+    ck_assert(sp_turn_path_has_alloc(rig.turn, &c.path));
+    ck_assert_uint_eq(rig.begun, 1);
+}
+END_TEST
+
+START_TEST(the_same_request_again)
+{
+    static struct rig_out first;
+
+    rig_allocate(&c);
+    sp_stun_put_u32(&c.b, SP_ATTR_LIFETIME, 900);
+    sp_stun_put(&c.b, SP_ATTR_EVEN_PORT, sp_span("\x80", 1));
+    ck_assert_int_eq(rig_do(&c), 0);
+    first = rig.out[0];
+    rig_advance(&rig, 3);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(rig_again(&c), 0);
+        ck_assert_uint_eq(rig.out[0].len, first.len);
+        ck_assert_mem_eq(rig.out[0].msg, first.msg, first.len);
+    }
+    ck_assert_uint_eq(rig.begun, 1);
+    ck_assert_uint_eq(rig_open_relays(&rig), 2);
+}
+END_TEST
+
+START_TEST(another_request_on_the_same_path)
+{
+    rig_allocate(&c);
+    ck_assert_int_eq(rig_do(&c), 0);
+    rig_allocate(&c);
+    ck_assert_int_eq(rig_do(&c), 437);
+    ck_assert_uint_eq(sp_turn_counters(rig.turn)->allocation_errors, 1);
+    /* The same id by another user is another request. */
+    c.id--;
+    c.id--;
+    c.user = "bob";
+    c.password = "builder";
+    rig_allocate(&c);
+    ck_assert_int_eq(rig_do(&c), 437);
+}
+END_TEST
+
+/* Five-tuples differ by any of their parts. */
+START_TEST(paths)
+{
+    struct rig_client e;
+
+    rig_allocate(&c);
+    ck_assert_int_eq(rig_do(&c), 0);
+    for (int i = 0; i < 5; i++) {
+        e = c;
+        if (i == 0)
+            e.path.remote.port++;
+        if (i == 1)
+            e.path.remote.ip[3]++;
+        if (i == 2)
+            e.path.local.port++;
+        if (i == 3)
+            e.path.transport = SP_TURN_TCP;
+        if (i == 4)
+            e.path.via = &e;
+        ck_assert(!sp_turn_path_has_alloc(rig.turn, &e.path));
+        ck_assert_int_eq(rig_make(&e), 0);
+    }
+    ck_assert_uint_eq(sp_turn_alloc_count(rig.turn), 6);
+}
+END_TEST
+
+START_TEST(transports)
+{
+    rig_begin(&c, SP_TURN_ALLOCATE);
+    ck_assert_int_eq(rig_do(&c), 400);
+    rig_begin(&c, SP_TURN_ALLOCATE);
+    sp_stun_put_u32(&c.b, SP_ATTR_REQUESTED_TRANSPORT, 6u << 24);
+    ck_assert_int_eq(rig_do(&c), 442);
+    rig_begin(&c, SP_TURN_ALLOCATE);
+    sp_stun_put(&c.b, SP_ATTR_REQUESTED_TRANSPORT, sp_span("\x11", 1));
+    ck_assert_int_eq(rig_do(&c), 400);
+}
+END_TEST
+
+START_TEST(lifetimes)
+{
+    static const uint32_t asked[] = {0, 1, 600, 1000, 3600, UINT32_MAX};
+    static const uint32_t given[] = {600, 600, 600, 1000, 3600, 3600};
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(asked); i++) {
+        rig_allocate(&c);
+        sp_stun_put_u32(&c.b, SP_ATTR_LIFETIME, asked[i]);
+        ck_assert_int_eq(rig_do(&c), 0);
+        ck_assert_uint_eq(rig_lifetime(&c), given[i]);
+        rig_advance(&rig, given[i] - 1);
+        ck_assert_uint_eq(sp_turn_alloc_count(rig.turn), 1);
+        rig_advance(&rig, 1);
+        ck_assert_uint_eq(sp_turn_alloc_count(rig.turn), 0);
+        ck_assert(rig_hello(&c));
+    }
+    ck_assert_int_eq(with_bytes(&c, SP_ATTR_LIFETIME, "ab", 2), 400);
+}
+END_TEST
+
+/* --- families ----------------------------------------------------------------------------- */
+
+START_TEST(families)
+{
+    struct sp_addr relayed[2];
+
+    ck_assert_int_eq(with_family(&c, SP_ATTR_REQUESTED_ADDRESS_FAMILY, 2), 0);
+    ck_assert_uint_eq(relayed_of(&c, relayed), 1);
+    ck_assert(sp_addr_same_ip(&relayed[0], &rig.public6));
+    ck_assert_int_eq(with_family(&d, SP_ATTR_REQUESTED_ADDRESS_FAMILY, 3), 440);
+    ck_assert_int_eq(with_family(&d, SP_ATTR_REQUESTED_ADDRESS_FAMILY, 0), 440);
+    ck_assert_int_eq(with_bytes(&d, SP_ATTR_REQUESTED_ADDRESS_FAMILY, "\1", 1), 400);
+    rig.no_v6 = true;
+    ck_assert_int_eq(with_family(&d, SP_ATTR_REQUESTED_ADDRESS_FAMILY, 2), 440);
+    ck_assert_int_eq(with_family(&d, SP_ATTR_REQUESTED_ADDRESS_FAMILY, 1), 0);
+}
+END_TEST
+
+START_TEST(both_families)
+{
+    struct sp_addr relayed[2];
+
+    ck_assert_int_eq(with_family(&c, SP_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2), 0);
+    ck_assert_uint_eq(relayed_of(&c, relayed), 2);
+    ck_assert(sp_addr_same_ip(&relayed[0], &rig.public4));
+    ck_assert(sp_addr_same_ip(&relayed[1], &rig.public6));
+    ck_assert_int_eq(rig_permit(&c, "8.8.8.8"), 0);
+    ck_assert_int_eq(rig_permit(&c, "2a00::1"), 0);
+    ck_assert_int_eq(rig_refresh(&c, 0), 0);
+    ck_assert_uint_eq(rig_open_relays(&rig), 0);
+}
+END_TEST
+
+START_TEST(one_of_both_is_missing)
+{
+    struct sp_addr relayed[2];
+    struct sp_stun_msg m;
+    struct sp_span v;
+
+    rig.no_v6 = true;
+    ck_assert_int_eq(with_family(&c, SP_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2), 0);
+    for (int i = 0; i < 2; i++) { /* the second time to a repetition */
+        ck_assert_uint_eq(relayed_of(&c, relayed), 1);
+        m = answer_of(&c);
+        ck_assert(sp_stun_find(&m, SP_ATTR_ADDRESS_ERROR_CODE, &v));
+        ck_assert(sp_span_eq(v, sp_span("\x02\x00\x04\x28", 4))); /* IPv6, 440 */
+        ck_assert_int_eq(rig_again(&c), 0);
+    }
+    ck_assert_int_eq(rig_permit(&c, "2a00::1"), 443);
+    rig.no_ports = true;
+    ck_assert_int_eq(with_family(&d, SP_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2), 440);
+    rig.no_v6 = false;
+    ck_assert_int_eq(with_family(&d, SP_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2), 508);
+}
+END_TEST
+
+START_TEST(families_that_contradict)
+{
+    ck_assert_int_eq(with_family(&c, SP_ATTR_ADDITIONAL_ADDRESS_FAMILY, 1), 400);
+    rig_allocate(&c);
+    put_family(&c, SP_ATTR_REQUESTED_ADDRESS_FAMILY, 1);
+    put_family(&c, SP_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2);
+    ck_assert_int_eq(rig_do(&c), 400);
+    rig_allocate(&c);
+    sp_stun_put(&c.b, SP_ATTR_EVEN_PORT, sp_span("\x80", 1));
+    put_family(&c, SP_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2);
+    ck_assert_int_eq(rig_do(&c), 400);
+    ck_assert_uint_eq(rig_open_relays(&rig), 0);
+}
+END_TEST
+
+/* --- ports -------------------------------------------------------------------------------- */
+
+START_TEST(even_ports)
+{
+    struct sp_addr relayed[2];
+
+    ck_assert_int_eq(with_bytes(&c, SP_ATTR_EVEN_PORT, "\0", 1), 0);
+    relayed_of(&c, relayed);
+    ck_assert_uint_eq(relayed[0].port % 2, 0);
+    ck_assert_uint_eq(rig_open_relays(&rig), 1);
+    ck_assert_int_eq(with_bytes(&d, SP_ATTR_EVEN_PORT, "\0\0", 2), 400);
+}
+END_TEST
+
+static void reserve(uint8_t token[static 8], struct sp_addr *relayed)
+{
+    struct sp_addr two[2];
+    struct sp_span v;
+
+    ck_assert_int_eq(with_bytes(&c, SP_ATTR_EVEN_PORT, "\x80", 1), 0);
+
+    struct sp_stun_msg m = answer_of(&c);
+
+    ck_assert(sp_stun_find(&m, SP_ATTR_RESERVATION_TOKEN, &v) && v.len == 8);
+    memcpy(token, v.p, 8);
+    relayed_of(&c, two);
+    *relayed = two[0];
+}
+
+START_TEST(a_reserved_port)
+{
+    uint8_t token[8];
+    struct sp_addr first, second[2];
+
+    reserve(token, &first);
+    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 8), 0);
+    ck_assert_uint_eq(relayed_of(&d, second), 1);
+    ck_assert_uint_eq(second[0].port, first.port + 1);
+    ck_assert(sp_addr_same_ip(&second[0], &first));
+    ck_assert_int_eq(rig_again(&d), 0); /* the token is spent, the answer is the same */
+    rig_advance(&rig, 31);
+    ck_assert_uint_eq(rig.reservations_ended, 0);
+    ck_assert_uint_eq(sp_turn_alloc_count(rig.turn), 2);
+    ck_assert_int_eq(rig_refresh(&c, 0), 0);
+    ck_assert_int_eq(rig_refresh(&d, 0), 0);
+    ck_assert_uint_eq(rig_open_relays(&rig), 0);
+}
+END_TEST
+
+START_TEST(a_reservation_ends)
+{
+    uint8_t token[8];
+    struct sp_addr first;
+
+    reserve(token, &first);
+    rig_advance(&rig, 30);
+    ck_assert_uint_eq(rig.reservations_ended, 1);
+    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 8), 508);
+    ck_assert_uint_eq(rig_open_relays(&rig), 1);
+}
+END_TEST
+
+START_TEST(tokens_that_contradict)
+{
+    uint8_t token[8];
+    struct sp_addr first;
+
+    reserve(token, &first);
+    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 7), 400);
+    for (int i = 0; i < 3; i++) {
+        rig_allocate(&d);
+        sp_stun_put(&d.b, SP_ATTR_RESERVATION_TOKEN, sp_span(token, 8));
+        if (i == 0)
+            sp_stun_put(&d.b, SP_ATTR_EVEN_PORT, sp_span("\0", 1));
+        else
+            put_family(&d,
+                       i == 1 ? SP_ATTR_REQUESTED_ADDRESS_FAMILY : SP_ATTR_ADDITIONAL_ADDRESS_FAMILY,
+                       2);
+        ck_assert_int_eq(rig_do(&d), 400);
+    }
+    token[0] ^= 1;
+    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 8), 508);
+    token[0] ^= 1;
+    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 8), 0);
+}
+END_TEST
+
+START_TEST(dont_fragment_is_understood)
+{
+    ck_assert_int_eq(with_bytes(&c, SP_ATTR_DONT_FRAGMENT, "", 0), 0);
+}
+END_TEST
+
+/* --- bounds ------------------------------------------------------------------------------- */
+
+START_TEST(quota_of_a_user)
+{
+    struct rig_client e;
+
+    config.max_allocs_per_user = 2;
+    restart();
+    ck_assert_int_eq(rig_make(&c), 0);
+    ck_assert_int_eq(rig_make(&d), 0);
+    rig_client_init(&e, &rig, SP_TURN_TCP, 1);
+    ck_assert_int_eq(rig_make(&e), 486);
+    ck_assert_int_eq(rig_again(&d), 0);
+    e.user = "bob";
+    e.password = "builder";
+    ck_assert_int_eq(rig_make(&e), 0);
+    ck_assert_int_eq(rig_refresh(&c, 0), 0);
+    rig_client_init(&e, &rig, SP_TURN_TCP, 2);
+    e.path.via = &config;
+    ck_assert_int_eq(rig_make(&e), 0);
+}
+END_TEST
+
+/* A reserved port counts, or one user could take them all; claiming it needs no further unit. */
+START_TEST(reservations_count)
+{
+    uint8_t token[8];
+    struct sp_addr first;
+
+    config.max_allocs_per_user = 2;
+    restart();
+    reserve(token, &first);
+    ck_assert_int_eq(rig_make(&d), 486);
+    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 8), 0);
+    ck_assert_int_eq(rig_refresh(&d, 0), 0);
+    ck_assert_int_eq(with_bytes(&d, SP_ATTR_EVEN_PORT, "\x80", 1), 486); /* two units */
+    ck_assert_uint_eq(rig_open_relays(&rig), 1);
+    ck_assert_uint_eq(rig.reservations_ended, 1);
+    ck_assert_int_eq(with_bytes(&d, SP_ATTR_EVEN_PORT, "\0", 1), 0);
+}
+END_TEST
+
+START_TEST(bound_of_the_engine)
+{
+    config.max_allocs = 1;
+    restart();
+    ck_assert_int_eq(rig_make(&c), 0);
+    ck_assert_int_eq(rig_make(&d), 508);
+    ck_assert_int_eq(rig_refresh(&c, 0), 0);
+    ck_assert_int_eq(rig_make(&d), 0);
+}
+END_TEST
+
+START_TEST(no_port_left)
+{
+    rig.no_ports = true;
+    rig_allocate(&c);
+    ck_assert_int_eq(rig_do(&c), 508);
+    ck_assert_uint_eq(rig.begun, 0);
+    rig.no_ports = false;
+    ck_assert_int_eq(rig_again(&c), 0); /* the same request may well succeed later */
+}
+END_TEST
+
+/* An owner that hands out an address twice is told so by 508, and by its own close. */
+START_TEST(an_address_twice)
+{
+    rig_allocate(&c);
+    ck_assert_int_eq(rig_do(&c), 0);
+    rig.relays[0].local.port++; /* the bench forgets where it put this one */
+    rig.next_port--;
+    rig_allocate(&d);
+    ck_assert_int_eq(rig_do(&d), 508);
+    ck_assert_uint_eq(rig_open_relays(&rig), 1);
+    rig.relays[0].local.port--;
+}
+END_TEST
+
+START_TEST(on_a_flow)
+{
+    struct sp_addr relayed[2], mapped;
+
+    rig_client_init(&c, &rig, SP_TURN_FLOW, 1);
+    ck_assert_int_eq(rig_make(&c), 0);
+    relayed_of(&c, relayed);
+
+    struct sp_stun_msg m = answer_of(&c);
+
+    ck_assert_int_eq(sp_stun_find_xor_addr(&m, SP_ATTR_XOR_MAPPED_ADDRESS, &mapped), 0);
+    ck_assert(sp_addr_eq(&mapped, &relayed[0]));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("turn_allocate");
+    TCase *t = tcase_create("all");
+
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, a_plain_allocation);
+    tcase_add_test(t, the_same_request_again);
+    tcase_add_test(t, another_request_on_the_same_path);
+    tcase_add_test(t, paths);
+    tcase_add_test(t, transports);
+    tcase_add_test(t, lifetimes);
+    tcase_add_test(t, families);
+    tcase_add_test(t, both_families);
+    tcase_add_test(t, one_of_both_is_missing);
+    tcase_add_test(t, families_that_contradict);
+    tcase_add_test(t, even_ports);
+    tcase_add_test(t, a_reserved_port);
+    tcase_add_test(t, a_reservation_ends);
+    tcase_add_test(t, tokens_that_contradict);
+    tcase_add_test(t, dont_fragment_is_understood);
+    tcase_add_test(t, quota_of_a_user);
+    tcase_add_test(t, reservations_count);
+    tcase_add_test(t, bound_of_the_engine);
+    tcase_add_test(t, no_port_left);
+    tcase_add_test(t, an_address_twice);
+    tcase_add_test(t, on_a_flow);
+    suite_add_tcase(s, t);
+
+    SRunner *r = srunner_create(s);
+
+    srunner_run_all(r, CK_ENV);
+
+    int failed = srunner_ntests_failed(r);
+
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
