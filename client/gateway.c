@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How the whole works. A browser that knows this gateway as its TURN server sends a datagram:
+ *
+ *   browser ─▶ local ──▶ flow ─▶ tunnel ─▶ the best lane ─▶ stream (TLS) ═ 443 ═▶ sallyport-server
+ *              one per source    queues by age, numbers
+ *
+ *   browser ◀─ local ◀── flow ◀─ tunnel ◀─ the same lane or another ◀════ 443 ══ sallyport-server
+ *              answers from      drops copies and
+ *              where it was asked   what is late
+ *
+ * uplink keeps the lanes there: dials, joins, replaces. The tunnel is made before the first lane is
+ * and outlives all of them, so that local never has to ask whether somebody is connected: what
+ * waits too long is dropped by its age, as a network would.
+ *
+ * Everything happens on one loop in one thread. Nothing here looks into what a browser sends: TURN
+ * lives in the server.
+ */
+#include "gateway.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "env.h"
+#include "local.h"
+#include "ready.h"
+#include "sallyport/err.h"
+#include "sallyport/secret_file.h"
+#include "status.h"
+#include "uplink.h"
+
+struct gateway {
+    const struct sp_gateway_config *config;
+    struct ev_loop *loop;
+    struct sp_ticker ticker;
+    struct sp_rng rng;
+    struct sp_client_env env;
+
+    struct sp_local *local;   /* browsers */
+    struct sp_tunnel *tunnel; /* there from the beginning, with or without lanes */
+    struct sp_uplink *uplink; /* lanes */
+    struct sp_deferred flush;
+    bool known_to_server; /* a server made its end of this tunnel */
+
+    struct sp_status status;
+    struct sp_admin *admin;
+    struct ev_signal on_term, on_int, on_hup;
+    bool stopping;
+};
+
+#define WHY_MAX 640 /* for a message about a file: its name and what a library says of it */
+
+static const char *const alpn[] = {"http/1.1", NULL};
+
+/* --- datagrams ------------------------------------------------------------------------------ */
+
+/* Up: local has put datagrams into flows. What came in one loop turn leaves at its end, together,
+ * so that several share a TLS record. */
+static void on_tunnel_flush(void *arg)
+{
+    struct gateway *g = arg;
+    sp_ticker_defer(&g->ticker, &g->flush);
+}
+
+static void flush(struct sp_deferred *d, uint64_t now_us, void *arg)
+{
+    struct gateway *g = arg;
+    (void)d;
+    sp_tunnel_flush(g->tunnel, now_us);
+}
+
+/* Down: back to whoever the flow belongs to. */
+static void on_tunnel_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n,
+                                uint64_t now_us, void *arg)
+{
+    struct gateway *g = arg;
+    sp_local_datagrams(g->local, f, d, n, now_us);
+}
+
+static void on_tunnel_flow_closed(struct sp_flow *f, unsigned code, void *arg)
+{
+    struct gateway *g = arg;
+
+    if (code != 0)
+        sp_log_warn(&g->config->log, "the server refused a flow",
+                    SP_F_ADDR("client", sp_flow_local(f)), SP_F_UINT("code", code));
+    sp_local_flow_closed(g->local, f);
+}
+
+static void on_tunnel_lane_suspect(struct sp_lane *l, void *arg)
+{
+    struct gateway *g = arg;
+    sp_uplink_lane_suspect(g->uplink, l);
+}
+
+static const struct sp_tunnel_events tunnel_events = {
+    .flush = on_tunnel_flush,
+    .datagrams = on_tunnel_datagrams,
+    .flow_closed = on_tunnel_flow_closed,
+    .lane_suspect = on_tunnel_lane_suspect,
+};
+
+/* --- the tunnel ----------------------------------------------------------------------------- */
+
+static int make_tunnel(struct gateway *g, struct sp_tunnel **out)
+{
+    struct sp_tunnel_config c;
+
+    sp_tunnel_config_default(&c, SP_TUNNEL_GATEWAY);
+    return sp_tunnel_new(&c, &tunnel_events, g, &g->ticker.timers, &g->rng, out);
+}
+
+static void use_tunnel(struct gateway *g, struct sp_tunnel *t)
+{
+    g->tunnel = g->status.tunnel = t;
+    sp_local_set_tunnel(g->local, t);
+}
+
+/*
+ * The server has made its end. The first time, ours has been waiting for that. Later it means that
+ * the tunnel we had is forgotten over there, with all its flows and their relayed addresses; so it
+ * is here, too: browsers notice, and begin anew.
+ */
+static struct sp_tunnel *on_tunnel_made(void *arg)
+{
+    struct gateway *g = arg;
+    struct sp_tunnel *old = g->tunnel, *made;
+    size_t n;
+    const struct sp_counter *counters = sp_tunnel_counter_table(&n);
+
+    if (!g->known_to_server) {
+        g->known_to_server = true;
+        return old;
+    }
+    if (make_tunnel(g, &made) != 0)
+        return NULL;
+    use_tunnel(g, made);
+    sp_counters_add(counters, n, &g->status.past, sp_tunnel_counters(old));
+    sp_tunnel_free(old);
+    return made;
+}
+
+static void on_uplink_stopped(void *arg)
+{
+    struct gateway *g = arg;
+    ev_break(g->loop, EVBREAK_ALL);
+}
+
+static const struct sp_uplink_events uplink_events = {
+    .tunnel_made = on_tunnel_made,
+    .stopped = on_uplink_stopped,
+};
+
+/* --- signals -------------------------------------------------------------------------------- */
+
+/* In good order: flows are closed, so that the server keeps no allocation for us, then lanes. A
+ * second signal does not wait for any of that. */
+static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int events)
+{
+    struct gateway *g = w->data;
+    (void)events;
+
+    if (g->stopping) {
+        ev_break(loop, EVBREAK_ALL);
+        return;
+    }
+    g->stopping = true;
+    sp_log_info(&g->config->log, "stopping");
+    sp_local_stop(g->local);
+    sp_uplink_stop(g->uplink);
+}
+
+/* The token is read for each connection anyway; trust is what is kept, and read anew here. */
+static void on_reload_signal(struct ev_loop *loop, ev_signal *w, int events)
+{
+    struct gateway *g = w->data;
+    struct sp_tls_ctx *tls;
+    char why[SP_TLS_ERROR_MAX];
+    (void)loop;
+    (void)events;
+
+    if (sp_tls_ctx_client(g->config->ca_file, alpn, &tls, why) != 0) {
+        sp_log_error(&g->config->log, "trust was not reread", SP_F_STR("why", why));
+        return;
+    }
+    sp_uplink_set_tls(g->uplink, tls);
+    sp_tls_ctx_unref(tls);
+    sp_log_info(&g->config->log, "trust reread, for connections from now on");
+}
+
+static void watch(struct gateway *g, ev_signal *w, void (*fn)(struct ev_loop *, ev_signal *, int),
+                  int number)
+{
+    ev_signal_init(w, fn, number);
+    w->data = g;
+    ev_signal_start(g->loop, w);
+}
+
+/* --- start ---------------------------------------------------------------------------------- */
+
+/* One line to standard error, and the exit status. */
+__attribute__((format(printf, 2, 3))) static int fail(int status, const char *form, ...)
+{
+    char why[WHY_MAX * 2];
+    va_list args;
+
+    va_start(args, form);
+    vsnprintf(why, sizeof why, form, args);
+    va_end(args);
+    fprintf(stderr, "sallyport-client: %s\n", why);
+    return status;
+}
+
+static int out_of_memory(void)
+{
+    return fail(1, "out of memory");
+}
+
+static int start_loop(struct gateway *g)
+{
+    g->loop = ev_default_loop(EVFLAG_AUTO);
+    if (g->loop == NULL)
+        return fail(1, "cannot start an event loop");
+    sp_ticker_init(&g->ticker, g->loop);
+    sp_rng_system_init(&g->rng);
+    sp_deferred_init(&g->flush, flush, g);
+    g->env = (struct sp_client_env){.ticker = &g->ticker, .rng = &g->rng, .log = &g->config->log};
+    if (sp_resolver_new(&g->ticker, &g->env.resolver) != 0)
+        return fail(1, "cannot start the resolver of host names");
+    if (sp_dgram_pool_new(&g->ticker, &g->env.dgrams) != 0)
+        return out_of_memory();
+    return 0;
+}
+
+static bool is_own_address(const struct sp_addr *a)
+{
+    struct sp_addr own[256];
+    size_t n = sp_sock_own_addrs(own, SP_ARRAY_LEN(own));
+
+    for (size_t i = 0; i < n && i < SP_ARRAY_LEN(own); i++)
+        if (sp_addr_same_ip(&own[i], a))
+            return true;
+    return false;
+}
+
+static int listen_on(struct gateway *g, const struct sp_addr *addr)
+{
+    char text[SP_ADDR_STRLEN];
+    const char *transport = "";
+    int err = sp_local_listen(g->local, addr, &transport);
+
+    if (err == 0)
+        return 0;
+    return fail(1, "cannot listen on %s %s (--listen): %s", transport, sp_addr_format(addr, text),
+                err == SP_ESYS ? strerror(errno) : sp_strerror(err));
+}
+
+static int start_local(struct gateway *g)
+{
+    const struct sp_gateway_config *c = g->config;
+    const struct sp_addr loopback = sp_addr_v4(127, 0, 0, 1, 3478);
+    struct sp_addr both_browsers = sp_ready_both_browsers;
+    struct sp_tunnel_config tunnel;
+    int status = 0;
+
+    sp_tunnel_config_default(&tunnel, SP_TUNNEL_GATEWAY);
+    struct sp_local_config config = {
+        .lan = c->lan, .n_lan = c->n_lan, .max_clients = tunnel.max_flows};
+    if (sp_local_new(&g->env, &config, &g->local) != 0 || make_tunnel(g, &g->tunnel) != 0)
+        return out_of_memory();
+    use_tunnel(g, g->tunnel);
+    for (size_t i = 0; i < c->n_listen && status == 0; i++)
+        status = listen_on(g, &c->listen[i]);
+    if (c->n_listen > 0)
+        return status;
+    both_browsers.port = loopback.port;
+    status = listen_on(g, &loopback);
+    if (status == 0 && is_own_address(&both_browsers))
+        status = listen_on(g, &both_browsers);
+    return status;
+}
+
+/* A token file that is no good now is a mistake in the command line; one that breaks later is told
+ * in the log. */
+static int check_token_file(const char *path)
+{
+    struct sp_secrets token = {0};
+    char why[SP_SECRET_ERR_MAX];
+
+    if (path != NULL && sp_secret_file_read(path, &token, why) != 0)
+        return fail(2, "--token-file: %s", why);
+    sp_secrets_fini(&token);
+    return 0;
+}
+
+static int start_uplink(struct gateway *g)
+{
+    const struct sp_gateway_config *c = g->config;
+    struct sp_uplink_config config = {.servers = c->servers,
+                                      .n_servers = c->n_servers,
+                                      .proxies = c->proxies,
+                                      .token_file = c->token_file,
+                                      .token = c->token,
+                                      .lanes = c->lanes};
+    struct sp_tls_ctx *tls;
+    char why[SP_TLS_ERROR_MAX];
+    int status = check_token_file(c->token_file);
+
+    if (status != 0)
+        return status;
+    if (sp_tls_ctx_client(c->ca_file, alpn, &tls, why) != 0)
+        return fail(2, "--ca: %s", why);
+    int err = sp_uplink_new(&g->env, &config, tls, &uplink_events, g, &g->uplink);
+    sp_tls_ctx_unref(tls);
+    return err == 0 ? 0 : out_of_memory();
+}
+
+static int start_admin(struct gateway *g)
+{
+    const struct sp_addr *addr = &g->config->admin;
+    char text[SP_ADDR_STRLEN];
+
+    g->status.local = g->local;
+    g->status.uplink = g->uplink;
+    if (!g->config->has_admin || sp_status_open(&g->status, &g->env, addr, &g->admin) == 0)
+        return 0;
+    return fail(1, "cannot listen on %s (--admin): %s", sp_addr_format(addr, text),
+                strerror(errno));
+}
+
+/* --- the ready line ------------------------------------------------------------------------- */
+
+/* What "everywhere" means to a browser on this host. */
+static struct sp_addr meeting_point(void)
+{
+    struct sp_addr a = sp_ready_both_browsers;
+
+    if (!is_own_address(&a) && sp_sock_default_addr(SP_IPV4, &a) != 0)
+        a = sp_addr_v4(127, 0, 0, 1, 0);
+    return a;
+}
+
+static void say_ready(const struct gateway *g)
+{
+    struct sp_addr listen[SP_LOCAL_PORTS_MAX], everywhere = meeting_point();
+    const struct sp_addr *a;
+    size_t n = 0;
+
+    while ((a = sp_local_addr(g->local, n)) != NULL)
+        listen[n++] = *a;
+    struct sp_addr name = sp_ready_choose(listen, n, &everywhere);
+    sp_ready_write(stdout, listen, n, g->admin != NULL ? sp_admin_local(g->admin) : NULL, &name);
+    fflush(stdout);
+    if (sp_addr_is_loopback(&name))
+        sp_log_info(&g->config->log, "Firefox uses no TURN server on a loopback address; "
+                                     "scripts/local-address.sh adds one that it uses");
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+static int start(struct gateway *g)
+{
+    int status = start_loop(g);
+
+    if (status == 0)
+        status = start_local(g);
+    if (status == 0)
+        status = start_uplink(g);
+    if (status == 0)
+        status = start_admin(g);
+    return status;
+}
+
+static void end(struct gateway *g)
+{
+    if (g->loop == NULL)
+        return;
+    sp_admin_close(g->admin);
+    sp_local_free(g->local);
+    sp_uplink_free(g->uplink);
+    sp_deferred_cancel(&g->flush);
+    sp_tunnel_free(g->tunnel);
+    if (g->env.dgrams != NULL)
+        sp_dgram_pool_free(g->env.dgrams);
+    if (g->env.resolver != NULL)
+        sp_resolver_free(g->env.resolver);
+    sp_ticker_fini(&g->ticker);
+    ev_loop_destroy(g->loop);
+}
+
+int sp_gateway_run(const struct sp_gateway_config *config)
+{
+    struct gateway g = {.config = config};
+    int status = start(&g);
+
+    if (status == 0) {
+        watch(&g, &g.on_term, on_stop_signal, SIGTERM);
+        watch(&g, &g.on_int, on_stop_signal, SIGINT);
+        watch(&g, &g.on_hup, on_reload_signal, SIGHUP);
+        say_ready(&g);
+        ev_run(g.loop, 0);
+        sp_log_info(&config->log, "stopped");
+    }
+    end(&g);
+    return status;
+}

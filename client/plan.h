@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What to try next, so that N lanes lead to one server: which server, which lane, join or new, and
+ * when. Pure: it is told what came of each try, and the time.
+ *
+ * While no lane is usable, one try goes on at a time (the leader); when it is through, the other
+ * lanes join beside it. A lane that is gone or suspect is tried again under its own number. A
+ * tunnel that lost all its lanes is looked for where it was, until the server can be taken to have
+ * forgotten it; then, and when there never was one, all servers are tried in their order.
+ */
+#ifndef SALLYPORT_CLIENT_PLAN_H
+#define SALLYPORT_CLIENT_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sallyport/backoff.h"
+#include "sallyport/control.h"
+#include "sallyport/rng.h"
+
+struct sp_plan_lane {
+    bool up, suspect, trying;
+    struct sp_backoff backoff; /* of tries beside usable lanes */
+    uint64_t due_us, up_us;
+};
+
+struct sp_plan {
+    size_t n_servers;
+    unsigned n_lanes;
+    struct sp_rng *rng;
+
+    bool has_tunnel; /* one was made, at server `home` */
+    size_t home;
+    uint64_t lost_us;  /* when it lost its last usable lane */
+    bool join_refused; /* its server does not know it any more, or not this token */
+
+    size_t server; /* the next one to try; counts only when no lane is usable */
+    size_t tried;  /* servers that failed since the round began */
+    struct sp_backoff backoff;
+    uint64_t due_us;
+    uint64_t usable_since_us; /* 0: no lane is usable */
+    struct sp_plan_lane lanes[SP_LANES_MAX];
+};
+
+struct sp_plan_try {
+    size_t server;
+    unsigned lane;
+    bool is_new; /* ask for a new tunnel; else join the one there is */
+    bool leader;
+};
+
+/* `n_servers` and `n_lanes` at least 1. */
+void sp_plan_init(struct sp_plan *p, size_t n_servers, unsigned n_lanes, struct sp_rng *rng,
+                  uint64_t now_us);
+
+/* A try to begin now, which counts as under way from here on; false: none. Call until false. */
+bool sp_plan_next(struct sp_plan *p, uint64_t now_us, struct sp_plan_try *out);
+
+/* When to ask again if nothing happens; SP_NEVER when all lanes are up or being tried. */
+uint64_t sp_plan_due_us(const struct sp_plan *p);
+
+/* The lane is open; the caller lets it join its tunnel. False: a new tunnel that nobody needs any
+ * more, since a lane of the old one came back: drop the connection. With a new tunnel all lanes of
+ * the old one count as gone. */
+bool sp_plan_succeeded(struct sp_plan *p, const struct sp_plan_try *t, uint64_t now_us);
+
+/* `denied`: the server answered and refused; else it could not be reached. */
+void sp_plan_failed(struct sp_plan *p, const struct sp_plan_try *t, bool denied, uint64_t now_us);
+
+/* A lane that was up is gone; it is suspect; it turned out well. */
+void sp_plan_lane_lost(struct sp_plan *p, unsigned lane, uint64_t now_us);
+void sp_plan_lane_suspect(struct sp_plan *p, unsigned lane, uint64_t now_us);
+void sp_plan_lane_well(struct sp_plan *p, unsigned lane, uint64_t now_us);
+
+/* Lanes that carry datagrams. */
+unsigned sp_plan_usable(const struct sp_plan *p);
+
+#endif

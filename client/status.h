@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the gateway's admin port tells: /healthz, /metrics, /status. Reads the others' state and
+ * changes nothing.
+ */
+#ifndef SALLYPORT_CLIENT_STATUS_H
+#define SALLYPORT_CLIENT_STATUS_H
+
+#include "local.h"
+#include "sallyport/admin.h"
+#include "uplink.h"
+
+/* Where it looks. Its owner keeps it up to date. */
+struct sp_status {
+    const struct sp_local *local;
+    const struct sp_uplink *uplink;
+    struct sp_tunnel *tunnel;
+    struct sp_tunnel_counters past; /* of tunnels before this one */
+};
+
+int sp_status_open(struct sp_status *s, const struct sp_client_env *env, const struct sp_addr *addr,
+                   struct sp_admin **out);
+
+#endif

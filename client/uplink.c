@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "uplink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dial.h"
+#include "refusal.h"
+#include "sallyport/clock.h"
+#include "sallyport/crypto.h"
+#include "sallyport/err.h"
+#include "sallyport/secret_file.h"
+#include "sallyport/token.h"
+
+#define FINISH_US SP_SEC(2)
+
+/* One lane number: what is open under it, and what is being opened. */
+struct slot {
+    struct sp_uplink *uplink;
+    unsigned lane;
+    struct sp_stream_lane *open; /* or NULL */
+    struct sp_dial *dial;        /* or NULL */
+    struct sp_plan_try try_;     /* what the dial is for */
+};
+
+struct sp_uplink {
+    const struct sp_client_env *env;
+    struct sp_uplink_config config;
+    const struct sp_uplink_events *events;
+    void *arg;
+    struct sp_tls_ctx *tls;
+    struct sp_tunnel *tunnel; /* NULL before the first */
+    size_t home;              /* the server that made it */
+    struct sp_tunnel_id id;
+    struct sp_addr where; /* the address that the tunnel's lanes go to */
+    struct sp_plan plan;
+    struct sp_timer due;
+    struct sp_deferred stopped;
+    struct slot slots[SP_LANES_MAX];
+    struct sp_refusal_gate gate;
+    struct sp_uplink_counters counters;
+    bool was_up, stopping;
+};
+
+static void on_dialled(const struct sp_dial_result *result, const struct sp_refusal *why,
+                       void *arg);
+
+static uint64_t now(const struct sp_uplink *u)
+{
+    return sp_ticker_now(u->env->ticker);
+}
+
+/* --- what is tried next --------------------------------------------------------------------- */
+
+static void refused(struct slot *s, const struct sp_refusal *why)
+{
+    struct sp_uplink *u = s->uplink;
+    const struct sp_server_url *server = &u->config.servers[s->try_.server];
+    char line[SP_REFUSAL_LINE_MAX];
+
+    u->counters.tries_failed++;
+    sp_refusal_explain(why, line);
+    sp_plan_failed(&u->plan, &s->try_, sp_refusal_is_denial(why), now(u));
+    uint64_t due_us = sp_plan_due_us(&u->plan);
+    bool waits = due_us != SP_NEVER && due_us > now(u);
+    /* That a server has forgotten the tunnel is told when a new one is made. */
+    bool expected = s->try_.leader && !s->try_.is_new && sp_refusal_is_denial(why);
+    bool say = !expected && sp_refusal_gate_take(&u->gate, why->kind, now(u));
+    sp_log_event(
+        u->env->log, say ? SP_LOG_WARN : SP_LOG_DEBUG, "no lane",
+        (const struct sp_log_field[]){SP_F_STR("server", server->authority),
+                                      SP_F_UINT("lane", s->lane),
+                                      SP_F_STR("why", line),
+                                      SP_F_UINT("retry_ms", waits ? (due_us - now(u)) / 1000 : 0),
+                                      {0}});
+}
+
+/* The token as it is now: it may have been renewed since the last connection. */
+static int read_token(const struct sp_uplink *u, struct sp_secrets *out, struct sp_refusal *why)
+{
+    const struct sp_uplink_config *c = &u->config;
+    int err = c->token_file != NULL
+                  ? sp_secret_file_read(c->token_file, out, why->why)
+                  : sp_secrets_from_text("SALLYPORT_TOKEN", sp_span_str(c->token), out, why->why);
+
+    if (err == 0 && (out->n != 1 || out->items[0].len > SP_TOKEN_MAX)) {
+        snprintf(why->why, sizeof why->why, "%s holds something else than one token",
+                 c->token_file != NULL ? c->token_file : "SALLYPORT_TOKEN");
+        sp_secrets_fini(out);
+        err = SP_EINVAL;
+    }
+    return err;
+}
+
+static void begin(struct slot *s)
+{
+    struct sp_uplink *u = s->uplink;
+    const struct sp_proxy *proxy = &u->config.proxies[s->try_.server];
+    struct sp_secrets token = {0};
+    struct sp_refusal why = {.kind = SP_REFUSAL_TOKEN_FILE};
+
+    u->counters.tries++;
+    if (read_token(u, &token, &why) != 0) {
+        refused(s, &why);
+        return;
+    }
+    struct sp_dial_order order = {
+        .server = &u->config.servers[s->try_.server],
+        .proxy = proxy->host[0] != '\0' ? proxy : NULL,
+        .tls = u->tls,
+        .prefer = s->try_.is_new ? NULL : &u->where,
+        .upgrade = {.token = token.items[0],
+                    .is_new = s->try_.is_new,
+                    .id = u->id,
+                    .lane = s->try_.lane},
+    };
+    if (sp_dial_start(u->env, &order, on_dialled, s, &s->dial) != 0) {
+        why.kind = SP_REFUSAL_MEMORY;
+        refused(s, &why);
+    }
+    sp_secrets_fini(&token);
+}
+
+static void say_up(const struct sp_uplink *u)
+{
+    const struct sp_tls *tls = NULL;
+
+    for (unsigned i = 0; i < u->config.lanes && tls == NULL; i++)
+        if (u->slots[i].open != NULL)
+            tls = sp_stream_tls(sp_stream_lane_stream(u->slots[i].open));
+    sp_log_info(
+        u->env->log, "tunnel up", SP_F_STR("server", u->config.servers[u->plan.home].authority),
+        SP_F_ADDR("remote", &u->where), SP_F_STR("tls", tls != NULL ? sp_tls_version(tls) : ""),
+        SP_F_STR("cipher", tls != NULL ? sp_tls_cipher(tls) : ""));
+}
+
+static void report_state(struct sp_uplink *u)
+{
+    bool up = sp_plan_usable(&u->plan) > 0;
+
+    if (up == u->was_up || u->stopping)
+        return;
+    u->was_up = up;
+    if (up)
+        say_up(u);
+    else
+        sp_log_warn(u->env->log, "tunnel away: no lane carries datagrams, trying again",
+                    SP_F_STR("server", u->config.servers[u->plan.home].authority));
+}
+
+/* A suspect lane may have come back to life by itself; nobody tells. */
+static void look_at_suspects(struct sp_uplink *u)
+{
+    for (unsigned i = 0; i < u->config.lanes; i++) {
+        const struct slot *s = &u->slots[i];
+        if (u->plan.lanes[i].suspect && s->open != NULL &&
+            !sp_lane_is_suspect(sp_stream_lane_lane(s->open)))
+            sp_plan_lane_well(&u->plan, i, now(u));
+    }
+}
+
+/* Whatever happens ends here. */
+static void go_on(struct sp_uplink *u)
+{
+    struct sp_plan_try t;
+
+    if (u->stopping)
+        return;
+    look_at_suspects(u);
+    while (sp_plan_next(&u->plan, now(u), &t)) {
+        u->slots[t.lane].try_ = t;
+        begin(&u->slots[t.lane]);
+    }
+    report_state(u);
+    uint64_t due_us = sp_plan_due_us(&u->plan);
+    if (due_us == SP_NEVER)
+        sp_timerq_cancel(&u->env->ticker->timers, &u->due);
+    else
+        sp_timerq_set(&u->env->ticker->timers, &u->due, due_us);
+}
+
+static void on_due(struct sp_timer *t, uint64_t now_us, void *arg)
+{
+    (void)t;
+    (void)now_us;
+    go_on(arg);
+}
+
+/* --- lanes ---------------------------------------------------------------------------------- */
+
+static void tell_when_stopped(struct sp_uplink *u)
+{
+    for (unsigned i = 0; i < u->config.lanes; i++)
+        if (u->slots[i].open != NULL)
+            return;
+    sp_ticker_defer(u->env->ticker, &u->stopped);
+}
+
+static void on_lane_closed(struct sp_stream_lane *l, int why, const char *text, void *arg)
+{
+    struct slot *s = arg;
+    struct sp_uplink *u = s->uplink;
+
+    if (s->open == l)
+        s->open = NULL;
+    if (why == SP_EEXIST)
+        return; /* replaced, which the plan knows */
+    sp_log_event(
+        u->env->log, u->stopping ? SP_LOG_DEBUG : SP_LOG_INFO, "lane lost",
+        (const struct sp_log_field[]){SP_F_UINT("lane", s->lane), SP_F_STR("why", text), {0}});
+    if (u->stopping) {
+        tell_when_stopped(u);
+        return;
+    }
+    sp_plan_lane_lost(&u->plan, s->lane, now(u));
+    go_on(u);
+}
+
+/* The server made a tunnel for us: its old one, if there was one, is forgotten by now. */
+static int adopt_tunnel(struct sp_uplink *u, const struct sp_tunnel_id *id)
+{
+    bool first = u->tunnel == NULL, elsewhere = u->home != u->plan.home;
+
+    u->tunnel = u->events->tunnel_made(u->arg);
+    if (u->tunnel == NULL)
+        return SP_ENOMEM;
+    if (!first)
+        sp_log_warn(u->env->log, "new tunnel: relayed addresses are lost, calls have to restart",
+                    SP_F_STR("server", u->config.servers[u->plan.home].authority),
+                    SP_F_STR("why", elsewhere ? "failed over from another server"
+                                              : "the server no longer knew the old one"));
+    u->home = u->plan.home;
+    u->id = *id;
+    u->counters.tunnels_made++;
+    return 0;
+}
+
+static void join(struct slot *s, const struct sp_dial_result *r)
+{
+    struct sp_uplink *u = s->uplink;
+    struct sp_addr where = *sp_stream_remote(r->stream);
+    struct sp_stream_lane *l;
+    int err = s->try_.is_new ? adopt_tunnel(u, &r->id) : 0;
+
+    if (err == 0)
+        err = sp_stream_lane_new(r->stream, u->env->ticker, u->tunnel, s->lane, on_lane_closed, s,
+                                 &l);
+    if (err != 0) {
+        sp_log_error(u->env->log, "no lane", SP_F_STR("why", sp_strerror(err)));
+        sp_stream_free(r->stream);
+        sp_plan_lane_lost(&u->plan, s->lane, now(u));
+        return;
+    }
+    s->open = l;
+    u->where = where;
+    sp_log_debug(u->env->log, "lane joined", SP_F_UINT("lane", s->lane),
+                 SP_F_ADDR("remote", &where));
+}
+
+static void on_dialled(const struct sp_dial_result *result, const struct sp_refusal *why, void *arg)
+{
+    struct slot *s = arg;
+    struct sp_uplink *u = s->uplink;
+
+    s->dial = NULL;
+    look_at_suspects(u);
+    if (result == NULL)
+        refused(s, why);
+    else if (!sp_plan_succeeded(&u->plan, &s->try_, now(u)))
+        sp_stream_free(result->stream);
+    else
+        join(s, result);
+    go_on(u);
+}
+
+void sp_uplink_lane_suspect(struct sp_uplink *u, const struct sp_lane *lane)
+{
+    if (u->stopping)
+        return;
+    sp_log_info(u->env->log, "lane suspect: no progress, replacing it",
+                SP_F_UINT("lane", sp_lane_number(lane)));
+    sp_plan_lane_suspect(&u->plan, sp_lane_number(lane), now(u));
+    go_on(u);
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+static void on_stopped(struct sp_deferred *d, uint64_t now_us, void *arg)
+{
+    struct sp_uplink *u = arg;
+    (void)d;
+    (void)now_us;
+    u->events->stopped(u->arg);
+}
+
+int sp_uplink_new(const struct sp_client_env *env, const struct sp_uplink_config *config,
+                  struct sp_tls_ctx *tls, const struct sp_uplink_events *events, void *arg,
+                  struct sp_uplink **out)
+{
+    struct sp_uplink *u = calloc(1, sizeof *u);
+    uint64_t now_us = sp_ticker_now(env->ticker);
+
+    if (u == NULL)
+        return SP_ENOMEM;
+    u->env = env;
+    u->config = *config;
+    u->events = events;
+    u->arg = arg;
+    sp_timer_init(&u->due, on_due, u);
+    sp_deferred_init(&u->stopped, on_stopped, u);
+    for (unsigned i = 0; i < SP_LANES_MAX; i++)
+        u->slots[i] = (struct slot){.uplink = u, .lane = i};
+    sp_plan_init(&u->plan, config->n_servers, config->lanes, env->rng, now_us);
+    if (sp_timerq_set(&env->ticker->timers, &u->due, now_us) != 0) {
+        free(u);
+        return SP_ENOMEM;
+    }
+    u->tls = sp_tls_ctx_ref(tls);
+    *out = u;
+    return 0;
+}
+
+static void stop_dialling(struct sp_uplink *u)
+{
+    sp_timerq_cancel(&u->env->ticker->timers, &u->due);
+    for (unsigned i = 0; i < u->config.lanes; i++) {
+        sp_dial_free(u->slots[i].dial);
+        u->slots[i].dial = NULL;
+    }
+}
+
+void sp_uplink_free(struct sp_uplink *u)
+{
+    if (u == NULL)
+        return;
+    stop_dialling(u);
+    for (unsigned i = 0; i < u->config.lanes; i++)
+        sp_stream_lane_free(u->slots[i].open);
+    sp_deferred_cancel(&u->stopped);
+    sp_tls_ctx_unref(u->tls);
+    sp_crypto_wipe(&u->id, sizeof u->id);
+    free(u);
+}
+
+void sp_uplink_set_tls(struct sp_uplink *u, struct sp_tls_ctx *tls)
+{
+    sp_tls_ctx_ref(tls);
+    sp_tls_ctx_unref(u->tls);
+    u->tls = tls;
+}
+
+void sp_uplink_stop(struct sp_uplink *u)
+{
+    u->stopping = true;
+    stop_dialling(u);
+    for (unsigned i = 0; i < u->config.lanes; i++)
+        if (u->slots[i].open != NULL)
+            sp_stream_finish(sp_stream_lane_stream(u->slots[i].open), FINISH_US);
+    tell_when_stopped(u);
+}
+
+/* --- what is asked -------------------------------------------------------------------------- */
+
+bool sp_uplink_is_up(const struct sp_uplink *u)
+{
+    return sp_plan_usable(&u->plan) > 0;
+}
+
+const struct sp_server_url *sp_uplink_server(const struct sp_uplink *u)
+{
+    return u->tunnel != NULL ? &u->config.servers[u->plan.home] : NULL;
+}
+
+struct sp_stream *sp_uplink_lane_stream(const struct sp_uplink *u, unsigned lane)
+{
+    struct sp_stream_lane *l = lane < u->config.lanes ? u->slots[lane].open : NULL;
+    return l != NULL ? sp_stream_lane_stream(l) : NULL;
+}
+
+const struct sp_uplink_counters *sp_uplink_counters(const struct sp_uplink *u)
+{
+    return &u->counters;
+}
+
+#define FIELD(name) SP_COUNTER(struct sp_uplink_counters, name)
+
+const struct sp_counter *sp_uplink_counter_table(size_t *n)
+{
+    static const struct sp_counter table[] = {
+        FIELD(tries),
+        FIELD(tries_failed),
+        FIELD(tunnels_made),
+    };
+    *n = SP_ARRAY_LEN(table);
+    return table;
+}
