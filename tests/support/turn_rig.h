@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A TURN engine on a bench: an owner that opens make-believe relays and keeps what the engine emits,
+ * and clients that make and sign requests. Time stands still until a test moves it. Allocates
+ * nothing of its own, so that every allocation that fails is the engine's. Knows no Check: what
+ * can't go wrong in a test is asserted.
+ */
+#ifndef TESTS_TURN_RIG_H
+#define TESTS_TURN_RIG_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "peer_policy.h"
+#include "sallyport/chandata.h"
+#include "sallyport/err.h"
+#include "sallyport/stun.h"
+#include "sallyport/stun_auth.h"
+#include "turn.h"
+#include "turn_auth.h"
+
+#define RIG_SECOND  UINT64_C(1000000)
+#define RIG_UNIX    UINT64_C(1700000000)
+#define RIG_REALM   "example.org"
+#define RIG_OUTS    512
+#define RIG_RELAYS  256
+#define RIG_MSG_MAX 2048
+
+#define RIG_REQUIRE(cond)                                                             \
+    do {                                                                              \
+        if (!(cond)) {                                                                \
+            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #cond); \
+            abort();                                                                  \
+        }                                                                             \
+    } while (0)
+
+/* One datagram that left, head, body and padding in one piece (cut at RIG_MSG_MAX). */
+struct rig_out {
+    bool to_client, dont_fragment;
+    struct sp_turn_path client;
+    void *relay;
+    struct sp_addr peer;
+    const uint8_t *body; /* where the engine said it was */
+    uint8_t msg[RIG_MSG_MAX];
+    size_t len; /* all of it, also what was cut */
+};
+
+struct rig_relay {
+    bool open, reserved;
+    struct sp_addr local, public_;
+    struct sp_turn_alloc *alloc;
+};
+
+struct rig {
+    struct sp_turn *turn;
+    struct sp_turn_auth *auth;
+    struct sp_peer_policy *policy;
+    struct sp_timerq timers;
+    struct sp_rng_seeded rng;
+    uint64_t now_us, unix_s;
+    /* What relays are like. */
+    bool virtual_, no_v6, no_ports;
+    uint16_t next_port;
+    struct sp_addr local4, public4, local6, public6;
+    struct rig_relay relays[RIG_RELAYS];
+    /* What the engine did. */
+    struct rig_out out[RIG_OUTS];
+    size_t n_out, n_emits, largest_emit;
+    unsigned begun, ended[SP_TURN_END_SHUTDOWN + 1], reservations_ended;
+};
+
+/* --- the owner ---------------------------------------------------------------------------- */
+
+static inline void rig_emit(void *arg, const struct sp_turn_out *out, size_t n)
+{
+    struct rig *rig = arg;
+
+    rig->n_emits++;
+    if (n > rig->largest_emit)
+        rig->largest_emit = n;
+    RIG_REQUIRE(n > 0 && n <= SP_TURN_BATCH);
+    for (size_t i = 0; i < n && rig->n_out < RIG_OUTS; i++) {
+        const struct sp_turn_out *o = &out[i];
+        struct rig_out *r = &rig->out[rig->n_out++];
+        size_t room = RIG_MSG_MAX - o->head_len - 3;
+        size_t copy = o->body.len < room ? o->body.len : room;
+
+        RIG_REQUIRE(o->head_len <= SP_TURN_HEAD_MAX && o->pad_len <= 3);
+        RIG_REQUIRE((o->client != NULL) != (o->relay != NULL));
+        r->to_client = o->client != NULL;
+        if (o->client != NULL)
+            r->client = *o->client;
+        r->relay = o->relay;
+        if (o->relay != NULL) {
+            RIG_REQUIRE(((struct rig_relay *)o->relay)->open);
+            RIG_REQUIRE(o->head_len == 0 && o->pad_len == 0);
+            r->peer = o->peer;
+        }
+        r->dont_fragment = o->dont_fragment;
+        r->body = o->body.p;
+        memcpy(r->msg, o->head, o->head_len);
+        if (copy > 0)
+            memcpy(r->msg + o->head_len, o->body.p, copy);
+        memset(r->msg + o->head_len + copy, 0, o->pad_len);
+        r->len = o->head_len + o->body.len + o->pad_len;
+    }
+}
+
+static inline struct rig_relay *rig_relay_at(struct rig *rig, const struct sp_addr *local)
+{
+    for (size_t i = 0; i < RIG_RELAYS; i++) {
+        struct rig_relay *r = &rig->relays[i];
+
+        if ((r->open || r->reserved) && sp_addr_eq(&r->local, local))
+            return r;
+    }
+    return NULL;
+}
+
+static inline struct rig_relay *rig_relay_take(struct rig *rig, uint16_t family, uint16_t port)
+{
+    for (size_t i = 0; i < RIG_RELAYS; i++) {
+        struct rig_relay *r = &rig->relays[i];
+
+        if (r->open || r->reserved)
+            continue;
+        *r = (struct rig_relay){
+            .local = family == SP_IPV4 ? rig->local4 : rig->local6,
+            .public_ = family == SP_IPV4 ? rig->public4 : rig->public6,
+        };
+        r->local.port = r->public_.port = port;
+        return r;
+    }
+    return NULL;
+}
+
+static inline int rig_relay_open(void *arg, const struct sp_turn_relay_request *want,
+                                 struct sp_turn_alloc *alloc, struct sp_turn_relay *out)
+{
+    struct rig *rig = arg;
+    struct rig_relay *r;
+
+    RIG_REQUIRE(want->family == SP_IPV4 || want->family == SP_IPV6);
+    if (want->family == SP_IPV6 && rig->no_v6)
+        return SP_EINVAL;
+    if (rig->no_ports)
+        return SP_EFULL;
+    if (want->port != 0) {
+        RIG_REQUIRE(want->reserved.port == want->port && want->reserved.family == want->family);
+        r = rig_relay_at(rig, &want->reserved);
+        RIG_REQUIRE(r != NULL && r->reserved && !r->open);
+        r->reserved = false;
+    } else {
+        if (want->even_port)
+            rig->next_port = (uint16_t)(rig->next_port + (rig->next_port & 1));
+        r = rig_relay_take(rig, want->family, rig->next_port++);
+        if (r == NULL)
+            return SP_EFULL;
+    }
+    r->open = true;
+    r->alloc = alloc;
+    if (want->reserve) {
+        struct rig_relay *next = rig_relay_take(rig, want->family, rig->next_port++);
+
+        RIG_REQUIRE(next != NULL);
+        next->reserved = true;
+    }
+    *out = (struct sp_turn_relay){
+        .relay = rig->virtual_ ? NULL : r,
+        .local = r->local,
+        .public_ = r->public_,
+    };
+    return 0;
+}
+
+static inline void rig_relay_close(void *arg, const struct sp_turn_relay *relay)
+{
+    struct rig_relay *r = rig_relay_at(arg, &relay->local);
+
+    RIG_REQUIRE(r != NULL && r->open && (relay->relay == NULL || relay->relay == r));
+    r->open = false;
+}
+
+static inline void rig_reservation_end(void *arg, const struct sp_addr *local)
+{
+    struct rig *rig = arg;
+    struct rig_relay *r = rig_relay_at(rig, local);
+
+    RIG_REQUIRE(r != NULL && r->reserved);
+    r->reserved = false;
+    rig->reservations_ended++;
+}
+
+static inline void rig_alloc_begin(void *arg, const struct sp_turn_alloc *alloc)
+{
+    struct rig *rig = arg;
+
+    RIG_REQUIRE(sp_turn_path_has_alloc(rig->turn, sp_turn_alloc_path(alloc)));
+    rig->begun++;
+}
+
+static inline void rig_alloc_end(void *arg, const struct sp_turn_alloc *alloc, enum sp_turn_end why)
+{
+    struct rig *rig = arg;
+
+    RIG_REQUIRE(sp_turn_alloc_relay(alloc, SP_IPV4) || sp_turn_alloc_relay(alloc, SP_IPV6));
+    rig->ended[why]++;
+}
+
+static inline unsigned rig_ended(const struct rig *rig)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i <= SP_TURN_END_SHUTDOWN; i++)
+        n += rig->ended[i];
+    return n;
+}
+
+static inline size_t rig_open_relays(const struct rig *rig)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < RIG_RELAYS; i++)
+        n += rig->relays[i].open || rig->relays[i].reserved;
+    return n;
+}
+
+/* What comes in goes out or is dropped and counted; and who begins ends. */
+static inline void rig_check(const struct rig *rig)
+{
+    const struct sp_turn_counters *c = sp_turn_counters(rig->turn);
+
+    RIG_REQUIRE(c->from_client_datagrams + c->from_peer_datagrams ==
+                c->to_client_datagrams + c->to_peer_datagrams + c->dropped_no_permission +
+                    c->dropped_no_allocation + c->dropped_no_channel + c->dropped_denied_peer +
+                    c->dropped_virtual + c->dropped_too_big);
+    RIG_REQUIRE(c->hairpin_datagrams <= c->to_client_datagrams);
+    RIG_REQUIRE(c->from_client_bytes + c->from_peer_bytes >= c->to_client_bytes + c->to_peer_bytes);
+    RIG_REQUIRE(rig->begun - rig_ended(rig) == sp_turn_alloc_count(rig->turn));
+    RIG_REQUIRE(rig->begun == c->allocations);
+    RIG_REQUIRE(rig_open_relays(rig) >= sp_turn_alloc_count(rig->turn));
+}
+
+static const struct sp_turn_effects rig_effects = {
+    .emit = rig_emit,
+    .relay_open = rig_relay_open,
+    .relay_close = rig_relay_close,
+    .reservation_end = rig_reservation_end,
+    .alloc_begin = rig_alloc_begin,
+    .alloc_end = rig_alloc_end,
+};
+
+static inline struct sp_addr rig_addr(const char *text)
+{
+    struct sp_addr a;
+
+    RIG_REQUIRE(sp_addr_parse(text, &a) == 0 || sp_addr_parse_ip(text, &a) == 0);
+    return a;
+}
+
+static inline void rig_allow(struct rig *rig, const char *cidr)
+{
+    struct sp_cidr c;
+
+    RIG_REQUIRE(sp_cidr_parse(cidr, &c) == 0 && sp_peer_policy_allow(rig->policy, &c) == 0);
+}
+
+/* All that an engine needs but the engine: users alice and bob, one secret, relays behind a NAT. */
+static inline void rig_init(struct rig *rig)
+{
+    static const char *const users[] = {"alice:wonder", "bob:builder"};
+    const struct sp_span secret = sp_span_str("north");
+
+    memset(rig, 0, sizeof *rig);
+    rig->now_us = 1000 * RIG_SECOND;
+    rig->unix_s = RIG_UNIX;
+    rig->next_port = 50001;
+    rig->local4 = rig_addr("10.1.1.1");
+    rig->public4 = rig_addr("198.51.100.1");
+    rig->local6 = rig->public6 = rig_addr("2001:db8::1");
+    sp_timerq_init(&rig->timers);
+    sp_rng_seeded_init(&rig->rng, 7);
+    RIG_REQUIRE(sp_turn_auth_new(RIG_REALM, &rig->rng.rng, &rig->auth) == 0);
+    RIG_REQUIRE(sp_turn_auth_set_users(rig->auth, users, 2) == 0);
+    RIG_REQUIRE(sp_turn_auth_set_secrets(rig->auth, &secret, 1) == 0);
+    RIG_REQUIRE(sp_peer_policy_new(&rig->policy) == 0);
+    rig_allow(rig, "192.0.2.0/24");
+    rig_allow(rig, "2001:db8:2::/48");
+}
+
+/* `config` NULL: the default. An error is the engine's. */
+static inline int rig_start(struct rig *rig, const struct sp_turn_config *config)
+{
+    struct sp_turn_config def;
+
+    sp_turn_config_default(&def);
+
+    int err = sp_turn_new(config ? config : &def, rig->auth, rig->policy, &rig->timers,
+                          &rig->rng.rng, &rig->turn);
+
+    if (err != 0)
+        return err;
+    sp_turn_set_effects(rig->turn, &rig_effects, rig);
+    err = sp_turn_add_relay_ip(rig->turn, &rig->local4, &rig->public4);
+    return err != 0 ? err : sp_turn_add_relay_ip(rig->turn, &rig->local6, &rig->public6);
+}
+
+static inline void rig_open(struct rig *rig, const struct sp_turn_config *config)
+{
+    rig_init(rig);
+    RIG_REQUIRE(rig_start(rig, config) == 0);
+}
+
+static inline void rig_close(struct rig *rig)
+{
+    if (rig->turn != NULL)
+        rig_check(rig);
+    sp_turn_free(rig->turn);
+    RIG_REQUIRE(rig->begun == rig_ended(rig) && rig_open_relays(rig) == 0);
+    RIG_REQUIRE(rig->timers.len == 0);
+    sp_turn_auth_free(rig->auth);
+    sp_peer_policy_free(rig->policy);
+    sp_timerq_fini(&rig->timers);
+}
+
+static inline void rig_advance(struct rig *rig, uint64_t seconds)
+{
+    rig->now_us += seconds * RIG_SECOND;
+    rig->unix_s += seconds;
+    sp_timerq_run(&rig->timers, rig->now_us);
+}
+
+static inline void rig_from_peer(struct rig *rig, void *relay, const char *from, const void *p,
+                                 size_t len)
+{
+    const struct rig_relay *r = relay;
+    struct sp_turn_peer_dgram d = {rig_addr(from), sp_span(p, len)};
+
+    rig->n_out = 0;
+    sp_turn_from_peer(rig->turn, r->alloc, &r->local, &d, 1, rig->now_us);
+    rig_check(rig);
+}
+
+/* --- clients ------------------------------------------------------------------------------ */
+
+enum rig_mac { RIG_SHA1, RIG_SHA256 };
+
+struct rig_client {
+    struct rig *rig;
+    struct sp_turn_path path;
+    const char *user, *password;
+    char nonce[SP_TURN_NONCE_MAX]; /* empty: requests go without credentials */
+    enum rig_mac mac;
+    bool sha256_key; /* and PASSWORD-ALGORITHM(S) */
+    bool fingerprint;
+    uint32_t id; /* of the last request */
+    struct sp_addr relayed;
+    struct sp_stun_builder b;
+    uint8_t msg[RIG_MSG_MAX];
+};
+
+/* `via` is its own address: no two are the same. */
+static inline void rig_client_init(struct rig_client *c, struct rig *rig,
+                                   enum sp_turn_transport transport, uint16_t port)
+{
+    struct sp_addr remote = {.family = SP_FAMILY_NONE}, local = rig_addr("10.1.1.1:3478");
+
+    memset(c, 0, sizeof *c);
+    if (transport != SP_TURN_FLOW)
+        remote = sp_addr_v4(203, 0, 113, 9, port);
+    c->rig = rig;
+    c->path = sp_turn_path_make(transport, c, &remote, &local);
+    c->user = "alice";
+    c->password = "wonder";
+    c->id = (uint32_t)port << 16;
+}
+
+static inline void rig_msgs(struct rig_client *c, const struct sp_span *msgs, size_t n)
+{
+    c->rig->n_out = 0;
+    sp_turn_from_client(c->rig->turn, &c->path, msgs, n, c->rig->now_us, c->rig->unix_s);
+    rig_check(c->rig);
+}
+
+static inline void rig_msg(struct rig_client *c, const void *p, size_t len)
+{
+    struct sp_span s = sp_span(p, len);
+
+    rig_msgs(c, &s, 1);
+}
+
+/* Begins a request with an id of its own; attributes go to c->b. */
+static inline struct sp_stun_builder *rig_begin(struct rig_client *c, uint16_t method)
+{
+    uint8_t id[SP_STUN_ID_LEN] = {0};
+
+    sp_put_be32(id + 8, ++c->id);
+    sp_stun_begin(&c->b, c->msg, sizeof c->msg, method, SP_STUN_REQUEST, id);
+    return &c->b;
+}
+
+static inline void rig_key(const struct rig_client *c, struct sp_stun_key *key)
+{
+    (c->sha256_key ? sp_stun_key_sha256 : sp_stun_key_md5)(
+        sp_span_str(c->user), sp_span_str(RIG_REALM), sp_span_str(c->password), key);
+}
+
+static inline void rig_sign(struct rig_client *c)
+{
+    struct sp_stun_key key;
+
+    rig_key(c, &key);
+    sp_stun_put(&c->b, SP_ATTR_USERNAME, sp_span_str(c->user));
+    sp_stun_put(&c->b, SP_ATTR_REALM, sp_span_str(RIG_REALM));
+    sp_stun_put(&c->b, SP_ATTR_NONCE, sp_span_str(c->nonce));
+    if (c->sha256_key) {
+        sp_stun_put(&c->b, SP_ATTR_PASSWORD_ALGORITHMS, sp_turn_auth_algorithms());
+        sp_stun_put(&c->b, SP_ATTR_PASSWORD_ALGORITHM, sp_span("\0\2\0\0", 4));
+    }
+    if (c->mac == RIG_SHA256)
+        sp_stun_put_integrity_sha256(&c->b, sp_span(key.bytes, key.len));
+    else
+        sp_stun_put_integrity(&c->b, sp_span(key.bytes, key.len));
+}
+
+/* Ends the request; its bytes are c->msg. */
+static inline size_t rig_end(struct rig_client *c)
+{
+    size_t len;
+
+    if (c->nonce[0] != '\0')
+        rig_sign(c);
+    if (c->fingerprint)
+        sp_stun_put_fingerprint(&c->b);
+    RIG_REQUIRE(sp_stun_end(&c->b, &len) == 0);
+    return len;
+}
+
+/* Whether the last out is an answer to the client's last request. */
+static inline bool rig_answer(const struct rig_client *c, struct sp_stun_msg *m)
+{
+    if (c->rig->n_out == 0)
+        return false;
+
+    const struct rig_out *o = &c->rig->out[c->rig->n_out - 1];
+
+    return o->to_client && memcmp(&o->client, &c->path, sizeof c->path) == 0 &&
+           sp_stun_parse(sp_span(o->msg, o->len), m) == 0 &&
+           (m->cls == SP_STUN_SUCCESS || m->cls == SP_STUN_ERROR) &&
+           memcmp(m->id, c->msg + 8, SP_STUN_ID_LEN) == 0;
+}
+
+/* Whether an answer is signed as the requests are. */
+static inline bool rig_is_signed(const struct rig_client *c, const struct sp_stun_msg *m)
+{
+    struct sp_stun_key key;
+    struct sp_span k, other;
+
+    rig_key(c, &key);
+    k = sp_span(key.bytes, key.len);
+    if (c->mac == RIG_SHA256)
+        return sp_stun_check_integrity_sha256(m, k) == 0 &&
+               !sp_stun_find(m, SP_ATTR_MESSAGE_INTEGRITY, &other);
+    return sp_stun_check_integrity(m, k) == 0 &&
+           !sp_stun_find(m, SP_ATTR_MESSAGE_INTEGRITY_SHA256, &other);
+}
+
+/*
+ * What was answered: 0 success, an error code, or -1 for no answer. What must be true of any answer
+ * is checked on the way: its method, who signed it, its FINGERPRINT.
+ */
+static inline int rig_code(const struct rig_client *c)
+{
+    struct sp_stun_msg m, request;
+    unsigned code = 0;
+
+    if (!rig_answer(c, &m))
+        return -1;
+    RIG_REQUIRE(sp_stun_parse(sp_span(c->msg, 20u + sp_get_be16(c->msg + 2)), &request) == 0);
+    RIG_REQUIRE(m.method == request.method);
+    RIG_REQUIRE((sp_stun_check_fingerprint(&m) == 0) == c->fingerprint);
+    if (m.cls == SP_STUN_ERROR)
+        RIG_REQUIRE(sp_stun_find_error(&m, &code, NULL) == 0);
+    if (c->nonce[0] != '\0' && m.method != SP_STUN_BINDING && code != 401 && code != 438 &&
+        code != 400)
+        RIG_REQUIRE(rig_is_signed(c, &m));
+    return (int)code;
+}
+
+/* Ends and sends the request, and returns what was answered. */
+static inline int rig_do(struct rig_client *c)
+{
+    size_t len = rig_end(c);
+
+    rig_msg(c, c->msg, len);
+    return rig_code(c);
+}
+
+/* Sends the last request once more, byte by byte the same. */
+static inline int rig_again(struct rig_client *c)
+{
+    rig_msg(c, c->msg, 20u + sp_get_be16(c->msg + 2));
+    return rig_code(c);
+}
+
+/* Takes the nonce of the last answer. */
+static inline bool rig_take_nonce(struct rig_client *c)
+{
+    struct sp_stun_msg m;
+    struct sp_span nonce;
+
+    if (!rig_answer(c, &m) || !sp_stun_find(&m, SP_ATTR_NONCE, &nonce) ||
+        nonce.len >= sizeof c->nonce)
+        return false;
+    memcpy(c->nonce, nonce.p, nonce.len);
+    c->nonce[nonce.len] = '\0';
+    return true;
+}
+
+static inline struct sp_stun_builder *rig_allocate(struct rig_client *c)
+{
+    struct sp_stun_builder *b = rig_begin(c, SP_TURN_ALLOCATE);
+
+    sp_stun_put_u32(b, SP_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+    return b;
+}
+
+/* Gets the first challenge. */
+static inline bool rig_hello(struct rig_client *c)
+{
+    c->nonce[0] = '\0';
+    rig_allocate(c);
+    return rig_do(c) == 401 && rig_take_nonce(c);
+}
+
+/* A whole conversation: an IPv4 allocation. Returns what the last request was answered. */
+static inline int rig_make(struct rig_client *c)
+{
+    struct sp_stun_msg m;
+
+    if (!rig_hello(c))
+        return -1;
+    rig_allocate(c);
+
+    int code = rig_do(c);
+
+    if (code == 0)
+        RIG_REQUIRE(rig_answer(c, &m) &&
+                    sp_stun_find_xor_addr(&m, SP_ATTR_XOR_RELAYED_ADDRESS, &c->relayed) == 0);
+    return code;
+}
+
+static inline int rig_permit_addr(struct rig_client *c, const struct sp_addr *peer)
+{
+    rig_begin(c, SP_TURN_CREATE_PERMISSION);
+    sp_stun_put_xor_addr(&c->b, SP_ATTR_XOR_PEER_ADDRESS, peer);
+    return rig_do(c);
+}
+
+static inline int rig_permit(struct rig_client *c, const char *peer)
+{
+    struct sp_addr a = rig_addr(peer);
+
+    return rig_permit_addr(c, &a);
+}
+
+static inline int rig_bind_addr(struct rig_client *c, uint16_t number, const struct sp_addr *peer)
+{
+    rig_begin(c, SP_TURN_CHANNEL_BIND);
+    sp_stun_put_u32(&c->b, SP_ATTR_CHANNEL_NUMBER, (uint32_t)number << 16);
+    sp_stun_put_xor_addr(&c->b, SP_ATTR_XOR_PEER_ADDRESS, peer);
+    return rig_do(c);
+}
+
+static inline int rig_bind(struct rig_client *c, uint16_t number, const char *peer)
+{
+    struct sp_addr a = rig_addr(peer);
+
+    return rig_bind_addr(c, number, &a);
+}
+
+static inline int rig_refresh(struct rig_client *c, uint32_t lifetime_s)
+{
+    rig_begin(c, SP_TURN_REFRESH);
+    sp_stun_put_u32(&c->b, SP_ATTR_LIFETIME, lifetime_s);
+    return rig_do(c);
+}
+
+/* LIFETIME of the last answer; 0 when there is none. */
+static inline uint32_t rig_lifetime(const struct rig_client *c)
+{
+    struct sp_stun_msg m;
+    uint32_t v = 0;
+
+    if (rig_answer(c, &m))
+        (void)sp_stun_find_u32(&m, SP_ATTR_LIFETIME, &v);
+    return v;
+}
+
+static inline void rig_send_addr(struct rig_client *c, const struct sp_addr *peer, const void *p,
+                                 size_t len)
+{
+    struct sp_stun_builder b;
+    uint8_t msg[RIG_MSG_MAX];
+    size_t n;
+
+    sp_stun_begin(&b, msg, sizeof msg, SP_TURN_SEND, SP_STUN_INDICATION,
+                  (const uint8_t *)"send-send-se");
+    sp_stun_put_xor_addr(&b, SP_ATTR_XOR_PEER_ADDRESS, peer);
+    sp_stun_put(&b, SP_ATTR_DATA, sp_span(p, len));
+    RIG_REQUIRE(sp_stun_end(&b, &n) == 0);
+    rig_msg(c, msg, n);
+}
+
+static inline void rig_send(struct rig_client *c, const char *peer, const void *p, size_t len)
+{
+    struct sp_addr a = rig_addr(peer);
+
+    rig_send_addr(c, &a, p, len);
+}
+
+static inline void rig_channel(struct rig_client *c, uint16_t number, const void *p, size_t len)
+{
+    uint8_t msg[RIG_MSG_MAX];
+
+    RIG_REQUIRE(len + SP_CHANDATA_HEADER_LEN <= sizeof msg);
+    sp_chandata_header(msg, number, (uint16_t)len);
+    if (len > 0)
+        memcpy(msg + SP_CHANDATA_HEADER_LEN, p, len);
+    rig_msg(c, msg, SP_CHANDATA_HEADER_LEN + len);
+}
+
+#endif
