@@ -312,7 +312,7 @@ static int start_uplink(struct gateway *g)
     if (status != 0)
         return status;
     if (sp_tls_ctx_client(c->ca_file, alpn, &tls, why) != 0)
-        return fail(2, "--ca: %s", why);
+        return fail(2, "%s%s", c->ca_file != NULL ? "--ca: " : "", why);
     int err = sp_uplink_new(&g->env, &config, tls, &uplink_events, g, &g->uplink);
     sp_tls_ctx_unref(tls);
     return err == 0 ? 0 : out_of_memory();

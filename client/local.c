@@ -203,23 +203,6 @@ static void on_accept(struct sp_listener *listener, int fd, const struct sp_addr
 
 /* --- what the tunnel brings ----------------------------------------------------------------- */
 
-/* On a stream ChannelData is padded to a multiple of four (RFC 8656 section 12.5), and ends where
- * it says. */
-static void send_message(struct sp_msg_stream *m, struct sp_span d, uint64_t now_us)
-{
-    static const uint8_t zeros[4];
-    struct sp_span parts[2] = {d, {zeros, 0}};
-    struct sp_chandata cd;
-
-    if (sp_chandata_looks_like(d)) {
-        if (sp_chandata_parse(d, &cd) != 0)
-            return;
-        parts[0].len = SP_CHANDATA_HEADER_LEN + cd.data.len;
-        parts[1].len = sp_chandata_padding(cd.data.len);
-    }
-    sp_msg_stream_send(m, parts, 2, now_us);
-}
-
 void sp_local_datagrams(struct sp_local *l, struct sp_flow *f, const struct sp_span *d, size_t n,
                         uint64_t now_us)
 {
@@ -229,7 +212,7 @@ void sp_local_datagrams(struct sp_local *l, struct sp_flow *f, const struct sp_s
     l->counters.datagrams_out += n;
     for (size_t i = 0; i < n; i++) {
         if (c->tcp != NULL)
-            send_message(c->tcp, d[i], now_us);
+            sp_msg_stream_send(c->tcp, &d[i], 1, now_us);
         else
             sp_dgram_send(c->udp, &c->pair.remote, &c->pair.local, &d[i], 1);
     }

@@ -10,6 +10,8 @@
 /* The server keeps a tunnel without lanes that long (its --linger, by default). Another server
  * would lose the allocations for certain. */
 #define FORGOTTEN_US SP_SEC(30)
+/* Until then there are calls to save, and a wait is no longer than this. */
+#define HURRY_US SP_SEC(4)
 
 void sp_plan_init(struct sp_plan *p, size_t n_servers, unsigned n_lanes, struct sp_rng *rng,
                   uint64_t now_us)
@@ -144,9 +146,12 @@ static void next_server(struct sp_plan *p, uint64_t now_us)
         p->due_us = now_us;
         return;
     }
+    uint64_t wait_us = sp_backoff_next_us(&p->backoff, p->rng);
+    if (remembered && wait_us > HURRY_US)
+        wait_us = HURRY_US - sp_rng_below(p->rng, HURRY_US / 2);
     p->tried = 0;
     p->server = p->has_tunnel ? p->home : 0;
-    p->due_us = now_us + sp_backoff_next_us(&p->backoff, p->rng);
+    p->due_us = now_us + wait_us;
 }
 
 void sp_plan_failed(struct sp_plan *p, const struct sp_plan_try *t, bool denied, uint64_t now_us)

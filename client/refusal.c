@@ -103,8 +103,7 @@ void sp_refusal_explain(const struct sp_refusal *r, char out[static LINE])
                  r->proxy, r->why);
         return;
     case SP_REFUSAL_NAME:
-        snprintf(out, LINE, "cannot find the %s: %s",
-                 r->proxy[0] != '\0' ? "proxy's address" : "server's address", r->why);
+        snprintf(out, LINE, "%s%s", r->why, r->proxy[0] != '\0' ? " (the proxy)" : "");
         return;
     case SP_REFUSAL_LOST:
         snprintf(out, LINE, "the connection ended before the tunnel was open: %s", r->why);

@@ -68,7 +68,7 @@ static void refused(struct slot *s, const struct sp_refusal *why)
     bool expected = s->try_.leader && !s->try_.is_new && sp_refusal_is_denial(why);
     bool say = !expected && sp_refusal_gate_take(&u->gate, why->kind, now(u));
     sp_log_event(
-        u->env->log, say ? SP_LOG_WARN : SP_LOG_DEBUG, "no lane",
+        u->env->log, say ? SP_LOG_WARN : SP_LOG_DEBUG, "could not open a lane",
         (const struct sp_log_field[]){SP_F_STR("server", server->authority),
                                       SP_F_UINT("lane", s->lane),
                                       SP_F_STR("why", line),
@@ -247,7 +247,7 @@ static void join(struct slot *s, const struct sp_dial_result *r)
         err = sp_stream_lane_new(r->stream, u->env->ticker, u->tunnel, s->lane, on_lane_closed, s,
                                  &l);
     if (err != 0) {
-        sp_log_error(u->env->log, "no lane", SP_F_STR("why", sp_strerror(err)));
+        sp_log_error(u->env->log, "could not open a lane", SP_F_STR("why", sp_strerror(err)));
         sp_stream_free(r->stream);
         sp_plan_lane_lost(&u->plan, s->lane, now(u));
         return;

@@ -166,7 +166,7 @@ int sp_server_url_parse(const char *text, struct sp_server_url *out, const char 
     if (err != 0)
         return err;
     if (strcmp(u.scheme, "https") != 0)
-        return refuse(why, "must begin with https://");
+        return refuse(why, "wants https://HOST[:PORT][/PATH]");
     if (u.user[0] != '\0')
         return refuse(why, "a server takes a token, no user and password");
     memcpy(s.host, u.host, sizeof s.host);

@@ -71,9 +71,14 @@ case " ${arguments[*]} " in
         targets=(all)
         ;;
 esac
-case " ${arguments[*]} " in
-    *" -DSALLYPORT_WOLFSSL=system "*) packages+=(libwolfssl-dev) ;;
-    *) "$root/scripts/deps.sh" >/dev/null ;;
+# Which wolfSSL: as the arguments say, or those of an earlier run for this folder.
+wolfssl=$(sed -n 's/^SALLYPORT_WOLFSSL:[A-Z]*=//p' "$root/$folder/CMakeCache.txt" 2>/dev/null || true)
+for argument in "${arguments[@]}"; do
+    case $argument in -DSALLYPORT_WOLFSSL=*) wolfssl=${argument#*=} ;; esac
+done
+case $wolfssl in
+    "") "$root/scripts/deps.sh" >/dev/null ;;
+    system) packages+=(libwolfssl-dev) ;;
 esac
 [ "$preset" != fuzz ] || packages+=(clang libclang-rt-dev)
 need_commands cmake=cmake

@@ -4,26 +4,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "guests.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
-#include "sallyport/list.h"
 
-#define AT_THE_DOOR_MAX 4096
-#define PATIENCE_US     SP_SEC(10) /* from accept to known, handshake included */
+#define PATIENCE_US SP_SEC(10) /* from accept to known, handshake included */
 
 struct sp_conns {
     struct sp_env env;
     const struct sp_shared *shared;
     const struct sp_conn_takers *takers;
     void *arg;
-    struct sp_list list; /* oldest first */
-    size_t n;
+    struct sp_guests guests;
     struct sp_conns_counters counters;
 };
 
 struct conn {
     struct sp_conns *all;
-    struct sp_link link;
+    struct sp_guest guest;
     struct sp_stream *stream;
     struct sp_timer patience;
 };
@@ -31,8 +29,7 @@ struct conn {
 /* Forgets the connection, not its stream. */
 static void leave(struct conn *c)
 {
-    sp_list_remove(&c->link);
-    c->all->n--;
+    sp_guests_remove(&c->all->guests, &c->guest);
     sp_timerq_cancel(&c->all->env.ticker->timers, &c->patience);
     free(c);
 }
@@ -42,15 +39,6 @@ static void shut(struct conn *c)
     struct sp_stream *s = c->stream;
     leave(c);
     sp_stream_free(s);
-}
-
-static void on_impatient(struct sp_timer *timer, uint64_t now_us, void *arg)
-{
-    struct conn *c = arg;
-    (void)timer;
-    (void)now_us;
-    c->all->counters.timed_out++;
-    shut(c);
 }
 
 static void hand_over(struct conn *c, int (*taker)(struct sp_stream *s, void *arg))
@@ -63,6 +51,22 @@ static void hand_over(struct conn *c, int (*taker)(struct sp_stream *s, void *ar
         sp_stream_free(s);
 }
 
+/* Whoever is through with the handshake and says nothing is waited for as a web server waits. */
+static void on_impatient(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct conn *c = arg;
+    const struct sp_tls *tls = sp_stream_tls(c->stream);
+    (void)timer;
+    (void)now_us;
+
+    if (tls != NULL && sp_tls_established(tls)) {
+        hand_over(c, c->all->takers->http);
+    } else {
+        c->all->counters.timed_out++;
+        shut(c);
+    }
+}
+
 static void on_input(struct sp_stream *s, void *arg)
 {
     struct conn *c = arg;
@@ -70,8 +74,10 @@ static void on_input(struct sp_stream *s, void *arg)
     enum sp_proto proto;
     bool inside_tls = sp_stream_tls(s) != NULL;
 
-    if (sp_demux(sp_buf_span(sp_stream_in(s)), inside_tls, all->shared->serve, &proto) != 0)
+    if (sp_demux(sp_buf_span(sp_stream_in(s)), inside_tls, all->shared->config.serve, &proto) != 0)
         return; /* can't tell yet */
+    if (proto == SP_PROTO_TLS && all->shared->tls == NULL)
+        proto = SP_PROTO_NONE; /* without a certificate it is as strange as anything */
     switch (proto) {
     case SP_PROTO_TLS:
         if (sp_stream_start_tls_server(s, all->shared->tls, PATIENCE_US) != 0)
@@ -120,17 +126,19 @@ void sp_conn_accept(struct sp_conns *all, int fd)
         return;
     }
     c->all = all;
-    sp_list_append(&all->list, &c->link);
-    all->n++;
     sp_timer_init(&c->patience, on_impatient, c);
-    if (sp_timerq_set(&all->env.ticker->timers, &c->patience,
-                      sp_ticker_now(all->env.ticker) + PATIENCE_US) != 0) {
+    int err = sp_guests_add(&all->guests, &c->guest, sp_stream_remote(c->stream));
+    if (err == SP_EFULL)
+        all->counters.crowded++;
+    if (err != 0 || sp_timerq_set(&all->env.ticker->timers, &c->patience,
+                                  sp_ticker_now(all->env.ticker) + PATIENCE_US) != 0) {
         shut(c);
         return;
     }
-    if (all->n > AT_THE_DOOR_MAX) {
+    struct sp_guest *oldest = sp_guests_surplus(&all->guests);
+    if (oldest != NULL) {
         all->counters.pushed_out++;
-        shut(SP_LIST_ITEM(sp_list_first(&all->list), struct conn, link));
+        shut(SP_CONTAINER_OF(oldest, struct conn, guest));
     }
 }
 
@@ -145,7 +153,7 @@ int sp_conns_new(const struct sp_env *env, const struct sp_shared *shared,
     all->shared = shared;
     all->takers = takers;
     all->arg = arg;
-    sp_list_init(&all->list);
+    sp_guests_init(&all->guests, env->max_strangers, env->rng);
     *out = all;
     return 0;
 }
@@ -154,8 +162,9 @@ void sp_conns_free(struct sp_conns *all)
 {
     if (all == NULL)
         return;
-    SP_LIST_EACH(&all->list, link, next)
-    shut(SP_LIST_ITEM(link, struct conn, link));
+    SP_LIST_EACH(&all->guests.list, link, next)
+    shut(SP_LIST_ITEM(link, struct conn, guest.link));
+    sp_guests_fini(&all->guests);
     free(all);
 }
 

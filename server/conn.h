@@ -22,7 +22,8 @@ struct sp_conn_takers {
 };
 
 struct sp_conns_counters {
-    uint64_t accepted, tls_failed, timed_out, pushed_out;
+    uint64_t accepted, tls_failed, timed_out;
+    uint64_t pushed_out, crowded; /* too many there; too many from one address */
     uint64_t turn, http, unknown;
 };
 
@@ -30,7 +31,8 @@ int sp_conns_new(const struct sp_env *env, const struct sp_shared *shared,
                  const struct sp_conn_takers *takers, void *arg, struct sp_conns **out);
 void sp_conns_free(struct sp_conns *all);
 
-/* Takes over `fd`. When too many stand at the door the one that came first has to go. */
+/* Takes over `fd`. When too many stand at the door (env.max_strangers) the one that came first has
+ * to go. */
 void sp_conn_accept(struct sp_conns *all, int fd);
 
 const struct sp_conns_counters *sp_conns_counters(const struct sp_conns *all);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "credentials.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,7 +136,11 @@ static int print(const struct credentials *c, const char *host, bool as_json)
     }
     free(text);
     json_decref(servers);
-    return text != NULL && fflush(stdout) == 0 ? 0 : 1;
+    if (text != NULL && fflush(stdout) == 0)
+        return 0;
+    fprintf(stderr, "sallyport-server: cannot print them: %s\n",
+            text == NULL ? sp_strerror(SP_ENOMEM) : strerror(errno));
+    return 1;
 }
 
 static int read_secret(const struct sp_options *o, struct sp_secrets *out,
@@ -169,6 +174,10 @@ static int run(const struct sp_options *o)
     }
     int err = make(secrets.items[0], user, sp_options_number(o, "ttl", TTL_DEFAULT_S), &c);
     sp_secrets_fini(&secrets);
+    if (err == SP_EINVAL) {
+        fprintf(stderr, "sallyport-server: --user: wants a name in UTF-8\n");
+        return 2;
+    }
     if (err != 0) {
         fprintf(stderr, "sallyport-server: cannot sign: %s\n", sp_strerror(err));
         return 1;

@@ -3,16 +3,19 @@
  * How the whole works. A browser's datagram has reached the gateway beside it, and comes here in a
  * frame, inside TLS, on the one port that firewalls leave open:
  *
- *   443 ─▶ listener ─▶ conn: which first bytes? ─▶ TLS ─▶ conn: and inside?
- *                                                           ├─ HTTP ─▶ http_service ─┬─▶ the site
- *                                                           │                        └─▶ session: a
- * lane └─ STUN ─▶ endpoint         │ frames │ messages    ▼ 3478/udp
- * ─────────────────────────────────────────────────────────────┼──▶ turn ◀── endpoint, one a flow │
- *                    another allocation of this server, in memory (hairpin) ◀──┴──▶ relay ─▶ UDP
- * peers
+ *   443 ─▶ listener ─▶ conn ─▶ TLS ─▶ conn ─┬─ HTTP ─▶ http_service ─┬─▶ the site, for strangers
+ *                                           │                        └─▶ session: a lane
+ *                                           │                               │ frames
+ *                                           │                               ▼
+ *                                           └─ STUN ─▶ endpoint      endpoint, one a flow
+ *                                                         │                 │
+ *   3478 by UDP ──────────────────────────────────────────┴──▶   turn   ◀───┘
+ *                                                             │        │
+ *              another allocation here, in memory (hairpin) ◀─┘        └─▶ relay ─▶ UDP peers
  *
- * All of this lives on a worker (worker.c): one loop, one thread, no locks. This file owns what
- * workers share and what a process has once: settings, signals, the admin port.
+ * conn tells by the first bytes, outside and then inside TLS, what a connection is. All of this
+ * lives on a worker (worker.c): one loop, one thread, no locks. This file owns what workers share
+ * and what a process has once: settings, signals, the admin port.
  */
 #include "edge.h"
 

@@ -28,11 +28,11 @@ static const struct sp_counter turn[] = {
 };
 static const struct sp_counter conns[] = {
     CONN(accepted), CONN(tls_failed), CONN(timed_out), CONN(pushed_out),
-    CONN(turn),     CONN(http),       CONN(unknown),
+    CONN(crowded),  CONN(turn),       CONN(http),      CONN(unknown),
 };
 static const struct sp_counter http[] = {
-    HTTP(requests),         HTTP(malformed), HTTP(upgrades),
-    HTTP(upgrades_refused), HTTP(timed_out), HTTP(pushed_out),
+    HTTP(requests),  HTTP(malformed),  HTTP(upgrades), HTTP(upgrades_refused),
+    HTTP(timed_out), HTTP(pushed_out), HTTP(crowded),
 };
 static const struct sp_counter sessions[] = {
     SESSION(opened),
@@ -46,10 +46,8 @@ static const struct sp_counter relays[] = {
     RELAY(dropped),
 };
 static const struct sp_counter sockets[] = {
-    WORKER(accept_pauses),
-    WORKER(udp_received),
-    WORKER(udp_sent),
-    WORKER(udp_dropped),
+    WORKER(accept_pauses), WORKER(udp_received),    WORKER(udp_sent),
+    WORKER(udp_dropped),   WORKER(turn_pushed_out), WORKER(turn_crowded),
 };
 
 /* Every struct of counters, and where it lies in a worker's. */
@@ -97,16 +95,6 @@ static void metrics(struct sp_admin_reply *r, void *arg)
     sp_admin_counters(r, "sallyport_tunnel_", tunnel, n, &s.sessions.tunnels);
 }
 
-static json_t *json_counters(const struct sp_counter *table, size_t n, const void *base)
-{
-    json_t *o = json_object();
-
-    for (size_t i = 0; i < n; i++)
-        json_object_set_new(o, table[i].name,
-                            json_integer((json_int_t)sp_counter_value(&table[i], base)));
-    return o;
-}
-
 static void status(struct sp_admin_reply *r, void *arg)
 {
     struct sp_worker_stats s;
@@ -122,8 +110,8 @@ static void status(struct sp_admin_reply *r, void *arg)
     for (size_t i = 0; i < SP_ARRAY_LEN(groups); i++)
         json_object_set_new(
             counters, groups[i].name,
-            json_counters(groups[i].table, groups[i].n, part_of(&s, groups[i].offset)));
-    json_object_set_new(counters, "tunnel", json_counters(tunnel, n, &s.sessions.tunnels));
+            sp_admin_json_counters(groups[i].table, groups[i].n, part_of(&s, groups[i].offset)));
+    json_object_set_new(counters, "tunnel", sp_admin_json_counters(tunnel, n, &s.sessions.tunnels));
     json_object_set_new(root, "counters", counters);
     sp_admin_put_json(r, root);
 }

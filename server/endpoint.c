@@ -23,6 +23,8 @@ struct sp_endpoint {
     struct sp_timer idle;
     uint64_t last_in_us;
     struct sp_link link; /* in its owner's list */
+    struct sp_guests *guests;
+    struct sp_guest guest;
 };
 
 static void on_idle(struct sp_timer *timer, uint64_t now_us, void *arg);
@@ -47,6 +49,7 @@ static struct sp_endpoint *endpoint_new(const struct sp_env *env, struct sp_list
 void sp_endpoint_free(struct sp_endpoint *ep)
 {
     sp_list_remove(&ep->link);
+    sp_endpoint_allocated(ep); /* or never will be */
     sp_timerq_cancel(&ep->env.ticker->timers, &ep->idle);
     sp_turn_path_gone(ep->env.turn, &ep->path);
     if (ep->stream != NULL)
@@ -112,7 +115,19 @@ static const struct sp_msg_stream_events stream_events = {
     .closed = on_stream_closed,
 };
 
-int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struct sp_list *owner)
+void sp_endpoint_allocated(struct sp_endpoint *ep)
+{
+    if (ep->guests != NULL)
+        sp_guests_remove(ep->guests, &ep->guest);
+}
+
+struct sp_endpoint *sp_endpoint_of_guest(struct sp_guest *guest)
+{
+    return SP_CONTAINER_OF(guest, struct sp_endpoint, guest);
+}
+
+int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struct sp_list *owner,
+                            struct sp_guests *guests)
 {
     enum sp_turn_transport transport = sp_stream_tls(s) != NULL ? SP_TURN_TLS : SP_TURN_TCP;
     struct sp_endpoint *ep = endpoint_new(env, owner);
@@ -120,7 +135,10 @@ int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struc
     if (ep == NULL)
         return SP_ENOMEM;
     ep->path = sp_turn_path_make(transport, ep, sp_stream_remote(s), sp_stream_local(s));
-    int err = sp_msg_stream_new(s, env->ticker, &stream_config, &stream_events, ep, &ep->stream);
+    ep->guests = guests;
+    int err = sp_guests_add(guests, &ep->guest, sp_stream_remote(s));
+    if (err == 0)
+        err = sp_msg_stream_new(s, env->ticker, &stream_config, &stream_events, ep, &ep->stream);
     if (err != 0)
         sp_endpoint_free(ep);
     return err;

@@ -8,14 +8,24 @@
 #define SALLYPORT_SERVER_ENDPOINT_H
 
 #include "env.h"
+#include "guests.h"
 #include "sallyport/stream.h"
 #include "sallyport/tunnel.h"
 
 struct sp_endpoint;
 
 /* TURN over TCP or TLS. Takes over the stream and what waits in it. It is kept in `owner`'s list,
- * and leaves it by itself when it ends. SP_ENOMEM: the stream is still the caller's. */
-int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struct sp_list *owner);
+ * and leaves it by itself when it ends. Until it has had an allocation it is one of `guests`, where
+ * others may push it out. SP_ENOMEM, SP_EFULL (its address has had its share): the stream is still
+ * the caller's. */
+int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struct sp_list *owner,
+                            struct sp_guests *guests);
+
+/* It got an allocation: its user is known, and it is nobody's guest any more. */
+void sp_endpoint_allocated(struct sp_endpoint *ep);
+
+/* The endpoint that this guest is. */
+struct sp_endpoint *sp_endpoint_of_guest(struct sp_guest *guest);
 
 /* TURN on a flow; becomes the flow's user. When idle it closes the flow. */
 int sp_endpoint_from_flow(const struct sp_env *env, struct sp_flow *f, struct sp_list *owner);

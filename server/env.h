@@ -19,6 +19,7 @@ struct sp_env {
     const struct sp_log *log;
     struct sp_dgram_pool *dgrams;
     struct sp_turn *turn;
+    size_t max_strangers; /* in each place where connections wait that have proven nothing yet */
 };
 
 #endif

@@ -14,14 +14,17 @@
 struct sp_http_service;
 
 struct sp_http_counters {
-    uint64_t requests, malformed, upgrades, upgrades_refused, timed_out, pushed_out;
+    uint64_t requests, malformed, upgrades, upgrades_refused, timed_out;
+    uint64_t pushed_out, crowded; /* too many; too many from one address */
 };
 
 int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared,
                         struct sp_sessions *sessions, struct sp_http_service **out);
 void sp_http_service_free(struct sp_http_service *h);
 
-/* Takes over the stream and what waits in it. SP_ENOMEM: it is still the caller's. */
+/* Takes over the stream and what waits in it. When there are too many (env.max_strangers) the one
+ * that came first has to go. SP_ENOMEM, SP_EFULL (its address has had its share): it is still the
+ * caller's. */
 int sp_http_service_take(struct sp_http_service *h, struct sp_stream *s);
 
 const struct sp_http_counters *sp_http_service_counters(const struct sp_http_service *h);

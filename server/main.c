@@ -5,7 +5,7 @@
 #include "credentials.h"
 #include "edge.h"
 #include "sallyport/crypto.h"
-#include "sallyport/err.h"
+#include "sallyport/process.h"
 
 extern char **environ;
 
@@ -46,6 +46,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+    sp_process_prepare();
     if (argc < 2 || argv[1][0] == '-')
         return run(argc, argv);
     for (size_t i = 0; i < SP_ARRAY_LEN(commands); i++)

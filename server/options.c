@@ -263,12 +263,12 @@ static int set_shared(struct sp_edge_config *c, const struct sp_options *o,
     s->users = c->users;
     s->allow = c->allow;
     s->deny = c->deny;
+    s->own = c->own;
     s->tunnel_path = SP_UPGRADE_PATH;
-    s->realm = c->realm;
 
-    if (gethostname(c->realm, sizeof c->realm - 1) != 0 || c->realm[0] == '\0')
-        snprintf(c->realm, sizeof c->realm, "localhost");
-    snprintf(c->realm, sizeof c->realm, "%s", sp_options_get(o, "realm", c->realm));
+    if (gethostname(c->host_name, sizeof c->host_name - 1) != 0 || c->host_name[0] == '\0')
+        snprintf(c->host_name, sizeof c->host_name, "localhost");
+    s->realm = sp_options_get(o, "realm", c->host_name);
     if (s->n_users > SP_PEER_RULES_MAX)
         return refuse(why, "--user: too many for a command line; put them into --user-file");
     for (size_t i = 0; i < s->n_users; i++)
@@ -299,8 +299,11 @@ static int set_relays(struct sp_edge_config *c, const struct sp_options *o,
     w->relay_ips = c->relay_ips;
     if (given > SP_RELAY_IPS_MAX)
         return refuse(why, "--relay-ip: at most 16 of them");
-    for (size_t i = 0; i < given; i++)
-        parse_relay_ip(sp_options_nth(o, "relay-ip", i), &c->relay_ips[w->n_relay_ips++]);
+    for (size_t i = 0; i < given; i++) {
+        parse_relay_ip(sp_options_nth(o, "relay-ip", i), &c->relay_ips[i]);
+        c->own[i] = c->relay_ips[i].public_;
+    }
+    w->n_relay_ips = c->shared.n_own = given;
     if (given > 0)
         return 0;
     if (w->min_port == 0)
@@ -315,6 +318,16 @@ static int set_relays(struct sp_edge_config *c, const struct sp_options *o,
     if (w->n_relay_ips == 0)
         return refuse(why, "--relay-ip: this host has no default route to take an address from; "
                            "name one");
+    return 0;
+}
+
+/* UDP serves nothing but TURN. */
+static int drop_udp(struct sp_worker_config *w, const struct sp_options *o,
+                    char why[static SP_OPTIONS_ERR_MAX])
+{
+    if (w->n_listen_udp > 0 && sp_options_count(o, "listen-udp") > 0)
+        return refuse(why, "--listen-udp: serves TURN alone, and --serve leaves turn out");
+    w->n_listen_udp = 0;
     return 0;
 }
 
@@ -345,8 +358,8 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
         err = set_shared(c, o, why);
     if (err == 0)
         err = set_relays(c, o, why);
-    if (!(c->shared.serve & SP_SERVE_TURN))
-        w->n_listen_udp = 0; /* UDP serves nothing else */
+    if (err == 0 && !(c->shared.serve & SP_SERVE_TURN))
+        err = drop_udp(w, o, why);
     if (err != 0)
         sp_edge_config_fini(c);
     return err;

@@ -17,9 +17,10 @@ struct sp_edge_config {
     struct sp_shared_config shared;
     struct sp_worker_config worker;
     struct sp_relay_ip relay_ips[SP_RELAY_IPS_MAX];
+    struct sp_addr own[SP_RELAY_IPS_MAX]; /* what the world sees of them */
     struct sp_cidr allow[SP_PEER_RULES_MAX], deny[SP_PEER_RULES_MAX];
     const char *users[SP_PEER_RULES_MAX];
-    char realm[256];
+    char host_name[256];
     bool has_admin;
     struct sp_addr admin;
     struct sp_log log;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How many allocations each user holds. Only users who hold one are remembered, by the SHA-256 of
- * their name. Knows no allocations: it counts.
+ * How many of something each user holds: allocations, tunnels, places. Only users who hold one are
+ * remembered, by the SHA-256 of their name. Knows not what it counts.
  */
 #ifndef SALLYPORT_SERVER_QUOTA_H
 #define SALLYPORT_SERVER_QUOTA_H

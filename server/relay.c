@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "port_pool.h"
 #include "sallyport/err.h"
+#include "sallyport/sock.h"
 
 #define IPS_MAX    16
 #define BIND_TRIES 16 /* ports that turn out to be somebody else's */
@@ -45,6 +47,16 @@ static struct relay_ip *ip_of(struct sp_relays *r, const struct sp_addr *local)
         if (sp_addr_same_ip(&r->ips[i].ip.local, local))
             return &r->ips[i];
     return NULL;
+}
+
+int sp_relay_ip_check(const struct sp_relay_ip *ip)
+{
+    struct sp_addr bound;
+    int fd, err = sp_sock_udp(&ip->local, NULL, &fd, &bound);
+
+    if (err == 0)
+        close(fd);
+    return err;
 }
 
 void sp_relays_free(struct sp_relays *r)
@@ -130,7 +142,8 @@ static int open_socket(struct sp_relays *r, struct relay_ip *ip, struct relay *r
             break;
         bool in_use = err == SP_ESYS && errno == EADDRINUSE;
         err = SP_EFULL;
-        busy[n_busy++] = *port;
+        if (want->port == 0) /* a reserved one stays taken: reservation_end gives it back */
+            busy[n_busy++] = *port;
         if (want->reserve)
             sp_port_pool_give(ip->ports, (uint16_t)(*port + 1));
         if (!in_use || want->port != 0)
@@ -186,7 +199,8 @@ void sp_relays_close(struct sp_relays *r, const struct sp_turn_relay *relay)
     struct relay *sock = relay->relay;
 
     if (sock != NULL) {
-        r->counters.dropped += sp_dgram_counters(sock->sock)->dropped_full;
+        const struct sp_dgram_counters *c = sp_dgram_counters(sock->sock);
+        r->counters.dropped += c->dropped_full + c->dropped_error;
         sp_dgram_close(sock->sock);
         free(sock);
     }

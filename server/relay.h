@@ -18,8 +18,11 @@ struct sp_relays;
 
 struct sp_relays_counters {
     uint64_t opened, refused;
-    uint64_t dropped; /* datagrams that the kernel did not take */
+    uint64_t dropped; /* datagrams that the kernel did not take, of relays that are closed */
 };
+
+/* Whether sockets can be bound to it. SP_ESYS with errno. */
+int sp_relay_ip_check(const struct sp_relay_ip *ip);
 
 /* `ips`: at least one; the first of a family serves it. `min_port` 0: virtual addresses. Tells the
  * engine which addresses are ours. SP_ENOMEM, SP_EINVAL. */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "endpoint.h"
+#include "quota.h"
+#include "sallyport/counters.h"
 #include "sallyport/err.h"
 #include "sallyport/map.h"
 #include "sallyport/stream_lane.h"
@@ -15,6 +17,7 @@ struct sp_sessions {
     struct sp_env env;
     struct sp_sessions_config config;
     struct sp_map by_id;
+    struct sp_quota subjects;
     struct sp_sessions_counters counters;
 };
 
@@ -23,6 +26,7 @@ struct sp_session {
     struct sp_map_node node;
     struct sp_tunnel_id id;
     char subject[SP_TOKEN_NAME_MAX + 1];
+    struct sp_quota_user *share;
     uint64_t opened_us;
     struct sp_tunnel *tunnel;
     struct sp_deferred flush;
@@ -43,6 +47,7 @@ int sp_sessions_new(const struct sp_env *env, const struct sp_sessions_config *c
     all->env = *env;
     all->config = *c;
     SP_MAP_INIT(&all->by_id, struct sp_session, node, id, env->rng);
+    sp_quota_init(&all->subjects, env->rng);
     *out = all;
     return 0;
 }
@@ -52,23 +57,12 @@ static struct sp_session *session_of(struct sp_map_node *n)
     return n != NULL ? SP_CONTAINER_OF(n, struct sp_session, node) : NULL;
 }
 
-static size_t sessions_of(const struct sp_sessions *all, const char *subject)
-{
-    size_t n = 0;
-
-    for (struct sp_map_node *i = NULL; (i = sp_map_next(&all->by_id, i)) != NULL;)
-        n += strcmp(session_of(i)->subject, subject) == 0;
-    return n;
-}
-
 static void add_counters(struct sp_tunnel_counters *sum, const struct sp_tunnel_counters *c)
 {
-    /* A struct of nothing but uint64_t, so that a new counter can't be forgotten here. */
-    uint64_t *to = (uint64_t *)sum;
-    const uint64_t *from = (const uint64_t *)c;
+    size_t n;
+    const struct sp_counter *table = sp_tunnel_counter_table(&n);
 
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
-        to[i] += from[i];
+    sp_counters_add(table, n, sum, c);
 }
 
 size_t sp_sessions_count(const struct sp_sessions *all)
@@ -119,6 +113,7 @@ static void session_free(struct sp_session *s)
     sp_map_del(&all->by_id, &s->node);
     sp_tunnel_free(s->tunnel);
     sp_deferred_cancel(&s->flush);
+    sp_quota_give(&all->subjects, s->share);
     free(s);
 }
 
@@ -144,16 +139,30 @@ void sp_sessions_free(struct sp_sessions *all)
     while ((n = sp_map_any(&all->by_id)) != NULL)
         session_free(session_of(n));
     sp_map_fini(&all->by_id);
+    sp_quota_fini(&all->subjects);
     free(all);
+}
+
+/* Its tunnel, under a name that nobody can guess. */
+static int start(struct sp_session *s)
+{
+    struct sp_sessions *all = s->all;
+    struct sp_tunnel_config c;
+
+    sp_put_be16(s->id.bytes, all->env.worker);
+    sp_rng_bytes(all->env.rng, s->id.bytes + 2, sizeof s->id.bytes - 2);
+    sp_tunnel_config_default(&c, SP_TUNNEL_EDGE);
+    c.linger_us = all->config.linger_us;
+    int err =
+        sp_tunnel_new(&c, &tunnel_events, s, &all->env.ticker->timers, all->env.rng, &s->tunnel);
+    if (err == 0 && (err = sp_map_add(&all->by_id, &s->node)) != 0)
+        sp_tunnel_free(s->tunnel);
+    return err;
 }
 
 static int session_new(struct sp_sessions *all, const char *subject, struct sp_session **out)
 {
-    struct sp_tunnel_config c;
-    int err;
-
-    if (all->by_id.len >= all->config.max_sessions ||
-        sessions_of(all, subject) >= all->config.max_sessions_per_subject)
+    if (all->by_id.len >= all->config.max_sessions)
         return SP_EFULL;
     struct sp_session *s = calloc(1, sizeof *s);
     if (s == NULL)
@@ -163,14 +172,10 @@ static int session_new(struct sp_sessions *all, const char *subject, struct sp_s
     snprintf(s->subject, sizeof s->subject, "%s", subject);
     sp_list_init(&s->endpoints);
     sp_deferred_init(&s->flush, on_flush, s);
-    sp_put_be16(s->id.bytes, all->env.worker);
-    sp_rng_bytes(all->env.rng, s->id.bytes + 2, sizeof s->id.bytes - 2);
-
-    sp_tunnel_config_default(&c, SP_TUNNEL_EDGE);
-    c.linger_us = all->config.linger_us;
-    err = sp_tunnel_new(&c, &tunnel_events, s, &all->env.ticker->timers, all->env.rng, &s->tunnel);
-    if (err == 0 && (err = sp_map_add(&all->by_id, &s->node)) != 0)
-        sp_tunnel_free(s->tunnel);
+    int err = sp_quota_take(&all->subjects, sp_span_str(subject),
+                            all->config.max_sessions_per_subject, &s->share);
+    if (err == 0 && (err = start(s)) != 0)
+        sp_quota_give(&all->subjects, s->share);
     if (err != 0) {
         free(s);
         return err;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sallyport/crypto.h"
 #include "sallyport/err.h"
 #include "sallyport/sock.h"
 
@@ -16,7 +17,7 @@ static const char *const alpn[] = {"http/1.1", "stun.turn", NULL};
 struct fresh {
     struct sp_tls_ctx *tls;
     struct sp_secrets secrets, users;
-    char **user_list; /* of --user and of the file, borrowed strings */
+    char **user_list; /* of --user and of the file */
     size_t n_users;
 };
 
@@ -25,8 +26,10 @@ static void fresh_fini(struct fresh *f)
     sp_tls_ctx_unref(f->tls);
     sp_secrets_fini(&f->secrets);
     if (f->user_list != NULL)
-        for (size_t i = 0; i < f->n_users; i++)
+        for (size_t i = 0; i < f->n_users; i++) {
+            sp_crypto_wipe(f->user_list[i], strlen(f->user_list[i]));
             free(f->user_list[i]);
+        }
     free(f->user_list);
     sp_secrets_fini(&f->users);
 }
@@ -136,6 +139,8 @@ static int make_policy(struct sp_shared *s)
     size_t n = sp_sock_own_addrs(own, OWN_ADDRS_MAX);
     for (size_t i = 0; i < n && i < OWN_ADDRS_MAX && err == 0; i++)
         err = sp_peer_policy_own(s->policy, &own[i]);
+    for (size_t i = 0; i < c->n_own && err == 0; i++)
+        err = sp_peer_policy_own(s->policy, &c->own[i]);
     return err;
 }
 
@@ -143,7 +148,7 @@ static int make_policy(struct sp_shared *s)
 static int make_site(struct sp_shared *s)
 {
     static const struct sp_site_config nothing;
-    return sp_site_new(s->serve & SP_SERVE_SITE ? NULL : &nothing, &s->site);
+    return sp_site_new(s->config.serve & SP_SERVE_SITE ? NULL : &nothing, &s->site);
 }
 
 int sp_shared_new(const struct sp_shared_config *c, struct sp_rng *rng, struct sp_shared **out,
@@ -155,14 +160,14 @@ int sp_shared_new(const struct sp_shared_config *c, struct sp_rng *rng, struct s
     if (s == NULL)
         return SP_ENOMEM;
     s->config = *c;
-    s->serve = c->serve;
     int err = sp_turn_auth_new(c->realm, rng, &s->auth);
-    if (err == SP_ETOOBIG)
-        snprintf(why, SP_SHARED_WHY_MAX, "--realm: longer than 127 bytes");
+    if (err == SP_ETOOBIG || err == SP_EINVAL)
+        snprintf(why, SP_SHARED_WHY_MAX, "--realm: wants a name of 1 to %d bytes",
+                 SP_TURN_REALM_MAX);
     if (err == 0)
         err = make_policy(s);
     if (err == 0)
-        err = sp_site_new(NULL, &s->site);
+        err = make_site(s);
     if (err == 0)
         err = sp_shared_reload(s, why);
     if (err != 0) {

@@ -27,12 +27,13 @@ struct sp_shared_config {
     size_t n_users;
     const struct sp_cidr *allow, *deny;
     size_t n_allow, n_deny;
+    const struct sp_addr *own; /* what leads to this host, beside its interfaces' addresses */
+    size_t n_own;
     const char *tunnel_path;
 };
 
 struct sp_shared {
     struct sp_shared_config config;
-    unsigned serve;
     struct sp_tls_ctx *tls; /* NULL without a certificate */
     struct sp_secrets secrets;
     struct sp_turn_auth *auth;

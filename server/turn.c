@@ -96,13 +96,8 @@ void sp_turn_from_peer(struct sp_turn *t, struct sp_turn_alloc *alloc,
 {
     const struct sp_turn_leg *leg = sp_turn_alloc_leg(alloc, relay_local->family);
 
-    for (size_t i = 0; i < n; i++) {
-        /* A dual-stack socket may hear from a family that it doesn't stand for. */
-        if (leg != NULL && d[i].from.family == leg->relay.local.family)
-            sp_turn_data_peer(t, alloc, &d[i].from, d[i].body, now_us);
-        else
-            t->counters.dropped_no_allocation++;
-    }
+    for (size_t i = 0; i < n; i++)
+        sp_turn_data_peer(t, alloc, leg, &d[i], now_us);
     sp_turn_outbox_flush(&t->out);
 }
 

@@ -49,10 +49,6 @@ void sp_turn_from_client(struct sp_turn *t, const struct sp_turn_path *path,
                          const struct sp_span *msgs, size_t n, uint64_t now_us, uint64_t unix_s);
 
 /* `n` datagrams that arrived on an allocation's relay, each with its sender. */
-struct sp_turn_peer_dgram {
-    struct sp_addr from;
-    struct sp_span body;
-};
 void sp_turn_from_peer(struct sp_turn *t, struct sp_turn_alloc *alloc,
                        const struct sp_addr *relay_local, const struct sp_turn_peer_dgram *d,
                        size_t n, uint64_t now_us);

@@ -40,15 +40,27 @@ int sp_turn_alloc_open_leg(struct sp_turn_alloc *a, const struct sp_turn_relay_r
     struct sp_turn_leg *leg = &a->legs[a->n_legs];
     int err = t->effects.relay_open(t->arg, want, a, &leg->relay);
 
+    if (err != 0 && want->port != 0)
+        t->effects.reservation_end(t->arg, &want->reserved);
     if (err != 0)
         return err;
     err = sp_turn_relayed_add(&t->relayed, &leg->names, &leg->relay, a);
     if (err != 0) {
         t->effects.relay_close(t->arg, &leg->relay);
+        if (want->reserve)
+            sp_turn_alloc_end_reserved(a, &leg->relay.local);
         return err == SP_ENOMEM ? SP_ENOMEM : SP_EFULL;
     }
     a->n_legs++;
     return 0;
+}
+
+void sp_turn_alloc_end_reserved(struct sp_turn_alloc *a, const struct sp_addr *local)
+{
+    struct sp_addr next = *local;
+
+    next.port++;
+    a->turn->effects.reservation_end(a->turn->arg, &next);
 }
 
 int sp_turn_alloc_begin(struct sp_turn_alloc *a, uint64_t now_us)

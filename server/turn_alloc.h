@@ -57,8 +57,12 @@ struct sp_turn_alloc {
 int sp_turn_alloc_new(struct sp_turn *t, const struct sp_turn_path *path, struct sp_span username,
                       struct sp_quota_user *quota, struct sp_turn_alloc **out);
 
-/* Opens a relay for it. What relay_open said, or SP_EFULL or SP_ENOMEM. */
+/* Opens a relay for it. What relay_open said, or SP_EFULL or SP_ENOMEM. A port that was reserved
+ * before is the relay's from here on, or on an error nobody's. */
 int sp_turn_alloc_open_leg(struct sp_turn_alloc *a, const struct sp_turn_relay_request *want);
+
+/* Gives back the port that relay_open reserved beside `local`. */
+void sp_turn_alloc_end_reserved(struct sp_turn_alloc *a, const struct sp_addr *local);
 
 /* Makes it known under its path, for its first lifetime, and tells the owner (alloc_begin).
  * SP_ENOMEM: nothing has changed. */

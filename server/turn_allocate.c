@@ -163,41 +163,41 @@ static unsigned open_legs(struct sp_turn_alloc *a, const struct wish *w)
 static unsigned reserve(struct sp_turn_request *r, struct sp_turn_alloc *a)
 {
     struct sp_turn *t = r->turn;
-    struct sp_turn_reservation v = {.local = a->legs[0].relay.local};
+    const struct sp_addr *local = &a->legs[0].relay.local;
+    struct sp_turn_reservation v = {.local = *local};
     int err = sp_quota_take(&t->quota, r->auth.account, t->config.max_allocs_per_user, &v.quota);
 
     v.local.port++;
     if (err == 0) {
-        if (sp_turn_reservations_add(&t->reservations, &v, r->now_us, a->birth.token) == 0) {
+        err = sp_turn_reservations_add(&t->reservations, &v, r->now_us, a->birth.token);
+        if (err == 0) {
             a->birth.has_token = true;
             return 0;
         }
         sp_quota_give(&t->quota, v.quota);
     }
-    t->effects.reservation_end(t->arg, &v.local);
+    sp_turn_alloc_end_reserved(a, local);
     return err == SP_EFULL ? 486 : 508;
 }
 
-/* The port is the new allocation's now; the reservation and its share of the quota are over. */
-static void claim(struct sp_turn *t, const struct wish *w)
+/* Undoes that, when the allocation can't be had in the end. */
+static void unreserve(struct sp_turn *t, struct sp_turn_alloc *a)
+{
+    struct sp_turn_reservation v;
+
+    if (!a->birth.has_token || sp_turn_reservations_find(&t->reservations, a->birth.token, &v) != 0)
+        return;
+    sp_turn_reservations_del(&t->reservations, a->birth.token);
+    sp_quota_give(&t->quota, v.quota);
+    sp_turn_alloc_end_reserved(a, &a->legs[0].relay.local);
+}
+
+/* A token is spent when it is shown: the port goes to the relay that is opened now, or, if that
+ * fails, back to the owner. */
+static void spend(struct sp_turn *t, const struct wish *w)
 {
     sp_turn_reservations_del(&t->reservations, w->token);
     sp_quota_give(&t->quota, w->reserved.quota);
-}
-
-/* Undoes what `fill` did, when the allocation can't be had in the end. */
-static void abandon(struct sp_turn *t, struct sp_turn_alloc *a)
-{
-    if (a->birth.has_token) {
-        struct sp_turn_reservation v;
-
-        if (sp_turn_reservations_find(&t->reservations, a->birth.token, &v) == 0) {
-            sp_turn_reservations_del(&t->reservations, a->birth.token);
-            sp_quota_give(&t->quota, v.quota);
-            t->effects.reservation_end(t->arg, &v.local);
-        }
-    }
-    sp_turn_alloc_end(a, SP_TURN_END_SHUTDOWN);
 }
 
 static unsigned fill(struct sp_turn_request *r, struct sp_turn_alloc *a, const struct wish *w)
@@ -223,7 +223,7 @@ static unsigned allocate(struct sp_turn_request *r, const struct wish *w)
     if (t->allocs.len >= t->config.max_allocs)
         return 508;
     if (w->has_token && max < SIZE_MAX)
-        max++; /* the reservation's own share is given back when it is claimed */
+        max++; /* the reservation's own share is given back in a moment */
 
     int err = sp_quota_take(&t->quota, r->auth.account, max, &quota);
 
@@ -234,14 +234,16 @@ static unsigned allocate(struct sp_turn_request *r, const struct wish *w)
         return 508;
     }
 
+    if (w->has_token)
+        spend(t, w);
+
     unsigned code = fill(r, a, w);
 
     if (code != 0) {
-        abandon(t, a);
+        unreserve(t, a);
+        sp_turn_alloc_end(a, SP_TURN_END_SHUTDOWN);
         return code;
     }
-    if (w->has_token)
-        claim(t, w);
     r->alloc = a;
     return 0;
 }

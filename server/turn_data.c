@@ -94,12 +94,17 @@ static bool deliver(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_
     return true;
 }
 
-void sp_turn_data_peer(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_addr *from,
-                       struct sp_span body, uint64_t now_us)
+void sp_turn_data_peer(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_turn_leg *leg,
+                       const struct sp_turn_peer_dgram *d, uint64_t now_us)
 {
     t->counters.from_peer_datagrams++;
-    t->counters.from_peer_bytes += body.len;
-    deliver(t, a, from, body, now_us);
+    t->counters.from_peer_bytes += d->body.len;
+    /* A dual-stack socket may hear from a family that it doesn't stand for. */
+    if (leg == NULL || leg->relay.local.family != d->from.family) {
+        t->counters.dropped_no_allocation++;
+        return;
+    }
+    deliver(t, a, &d->from, d->body, now_us);
 }
 
 /* --- to a peer ---------------------------------------------------------------------------- */

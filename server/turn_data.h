@@ -20,8 +20,8 @@ void sp_turn_data_channel(struct sp_turn *t, struct sp_turn_alloc *a, struct sp_
 void sp_turn_data_send(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_stun_msg *m,
                        uint64_t now_us);
 
-/* From a peer, to `a`. */
-void sp_turn_data_peer(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_addr *from,
-                       struct sp_span body, uint64_t now_us);
+/* From a peer, to the leg `leg` of `a`. */
+void sp_turn_data_peer(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_turn_leg *leg,
+                       const struct sp_turn_peer_dgram *d, uint64_t now_us);
 
 #endif

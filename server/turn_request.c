@@ -6,8 +6,8 @@
 #include "turn_engine.h"
 #include "turn_outbox.h"
 
-/* DESIGN: a challenge is the only error that a stranger may get by UDP that is longer than what it
- * asked with, and it stays as short as this. */
+/* A challenge is the only error that a stranger may get by UDP that is longer than what he
+ * asked with; and it stays as short as this. */
 #define CHALLENGE_MAX 160
 
 bool sp_turn_request_authenticate(struct sp_turn_request *r)

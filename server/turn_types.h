@@ -65,6 +65,12 @@ struct sp_turn_relay {
     struct sp_addr public_; /* what clients and peers are told; equal to local without a NAT */
 };
 
+/* One datagram that arrived on a relay. */
+struct sp_turn_peer_dgram {
+    struct sp_addr from;
+    struct sp_span body;
+};
+
 /* Why an allocation ended, for the log and the counters. */
 enum sp_turn_end {
     SP_TURN_END_REFRESH,
@@ -77,13 +83,14 @@ enum sp_turn_end {
 struct sp_turn_effects {
     /* In order; called at the latest before the call that brought the input returns. */
     void (*emit)(void *arg, const struct sp_turn_out *out, size_t n);
-    /* SP_EFULL: no port left (508). SP_EINVAL: no relay address of that family (440). The relay's
-     * input comes back by sp_turn_from_peer with `alloc`. */
+    /* SP_EFULL: no port left (508). SP_EINVAL: no relay address of that family (440). On an error
+     * nothing has changed: a port that was reserved still is, and reservation_end follows. The
+     * relay's input comes back by sp_turn_from_peer with `alloc`. */
     int (*relay_open)(void *arg, const struct sp_turn_relay_request *want,
                       struct sp_turn_alloc *alloc, struct sp_turn_relay *out);
     /* Also gives back the port. For virtual ones too. */
     void (*relay_close)(void *arg, const struct sp_turn_relay *relay);
-    /* A reserved port that nobody took in time. */
+    /* A reserved port that nobody took in time, or could not be opened. */
     void (*reservation_end)(void *arg, const struct sp_addr *local);
     void (*alloc_begin)(void *arg, const struct sp_turn_alloc *alloc);
     void (*alloc_end)(void *arg, const struct sp_turn_alloc *alloc, enum sp_turn_end why);

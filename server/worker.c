@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "endpoint.h"
 #include "sallyport/clock.h"
@@ -23,6 +24,8 @@
 #define BATCH                64
 #define SESSIONS_MAX         10000
 #define SESSIONS_PER_SUBJECT 256
+#define STRANGERS_MAX        4096 /* at the door, on the site, at TURN: each */
+#define STRANGERS_PART       8    /* and no more than this part of the descriptors */
 
 struct sp_worker {
     struct sp_worker_config config;
@@ -35,6 +38,8 @@ struct sp_worker {
     struct sp_sessions *sessions;
     struct sp_relays *relays;
     struct sp_list endpoints; /* of TCP and TLS connections */
+    struct sp_guests guests;  /* those that had no allocation yet */
+    uint64_t pushed_out, crowded;
     struct sp_listener *listeners[SP_LISTEN_MAX];
     struct sp_dgram *udp[SP_LISTEN_MAX];
 };
@@ -52,7 +57,15 @@ static void on_accept(struct sp_listener *l, int fd, const struct sp_addr *remot
 static int take_turn(struct sp_stream *s, void *arg)
 {
     struct sp_worker *w = arg;
-    return sp_endpoint_from_stream(&w->env, s, &w->endpoints);
+    int err = sp_endpoint_from_stream(&w->env, s, &w->endpoints, &w->guests);
+    struct sp_guest *oldest = sp_guests_surplus(&w->guests);
+
+    w->crowded += err == SP_EFULL;
+    if (oldest != NULL) {
+        w->pushed_out++;
+        sp_endpoint_free(sp_endpoint_of_guest(oldest));
+    }
+    return err;
 }
 
 static int take_http(struct sp_stream *s, void *arg)
@@ -166,6 +179,10 @@ static void log_alloc(const struct sp_worker *w, const char *msg, const struct s
 
 static void on_alloc_begin(void *arg, const struct sp_turn_alloc *a)
 {
+    const struct sp_turn_path *path = sp_turn_alloc_path(a);
+
+    if (path->transport != SP_TURN_UDP)
+        sp_endpoint_allocated(path->via);
     log_alloc(arg, "allocation made", a, "allocate");
 }
 
@@ -191,10 +208,30 @@ static int say(char why[static SP_SHARED_WHY_MAX], const char *what, const struc
     char addr[SP_ADDR_STRLEN] = "";
 
     if (a != NULL)
-        sp_addr_format(a, addr);
+        (a->port != 0 ? sp_addr_format : sp_addr_format_ip)(a, addr);
     snprintf(why, SP_SHARED_WHY_MAX, "%s%s%s: %s", what, a != NULL ? " " : "", addr,
              err == SP_ESYS ? strerror(errno) : sp_strerror(err));
     return err;
+}
+
+/* Each place where strangers stand: they may hold descriptors, but never all of them. */
+static size_t max_strangers(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur / STRANGERS_PART > STRANGERS_MAX)
+        return STRANGERS_MAX;
+    return files.rlim_cur / STRANGERS_PART;
+}
+
+static int check_relay_ips(const struct sp_worker_config *c, char why[static SP_SHARED_WHY_MAX])
+{
+    for (size_t i = 0; c->min_port != 0 && i < c->n_relay_ips; i++) {
+        int err = sp_relay_ip_check(&c->relay_ips[i]);
+        if (err != 0)
+            return say(why, "cannot relay by (--relay-ip)", &c->relay_ips[i].local, err);
+    }
+    return 0;
 }
 
 static int start_turn(struct sp_worker *w, char why[static SP_SHARED_WHY_MAX])
@@ -263,8 +300,15 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
     sp_list_init(&w->endpoints);
     sp_rng_system_init(&w->rng);
     sp_ticker_init(&w->ticker, loop);
-    w->env = (struct sp_env){.worker = c->index, .ticker = &w->ticker, .rng = &w->rng, .log = log};
-    int err = sp_dgram_pool_new(&w->ticker, &w->env.dgrams);
+    w->env = (struct sp_env){.worker = c->index,
+                             .ticker = &w->ticker,
+                             .rng = &w->rng,
+                             .log = log,
+                             .max_strangers = max_strangers()};
+    sp_guests_init(&w->guests, w->env.max_strangers, &w->rng);
+    int err = check_relay_ips(c, why);
+    if (err == 0 && (err = sp_dgram_pool_new(&w->ticker, &w->env.dgrams)) != 0)
+        say(why, "cannot start", NULL, err);
     if (err == 0)
         err = start_turn(w, why);
     if (err == 0 && (err = start_parts(w)) != 0)
@@ -293,6 +337,7 @@ void sp_worker_free(struct sp_worker *w)
     sp_conns_free(w->conns);
     sp_http_service_free(w->http);
     sp_endpoint_free_all(&w->endpoints);
+    sp_guests_fini(&w->guests);
     sp_sessions_free(w->sessions);
     if (w->env.turn != NULL)
         sp_turn_free(w->env.turn);
@@ -329,6 +374,8 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         .conns = *sp_conns_counters(w->conns),
         .relays = *sp_relays_counters(w->relays),
         .http = *sp_http_service_counters(w->http),
+        .turn_pushed_out = w->pushed_out,
+        .turn_crowded = w->crowded,
     };
     sp_sessions_counters(w->sessions, &out->sessions);
     for (size_t i = 0; i < w->config.n_listen; i++)
@@ -337,6 +384,6 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         const struct sp_dgram_counters *d = sp_dgram_counters(w->udp[i]);
         out->udp_received += d->received;
         out->udp_sent += d->sent;
-        out->udp_dropped += d->dropped_full;
+        out->udp_dropped += d->dropped_full + d->dropped_error + d->truncated;
     }
 }

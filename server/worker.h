@@ -53,6 +53,7 @@ struct sp_worker_stats {
     struct sp_relays_counters relays;
     struct sp_http_counters http;
     uint64_t accept_pauses, udp_received, udp_sent, udp_dropped;
+    uint64_t turn_pushed_out, turn_crowded; /* connections that had no allocation yet */
 };
 void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out);
 

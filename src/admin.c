@@ -293,10 +293,12 @@ static const struct sp_stream_events conn_events = {.input = on_input, .closed =
 static void on_accept(struct sp_listener *l, int fd, const struct sp_addr *remote, void *arg)
 {
     struct sp_admin *a = arg;
-    struct conn *c = a->n_conns < MAX_CONNS ? calloc(1, sizeof *c) : NULL;
+    struct conn *c = calloc(1, sizeof *c);
     (void)l;
     (void)remote;
 
+    if (a->n_conns == MAX_CONNS) /* the oldest has had its time, or lets it pass */
+        conn_free(SP_LIST_ITEM(sp_list_first(&a->conns), struct conn, link));
     if (c == NULL || sp_stream_new(a->ticker, fd, &conn_events, c, &c->stream) != 0) {
         close(fd);
         free(c);
@@ -336,13 +338,11 @@ int sp_admin_open(struct sp_ticker *ticker, const struct sp_log *log, const stru
 
 void sp_admin_close(struct sp_admin *a)
 {
-    struct sp_link *link;
-
     if (a == NULL)
         return;
     sp_listener_close(a->listener);
-    while ((link = sp_list_first(&a->conns)) != NULL)
-        conn_free(SP_LIST_ITEM(link, struct conn, link));
+    SP_LIST_EACH(&a->conns, link, after)
+    conn_free(SP_LIST_ITEM(link, struct conn, link));
     free(a);
 }
 

@@ -54,11 +54,12 @@ struct sp_dgram {
 
 /* --- out ------------------------------------------------------------------------------------ */
 
+/* That datagram alone: it is too large, has no route, or this host's firewall is against it. */
 static void count_failure(struct sp_dgram *d)
 {
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+    if (errno == ENOBUFS)
         d->counters.dropped_full++;
-    else /* too large, no route, a firewall of this host: that datagram, not the socket */
+    else
         d->counters.dropped_error++;
 }
 
@@ -72,6 +73,9 @@ static void send_run(struct sp_dgram_pool *p, size_t from, size_t to)
         if (n > 0) {
             d->counters.sent += (uint64_t)n;
             from += (size_t)n;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            d->counters.dropped_full += to - from; /* it is full for those behind, too */
+            return;
         } else if (errno != EINTR) {
             count_failure(d);
             from++;
@@ -96,6 +100,13 @@ static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
     (void)d;
     (void)now_us;
     flush(arg);
+}
+
+/* A socket that is bound to one address sends from there anyway. */
+static bool may_choose_source(const struct sp_dgram *d, const struct sp_addr *local)
+{
+    return local != NULL && !sp_addr_is_any(local) && sp_addr_is_any(&d->local) &&
+           (d->is_v6 || local->family == SP_IPV4);
 }
 
 static size_t put_source(const struct sp_dgram *d, const struct sp_addr *local, union control *c)
@@ -144,7 +155,7 @@ void sp_dgram_send(struct sp_dgram *d, const struct sp_addr *remote, const struc
     }
     *h = (struct msghdr){.msg_name = &w->to, .msg_iov = &w->iov, .msg_iovlen = 1};
     h->msg_namelen = sp_addr_to_sockaddr(remote, d->is_v6, &w->to);
-    if (local != NULL && !sp_addr_is_any(local)) {
+    if (may_choose_source(d, local)) {
         h->msg_control = &w->control;
         h->msg_controllen = put_source(d, local, &w->control);
     }
@@ -155,7 +166,7 @@ void sp_dgram_send(struct sp_dgram *d, const struct sp_addr *remote, const struc
 
 void sp_dgram_set_dont_fragment(struct sp_dgram *d, bool on)
 {
-    int value = on ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
+    int value = on ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT; /* as sp_sock_udp sets it */
 
     if (d->dont_fragment == on || d->local.family != SP_IPV4)
         return;
@@ -166,7 +177,8 @@ void sp_dgram_set_dont_fragment(struct sp_dgram *d, bool on)
 
 /* --- in ------------------------------------------------------------------------------------- */
 
-/* The address that a datagram was sent to, if the kernel told. */
+/* The address that a datagram was sent to, if the kernel told; of ours, the one to answer a
+ * broadcast from. */
 static struct sp_addr asked_address(const struct sp_dgram *d, struct msghdr *h)
 {
     struct sp_addr a = d->local;
@@ -177,7 +189,7 @@ static struct sp_addr asked_address(const struct sp_dgram *d, struct msghdr *h)
             struct in_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof info);
             ((struct sockaddr_in *)&ss)->sin_family = AF_INET;
-            ((struct sockaddr_in *)&ss)->sin_addr = info.ipi_addr;
+            ((struct sockaddr_in *)&ss)->sin_addr = info.ipi_spec_dst;
         } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
             struct in6_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof info);
@@ -285,7 +297,7 @@ int sp_dgram_open(struct sp_dgram_pool *pool, const struct sp_addr *local,
     }
     getsockopt(d->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
     d->is_v6 = domain == AF_INET6;
-    d->dont_fragment = o->dont_fragment;
+    d->dont_fragment = o != NULL && o->dont_fragment;
     d->pool = pool;
     d->fn = fn;
     d->arg = arg;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "sallyport/chandata.h"
 #include "sallyport/err.h"
 #include "sallyport/turn_stream.h"
 
@@ -35,15 +36,26 @@ void sp_msg_stream_free(struct sp_msg_stream *m)
 
 /* --- in ------------------------------------------------------------------------------------- */
 
+/* False: it was freed meanwhile. */
+static bool tell(struct sp_msg_stream *m, const struct sp_span *msgs, size_t n)
+{
+    bool freed = false;
+
+    m->freed = &freed;
+    m->events->input(m, msgs, n, m->arg);
+    if (freed)
+        return false;
+    m->freed = NULL;
+    return true;
+}
+
 static void on_input(struct sp_stream *s, void *arg)
 {
     struct sp_msg_stream *m = arg;
     struct sp_span msgs[BATCH], in = sp_buf_span(sp_stream_in(s));
-    bool freed = false;
     size_t len, used = 0;
     int err;
 
-    m->freed = &freed;
     do {
         size_t n = 0;
         while (n < BATCH &&
@@ -51,12 +63,9 @@ static void on_input(struct sp_stream *s, void *arg)
             used += len;
             n++;
         }
-        if (n > 0)
-            m->events->input(m, msgs, n, m->arg);
-        if (freed)
+        if (n > 0 && !tell(m, msgs, n))
             return;
     } while (err == 0);
-    m->freed = NULL;
     sp_buf_consume(sp_stream_in(s), used);
     if (err != SP_EMORE)
         m->events->closed(m, err, m->arg);
@@ -71,16 +80,25 @@ static void on_closed(struct sp_stream *s, int why, void *arg)
 
 /* --- out ------------------------------------------------------------------------------------ */
 
+/* Only as the stream has room: what waits here may still be dropped. Several records leave by one
+ * call of the system. */
 static void flush(struct sp_msg_stream *m, uint64_t now_us)
 {
-    size_t n;
+    size_t room = sp_stream_room(m->stream), n;
 
     sp_dgramq_expire(&m->queue, now_us);
-    while (!sp_dgramq_empty(&m->queue) && sp_stream_room(m->stream) > 0) {
+    while (room > 0 && !sp_dgramq_empty(&m->queue)) {
         struct sp_span record = sp_dgramq_front(&m->queue, RECORD_TARGET, &n);
-        if (sp_stream_write(m->stream, record) != 0)
-            return;
+        if (sp_stream_put(m->stream, record) != 0) {
+            sp_stream_flush(m->stream); /* what went before; if it has ended, `closed` follows */
+            break;
+        }
         sp_dgramq_pop(&m->queue, n);
+        room -= record.len < room ? record.len : room;
+        if (room > 0 && !sp_dgramq_empty(&m->queue))
+            continue;
+        sp_stream_flush(m->stream);
+        room = sp_stream_room(m->stream);
     }
 }
 
@@ -104,7 +122,8 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
 
     for (size_t i = 0; i < n; i++)
         len += parts[i].len;
-    uint8_t *p = sp_dgramq_push(&m->queue, len, now_us);
+    size_t padding = sp_chandata_padding(len);
+    uint8_t *p = sp_dgramq_push(&m->queue, len + padding, now_us);
     if (p == NULL)
         return;
     for (size_t i = 0; i < n; i++) {
@@ -112,6 +131,7 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
             memcpy(p, parts[i].p, parts[i].len);
         p += parts[i].len;
     }
+    memset(p, 0, padding);
     sp_ticker_defer(m->ticker, &m->flush);
 }
 

@@ -15,11 +15,13 @@
 #define TRIES     2
 #define LIMIT_US  SP_SEC(5) /* for the whole question */
 #define SOCKS_MAX ARES_GETSOCK_MAXNUM
-#define WHY_MAX   256
+#define WHY_MAX   384
 
 struct sp_resolver {
     struct sp_ticker *ticker;
     ares_channel channel;
+    size_t under_way;            /* questions that c-ares has */
+    char server[SP_ADDR_STRLEN]; /* "": those of the system */
     ev_io io[SOCKS_MAX];
     ev_timer retry; /* when c-ares wants to look at its own timeouts */
     struct sp_list questions;
@@ -40,7 +42,7 @@ struct sp_resolve {
     uint16_t port;
     int err;
     char why[WHY_MAX];
-    char host[256];
+    char host[256]; /* for `why` */
     size_t n;
     struct sp_addr addrs[SP_RESOLVE_MAX];
 };
@@ -84,9 +86,9 @@ static void watch(struct sp_resolver *r)
     unwatch(r);
     for (unsigned i = 0; i < SOCKS_MAX; i++) {
         int events = 0;
-        if (ARES_GETSOCK_READABLE(bits, i))
+        if (bits >> i & 1) /* ARES_GETSOCK_READABLE and _WRITABLE shift into the sign */
             events |= EV_READ;
-        if (ARES_GETSOCK_WRITABLE(bits, i))
+        if (bits >> (i + ARES_GETSOCK_MAXNUM) & 1)
             events |= EV_WRITE;
         if (events == 0)
             continue;
@@ -99,9 +101,42 @@ static void watch(struct sp_resolver *r)
     }
 }
 
-int sp_resolver_new(struct sp_ticker *ticker, struct sp_resolver **out)
+/* Reads the system's configuration. */
+static int open_channel(const struct sp_resolver *r, ares_channel *out)
 {
     struct ares_options options = {.timeout = TRY_MS, .tries = TRIES};
+    ares_channel c;
+
+    if (ares_init_options(&c, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) != ARES_SUCCESS)
+        return SP_ESYS;
+    if (r->server[0] != '\0' && ares_set_servers_ports_csv(c, r->server) != ARES_SUCCESS) {
+        ares_destroy(c);
+        return SP_ESYS;
+    }
+    *out = c;
+    return 0;
+}
+
+/* This process outlives networks: the name servers of an hour ago may be out of reach now. */
+static void reread_configuration(struct sp_resolver *r)
+{
+    ares_channel fresh;
+
+    if (r->under_way > 0 || open_channel(r, &fresh) != 0)
+        return;
+    unwatch(r);
+    ares_destroy(r->channel);
+    r->channel = fresh;
+}
+
+int sp_resolver_use_server(struct sp_resolver *r, const struct sp_addr *server)
+{
+    sp_addr_format(server, r->server);
+    return ares_set_servers_ports_csv(r->channel, r->server) == ARES_SUCCESS ? 0 : SP_EINVAL;
+}
+
+int sp_resolver_new(struct sp_ticker *ticker, struct sp_resolver **out)
+{
     struct sp_resolver *r = calloc(1, sizeof *r);
 
     if (r == NULL)
@@ -110,8 +145,7 @@ int sp_resolver_new(struct sp_ticker *ticker, struct sp_resolver **out)
         free(r);
         return SP_ENOMEM;
     }
-    if (ares_init_options(&r->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) !=
-        ARES_SUCCESS) {
+    if (open_channel(r, &r->channel) != 0) {
         ares_library_cleanup();
         free(r);
         return SP_ESYS;
@@ -226,6 +260,7 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
     (void)timeouts;
 
     q->in_ares = false;
+    q->resolver->under_way--;
     if (q->fn == NULL) { /* cancelled meanwhile */
         ares_freeaddrinfo(info);
         free(q);
@@ -270,7 +305,9 @@ int sp_resolve_start(struct sp_resolver *r, const char *host, uint16_t port, sp_
         sp_ticker_defer(r->ticker, &q->tell);
         return 0;
     }
+    reread_configuration(r);
     q->in_ares = true;
+    r->under_way++;
     ares_getaddrinfo(r->channel, host, NULL, &hints, on_answer, q);
     watch(r);
     return 0;

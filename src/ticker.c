@@ -89,8 +89,6 @@ void sp_ticker_init(struct sp_ticker *t, struct ev_loop *loop)
     ev_set_priority(&t->prepare, EV_MINPRI); /* the last word before the loop sleeps */
     ev_prepare_start(loop, &t->prepare);
     ev_check_start(loop, &t->check);
-    ev_unref(loop);
-    ev_unref(loop);
 }
 
 void sp_ticker_fini(struct sp_ticker *t)
@@ -100,9 +98,7 @@ void sp_ticker_fini(struct sp_ticker *t)
     while ((l = sp_list_first(&t->deferred)) != NULL)
         sp_list_remove(l);
     ev_timer_stop(t->loop, &t->timer);
-    ev_ref(t->loop);
     ev_prepare_stop(t->loop, &t->prepare);
-    ev_ref(t->loop);
     ev_check_stop(t->loop, &t->check);
     sp_timerq_fini(&t->timers);
 }

@@ -27,14 +27,16 @@ static void copy_printable(char *out, size_t cap, struct sp_span s)
 
 static void add_name(char *out, size_t cap, const char *name)
 {
-    size_t len = strlen(out);
+    size_t len = strlen(out), more = strlen(name);
 
-    if (len == 0)
+    if (len == 0) {
         snprintf(out, cap, "%s", name);
-    else if (len + strlen(name) + 8 < cap)
-        snprintf(out + len, cap - len, ", %s", name);
-    else if (len + 6 < cap && strcmp(out + len - 3, "...") != 0)
+    } else if (len + more + 8 < cap) {
+        memcpy(out + len, ", ", 2);
+        memcpy(out + len + 2, name, more + 1);
+    } else if (len + 6 < cap && strcmp(out + len - 3, "...") != 0) {
         snprintf(out + len, cap - len, ", ...");
+    }
 }
 
 bool sp_tls_cert_name_matches(struct sp_span pattern, const char *host)

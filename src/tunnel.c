@@ -186,6 +186,8 @@ static void queue_open(struct sp_flow *f, const struct sp_span *parts, size_t n,
 {
     uint8_t body[SP_DATAGRAM_MAX], msg[SP_DATAGRAM_MAX + SP_CONTROL_OVERHEAD];
     size_t msg_len;
+
+    copy_parts(body, parts, n);
     struct sp_control c = {.method = SP_CONTROL_OPEN,
                            .cls = SP_STUN_REQUEST,
                            .flow = f->number,
@@ -195,7 +197,6 @@ static void queue_open(struct sp_flow *f, const struct sp_span *parts, size_t n,
                            .data = sp_span(body, len)};
 
     memcpy(c.id, f->id, sizeof c.id);
-    copy_parts(body, parts, n);
     if (sp_control_build(&c, msg, sizeof msg, &msg_len) != 0)
         return;
     uint8_t *p = sp_dgramq_push(&f->tunnel->queue, SP_FRAME_CONTROL_HEADER_LEN + msg_len, now_us);

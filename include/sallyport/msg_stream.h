@@ -34,8 +34,8 @@ int sp_msg_stream_new(struct sp_stream *s, struct sp_ticker *ticker,
 /* Frees the stream too. Safe from within its callbacks. */
 void sp_msg_stream_free(struct sp_msg_stream *m);
 
-/* Queues one message, the concatenation of `n` parts; it leaves at the end of this loop turn,
- * several in one TLS record. */
+/* Queues one message, the concatenation of `n` parts; ChannelData is padded as a stream wants it.
+ * It leaves at the end of this loop turn, short ones together in one TLS record. */
 void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,
                         uint64_t now_us);
 

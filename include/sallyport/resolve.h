@@ -21,8 +21,11 @@ typedef void sp_resolve_fn(int err, const char *why, const struct sp_addr *addrs
 int sp_resolver_new(struct sp_ticker *ticker, struct sp_resolver **out);
 void sp_resolver_free(struct sp_resolver *r); /* cancels all, without calls */
 
-/* IP addresses are answered too, from the loop like all others (never from within). `port` is put
- * into the answers. */
+/* Asks this name server alone, instead of the system's. SP_EINVAL. */
+int sp_resolver_use_server(struct sp_resolver *r, const struct sp_addr *server);
+
+/* Takes 5 s at most. IP addresses are answered too, from the loop like all others (never from
+ * within). `port` is put into the answers. */
 int sp_resolve_start(struct sp_resolver *r, const char *host, uint16_t port, sp_resolve_fn *fn,
                      void *arg, struct sp_resolve **out);
 /* No call follows. */

@@ -18,9 +18,9 @@ struct sp_sock_options {
     int rcvbuf, sndbuf; /* bytes; 0: the system's default */
 };
 
-/* Bound UDP socket; a wildcard address tells the local address of each datagram (IP_PKTINFO). `[::]`
- * takes IPv4 as well, and falls back to 0.0.0.0 where there is no IPv6; *bound says what it became,
- * port included. `o` may be NULL. */
+/* Bound UDP socket; a wildcard address tells the local address of each datagram (IP_PKTINFO).
+ * `[::]` takes IPv4 as well, and falls back to 0.0.0.0 where there is no IPv6; *bound says what it
+ * became, port included. `o` may be NULL. */
 int sp_sock_udp(const struct sp_addr *local, const struct sp_sock_options *o, int *fd,
                 struct sp_addr *bound);
 

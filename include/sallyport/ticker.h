@@ -34,7 +34,7 @@ struct sp_ticker {
     uint64_t armed_us; /* what `timer` waits for; SP_NEVER: it is stopped */
 };
 
-/* Does not keep ev_run from returning, unless a timer is set. */
+/* From here on ev_run goes on until ev_break. */
 void sp_ticker_init(struct sp_ticker *t, struct ev_loop *loop);
 void sp_ticker_fini(struct sp_ticker *t);
 

@@ -7,8 +7,8 @@
 
 void sim_failed(const struct sim *s, const char *file, int line, const char *what)
 {
-    fprintf(stderr, "%s:%d: does not hold: %s (scenario %s, SIM_SEED=%" PRIu64 ", at %.6f s)\n", file,
-            line, what, s->scenario, s->seed, (double)(s->now_us - SIM_START) / 1e6);
+    fprintf(stderr, "%s:%d: does not hold: %s (scenario %s, SIM_SEED=%" PRIu64 ", at %.6f s)\n",
+            file, line, what, s->scenario, s->seed, (double)(s->now_us - SIM_START) / 1e6);
     abort();
 }
 

@@ -42,17 +42,18 @@ void sim_set(struct sim *s, struct sp_timer *t, uint64_t in_us);
 
 void *sim_alloc(size_t len); /* zeroed; a simulation that has no memory ends */
 
-/* How many seeds each scenario gets: SIM_SEEDS of the environment, or `n`; the first is SIM_SEED, or
+/* How many seeds each scenario gets: SIM_SEEDS of the environment, or `n`; the first is SIM_SEED,
+ * or
  * 1. So that one that failed can be run alone, and a night can be filled. */
 unsigned sim_seeds(unsigned n);
 uint64_t sim_first_seed(void);
 
 _Noreturn void sim_failed(const struct sim *s, const char *file, int line, const char *what);
 
-#define SIM_REQUIRE(sim, cond)                               \
-    do {                                                     \
-        if (!(cond))                                         \
-            sim_failed((sim), __FILE__, __LINE__, #cond);    \
+#define SIM_REQUIRE(sim, cond)                            \
+    do {                                                  \
+        if (!(cond))                                      \
+            sim_failed((sim), __FILE__, __LINE__, #cond); \
     } while (0)
 
 #endif

@@ -14,8 +14,8 @@ struct segment {
     uint8_t bytes[];
 };
 
-/* What one side sends: segments that wait to depart, to arrive, to be acknowledged. In each of these
- * the first is the first due. */
+/* What one side sends: segments that wait to depart, to arrive, to be acknowledged. In each of
+ * these the first is the first due. */
 struct direction {
     struct segment *first, **end; /* all that are not acknowledged */
     struct segment *leaving;      /* the first that has not departed */
@@ -23,18 +23,19 @@ struct direction {
     uint64_t busy_us;             /* the line is */
     uint64_t outage_us;           /* ends then */
     uint64_t last_arrive_us;
-    uint64_t sent, departed, arrived, acked; /* bytes */
-    bool fin;                     /* closed behind the last segment */
+    uint64_t sent, departed, acked; /* bytes */
+    bool shut;                      /* nothing more is sent */
+    bool fin;                       /* the far side is to be told, behind the last segment */
     uint64_t fin_us;
-    bool asked;                   /* has_room said no: it will be told */
+    bool asked; /* has_room said no: it will be told */
     struct sp_timer timer;
 };
 
 struct side {
     struct sim_lane *all;
     struct sp_lane *lane;
-    bool ended;        /* out of the tunnel for good */
-    uint8_t *unread;   /* arrived, but the tunnel has not used it */
+    bool ended;      /* out of the tunnel for good */
+    uint8_t *unread; /* arrived, but the tunnel has not used it */
     size_t unread_len;
     struct direction out;
 };
@@ -61,17 +62,21 @@ static bool has_room(const struct sim_lane *l, const struct direction *d)
 
 static void set_timer(struct sim_lane *l, struct direction *d)
 {
+    const struct side *reader = &l->side[d == &l->side[0].out];
+    bool read = reader->lane != NULL || reader->ended; /* else it waits for its join */
     uint64_t due_us = SP_NEVER;
 
+    if (l->dead)
+        return;
     if (d->leaving != NULL)
         due_us = d->leaving->depart_us;
-    if (d->coming != NULL && d->coming->arrive_us < due_us)
+    if (read && d->coming != NULL && d->coming->arrive_us < due_us)
         due_us = d->coming->arrive_us;
-    if (d->coming == NULL && d->fin && d->fin_us < due_us)
+    if (read && d->coming == NULL && d->fin && d->fin_us < due_us)
         due_us = d->fin_us;
     if (d->first != NULL && d->first != d->coming && d->first->acked_us < due_us)
         due_us = d->first->acked_us;
-    if (due_us == SP_NEVER || l->dead)
+    if (due_us == SP_NEVER)
         sp_timerq_cancel(&l->sim->timers, &d->timer);
     else
         SIM_REQUIRE(l->sim, sp_timerq_set(&l->sim->timers, &d->timer, due_us) == 0);
@@ -87,11 +92,14 @@ static void op_send(struct sp_span frames, void *arg)
     struct side *side = arg;
     struct sim_lane *l = side->all;
     struct direction *d = &side->out;
-    struct segment *s = sim_alloc(sizeof *s + frames.len);
 
     SIM_REQUIRE(l->sim, side->lane != NULL && frames.len > 0);
     if (l->watch->sent != NULL)
         l->watch->sent(l, (unsigned)(side - l->side), frames, has_room(l, d), l->arg);
+    d->sent += frames.len;
+    if (d->shut)
+        return;
+    struct segment *s = sim_alloc(sizeof *s + frames.len);
     memcpy(s->bytes, frames.p, frames.len);
     s->len = frames.len;
     s->depart_us = max(l->sim->now_us, d->busy_us);
@@ -109,7 +117,6 @@ static void op_send(struct sp_span frames, void *arg)
         d->leaving = s;
     if (d->coming == NULL)
         d->coming = s;
-    d->sent += s->len;
     set_timer(l, d);
 }
 
@@ -151,7 +158,7 @@ static void finish(struct sim_lane *l, unsigned side)
 {
     struct direction *d = &l->side[side].out;
 
-    d->fin = true;
+    d->shut = d->fin = true;
     d->fin_us = max(l->sim->now_us + l->path.delay_us, d->last_arrive_us);
     l->harmed = true; /* what comes the other way meets a closed door */
     set_timer(l, d);
@@ -186,8 +193,13 @@ static void read_piece(struct sim_lane *l, struct side *s, const uint8_t *p, siz
     if (s->unread_len > 0)
         memcpy(bytes, s->unread, s->unread_len);
     memcpy(bytes + s->unread_len, p, len);
-    SIM_REQUIRE(l->sim, sp_tunnel_lane_input(s->lane, sp_span(bytes, have), l->sim->now_us, &used) == 0);
+    if (l->watch->reading != NULL)
+        l->watch->reading(l, (unsigned)(s - l->side), l->arg);
+    SIM_REQUIRE(l->sim,
+                sp_tunnel_lane_input(s->lane, sp_span(bytes, have), l->sim->now_us, &used) == 0);
     SIM_REQUIRE(l->sim, used <= have);
+    if (l->watch->used != NULL && used > 0)
+        l->watch->used(l, (unsigned)(s - l->side), sp_span(bytes, used), l->arg);
     free(s->unread);
     s->unread_len = have - used;
     s->unread = NULL;
@@ -217,8 +229,6 @@ static void read_bytes(struct sim_lane *l, unsigned side, const uint8_t *p, size
     struct side *s = &l->side[side];
 
     l->reading = true;
-    if (len > 0 && l->watch->arrived != NULL)
-        l->watch->arrived(l, side, sp_span(p, len), l->arg);
     while (len > 0 && s->lane != NULL) {
         size_t n = piece_len(l, len);
         read_piece(l, s, p, n);
@@ -249,7 +259,6 @@ static void arrive(struct sim_lane *l, unsigned from)
         len += d->coming->len;
         d->coming = d->coming->next;
     }
-    d->arrived += len;
     if (l->side[to].lane != NULL)
         read_bytes(l, to, bytes, len);
     free(bytes);
@@ -288,7 +297,10 @@ static void on_timer(struct sp_timer *t, uint64_t now_us, void *arg)
     struct side *side = arg;
     (void)t;
     (void)now_us;
-    step(side->all, (unsigned)(side - side->all->side));
+    if (side->all->dead)
+        end_side(side->all, (unsigned)(side - side->all->side), false);
+    else
+        step(side->all, (unsigned)(side - side->all->side));
 }
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -368,12 +380,6 @@ bool sim_lane_was_harmed(const struct sim_lane *l)
     return l->harmed;
 }
 
-size_t sim_lane_in_flight(const struct sim_lane *l, unsigned side)
-{
-    return (size_t)(l->side[side].out.sent - l->side[side].out.arrived) +
-           l->side[1 - side].unread_len;
-}
-
 /* --- what befalls it ------------------------------------------------------------------------ */
 
 void sim_lane_outage(struct sim_lane *l, uint64_t us)
@@ -396,9 +402,11 @@ void sim_lane_outage(struct sim_lane *l, uint64_t us)
 
 void sim_lane_die(struct sim_lane *l)
 {
+    if (l->dead)
+        return;
     l->dead = l->harmed = true;
     for (unsigned i = 0; i < 2; i++)
-        set_timer(l, &l->side[i].out);
+        sim_set(l->sim, &l->side[i].out.timer, SIM_TCP_TIMEOUT_US);
 }
 
 void sim_lane_close(struct sim_lane *l, unsigned side)
@@ -429,6 +437,7 @@ void sim_lane_reset(struct sim_lane *l)
     SIM_REQUIRE(l->sim, !l->reading);
     if (l->dead)
         return;
+    l->harmed = true;
     cut_off(l, 0);
     cut_off(l, 1);
 }

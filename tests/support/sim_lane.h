@@ -2,9 +2,9 @@
 /*
  * A lane in a simulated network: what TCP makes of a path with delay, a rate, loss and outages. A
  * lost segment is no lost byte: it comes a retransmission later, and holds back all that was sent
- * after it. So a lane stalls, goes silent or ends, but it never loses a byte in the middle and never
- * swaps two. What leaves is acknowledged a round trip later; what waits in the process is bounded by
- * has_room. Bytes arrive whole or cut, each time in memory of their own.
+ * after it. So a lane stalls, goes silent or ends, but it never loses a byte in the middle and
+ * never swaps two. What leaves is acknowledged a round trip later; what waits in the process is
+ * bounded by has_room. Bytes arrive whole or cut, each time in memory of their own.
  */
 #ifndef TESTS_SIM_LANE_H
 #define TESTS_SIM_LANE_H
@@ -15,8 +15,8 @@
 #include "sim.h"
 
 enum sim_cut {
-    SIM_CUT_NEVER,    /* all that arrives at one time by one call */
-    SIM_CUT_BYTES,    /* a call for each byte */
+    SIM_CUT_NEVER, /* all that arrives at one time by one call */
+    SIM_CUT_BYTES, /* a call for each byte */
     SIM_CUT_RANDOMLY,
 };
 
@@ -36,9 +36,11 @@ struct sim_lane;
 /* What a test wants to see. `side` is the side that it happens on. Any may be NULL. */
 struct sim_lane_watch {
     /* Frames that the tunnel hands over; had_room: as it was before. */
-    void (*sent)(struct sim_lane *l, unsigned side, struct sp_span frames, bool had_room, void *arg);
-    /* Whole frames that a tunnel is about to be given, perhaps in pieces. */
-    void (*arrived)(struct sim_lane *l, unsigned side, struct sp_span bytes, void *arg);
+    void (*sent)(struct sim_lane *l, unsigned side, struct sp_span frames, bool had_room,
+                 void *arg);
+    /* Around each time that this side's tunnel is given bytes: before, and what it used. */
+    void (*reading)(struct sim_lane *l, unsigned side, void *arg);
+    void (*used)(struct sim_lane *l, unsigned side, struct sp_span frames, void *arg);
     /* This side's end is out of its tunnel; by_tunnel: the tunnel let go of it. */
     void (*ended)(struct sim_lane *l, unsigned side, bool by_tunnel, void *arg);
 };
@@ -56,15 +58,13 @@ bool sim_lane_was_harmed(const struct sim_lane *l);                    /* it may
 
 /* Nothing gets through for that long; then all of it does. */
 void sim_lane_outage(struct sim_lane *l, uint64_t us);
-/* From now on nothing gets through, and nobody is told. */
+/* From now on nothing gets through, and nobody is told for SIM_TCP_TIMEOUT_US. */
+#define SIM_TCP_TIMEOUT_US SP_SEC(20)
 void sim_lane_die(struct sim_lane *l);
 /* This side closes: the far side reads what is on the way, then the end. */
 void sim_lane_close(struct sim_lane *l, unsigned side);
 /* Somebody in the middle cuts it: both sides are told after the delay, and what is on the way is
  * lost, but for some bytes. */
 void sim_lane_reset(struct sim_lane *l);
-
-/* What this side handed over and the other did not read yet. */
-size_t sim_lane_in_flight(const struct sim_lane *l, unsigned side);
 
 #endif

@@ -68,10 +68,8 @@ static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, u
     end->batches++;
     for (size_t i = 0; i < n; i++) {
         struct end_got *got = &end->got[end->n_got++ % ENDS_GOT];
-        *got = (struct end_got){.flow = sp_flow_number(f),
-                                .lane = end->input_lane,
-                                .len = d[i].len,
-                                .at_us = now_us};
+        *got = (struct end_got){
+            .flow = sp_flow_number(f), .lane = end->input_lane, .len = d[i].len, .at_us = now_us};
         if (d[i].len > 0)
             memcpy(got->head, d[i].p, d[i].len < ENDS_HEAD ? d[i].len : ENDS_HEAD);
     }
@@ -172,8 +170,7 @@ static int join_side(struct two_ends *e, unsigned side, unsigned number)
 {
     struct end_lane *l = &e->end[side].lanes[number];
     struct sp_lane *lane;
-    int err =
-        sp_tunnel_lane_add(e->end[side].tunnel, number, &lane_ops, l, e->now_us, &lane);
+    int err = sp_tunnel_lane_add(e->end[side].tunnel, number, &lane_ops, l, e->now_us, &lane);
 
     if (err != 0)
         return err;

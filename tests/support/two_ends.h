@@ -70,10 +70,10 @@ struct end {
     unsigned batches, opened, closed, suspected, expired;
     unsigned closed_code;
     unsigned suspect_lane;
-    int open_answer;       /* what flow_opened returns */
-    bool close_at_once;    /* flow_opened closes the flow itself */
+    int open_answer;    /* what flow_opened returns */
+    bool close_at_once; /* flow_opened closes the flow itself */
     bool free_when_expired;
-    struct sp_flow *flow;  /* the last that was opened to it */
+    struct sp_flow *flow; /* the last that was opened to it */
 };
 
 struct two_ends {

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "io_loop.h"
 #include "sallyport/admin.h"
 #include "sallyport/err.h"
 
@@ -173,6 +177,90 @@ START_TEST(metrics_are_in_the_text_format)
 }
 END_TEST
 
+/* --- over sockets --------------------------------------------------------------------------- */
+
+static struct io_loop io;
+static struct sp_admin *admin;
+
+static void setup(void)
+{
+    static char world[] = "world";
+    struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
+
+    io_loop_init(&io);
+    ck_assert_int_eq(
+        sp_admin_open(&io.ticker, NULL, &any, routes, SP_ARRAY_LEN(routes), world, &admin), 0);
+}
+
+static void teardown(void)
+{
+    sp_admin_close(admin);
+    io_loop_fini(&io);
+}
+
+static int connect_to_admin(void)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sp_addr_to_sockaddr(sp_admin_local(admin), false, &ss);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&ss, len), 0);
+    return fd;
+}
+
+static bool is_closed(int fd)
+{
+    char c;
+    ssize_t n = recv(fd, &c, 1, MSG_DONTWAIT | MSG_PEEK);
+    return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+START_TEST(answers_over_a_socket)
+{
+    static const char request[] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    char answer[1024];
+    int fd = connect_to_admin();
+
+    for (size_t i = 0; i < sizeof request - 1; i++) {
+        ck_assert_int_eq(send(fd, request + i, 1, MSG_NOSIGNAL), 1);
+        io_loop_for(&io, 2);
+    }
+    io_loop_for(&io, 20);
+    ssize_t n = recv(fd, answer, sizeof answer - 1, MSG_DONTWAIT);
+    ck_assert_int_gt(n, 0);
+    answer[n] = '\0';
+    ck_assert_ptr_nonnull(strstr(answer, "\r\n\r\nhello world"));
+    ck_assert(is_closed(fd)); /* one request a connection */
+    close(fd);
+}
+END_TEST
+
+START_TEST(connections_are_bounded)
+{
+    int fds[40];
+
+    for (int i = 0; i < 40; i++)
+        fds[i] = connect_to_admin();
+    io_loop_for(&io, 50);
+    for (int i = 0; i < 40; i++) /* the oldest make room */
+        ck_assert_int_eq(is_closed(fds[i]), i < 8);
+    for (int i = 0; i < 40; i++)
+        close(fds[i]);
+}
+END_TEST
+
+START_TEST(who_says_nothing_is_closed)
+{
+    int fd = connect_to_admin();
+
+    io_loop_for(&io, 4500);
+    ck_assert(!is_closed(fd));
+    io_loop_for(&io, 700);
+    ck_assert(is_closed(fd));
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("admin");
@@ -184,6 +272,14 @@ int main(void)
     tcase_add_test(tc, what_is_wrong_is_said);
     tcase_add_test(tc, a_head_without_end);
     tcase_add_test(tc, metrics_are_in_the_text_format);
+    suite_add_tcase(s, tc);
+
+    tc = tcase_create("sockets");
+    tcase_set_timeout(tc, 30);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, answers_over_a_socket);
+    tcase_add_test(tc, connections_are_bounded);
+    tcase_add_test(tc, who_says_nothing_is_closed);
     suite_add_tcase(s, tc);
 
     SRunner *sr = srunner_create(s);

@@ -102,7 +102,7 @@ START_TEST(mistakes)
 {
     wrong(TOKEN, "--server is needed");
     wrong(SERVER, "--token-file is needed");
-    wrong("--server http://edge.example " TOKEN, "must begin with https://");
+    wrong("--server http://edge.example " TOKEN, "wants https://HOST[:PORT][/PATH]");
     wrong("--server https://edge.example:99999 " TOKEN, "1 to 65535");
     wrong(SERVER " " TOKEN " --listen 3478", "wants ADDR:PORT");
     wrong(SERVER " " TOKEN " --listen none", "wants ADDR:PORT");

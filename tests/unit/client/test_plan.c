@@ -221,6 +221,27 @@ START_TEST(the_token_is_refused_for_both)
 }
 END_TEST
 
+START_TEST(while_calls_can_be_saved_it_hurries)
+{
+    open_all(1, 1);
+    sp_plan_lane_lost(&plan, 0, now_us);
+    uint64_t lost_us = now_us, slept = 0;
+    int n = 0;
+    while (now_us - lost_us < SP_SEC(30)) {
+        unreachable(expect(0, 0, false));
+        slept = sleep_us();
+        ck_assert_uint_le(slept, SP_SEC(4));
+        n++;
+    }
+    ck_assert_int_ge(n, 10);
+    for (int i = 0; i < 5; i++) {
+        unreachable(expect(0, 0, false));
+        slept = sleep_us();
+    }
+    ck_assert_uint_ge(slept, SP_SEC(15));
+}
+END_TEST
+
 START_TEST(another_server_only_when_the_tunnel_is_forgotten)
 {
     open_all(2, 1);
@@ -260,6 +281,19 @@ START_TEST(a_new_tunnel_that_comes_too_late)
     ck_assert(!sp_plan_succeeded(&plan, &t, now_us));
     ck_assert_uint_eq(sp_plan_usable(&plan), 1);
     expect(0, 0, false);
+}
+END_TEST
+
+START_TEST(lanes_of_an_old_tunnel_do_not_come_back)
+{
+    open_all(1, 2);
+    sp_plan_lane_suspect(&plan, 0, now_us);
+    sp_plan_lane_suspect(&plan, 1, now_us);
+    denied(expect(0, 0, false));
+    succeed(expect(0, 0, true));
+    sp_plan_lane_well(&plan, 1, now_us);
+    ck_assert_uint_eq(sp_plan_usable(&plan), 1);
+    expect(0, 1, false);
 }
 END_TEST
 
@@ -362,8 +396,10 @@ int main(void)
     tcase_add_test(tc, all_lanes_lost_one_leads_and_the_others_follow);
     tcase_add_test(tc, the_server_forgot_the_tunnel);
     tcase_add_test(tc, the_token_is_refused_for_both);
+    tcase_add_test(tc, while_calls_can_be_saved_it_hurries);
     tcase_add_test(tc, another_server_only_when_the_tunnel_is_forgotten);
     tcase_add_test(tc, a_new_tunnel_that_comes_too_late);
+    tcase_add_test(tc, lanes_of_an_old_tunnel_do_not_come_back);
     tcase_add_test(tc, all_suspect_is_as_bad_as_all_lost);
     tcase_add_test(tc, a_join_under_way_leads_when_the_last_lane_dies);
     tcase_add_loop_test(tc, random_lives, 0, 30);

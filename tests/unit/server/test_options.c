@@ -6,6 +6,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
@@ -31,7 +32,7 @@ static int parse(const char *line, struct sp_edge_config *c, char why[static SP_
 START_TEST(defaults)
 {
     struct sp_edge_config c;
-    char why[SP_OPTIONS_ERR_MAX], text[SP_ADDR_STRLEN];
+    char why[SP_OPTIONS_ERR_MAX], text[SP_ADDR_STRLEN], host[256];
 
     ck_assert_int_eq(parse(GOOD, &c, why), 0);
     ck_assert_uint_eq(c.shared.serve, SP_SERVE_TUNNEL | SP_SERVE_TURN | SP_SERVE_SITE);
@@ -45,6 +46,8 @@ START_TEST(defaults)
     ck_assert(c.has_admin);
     ck_assert_str_eq(sp_addr_format(&c.admin, text), "127.0.0.1:9641");
     ck_assert_int_eq(c.log.level, SP_LOG_INFO);
+    ck_assert_int_eq(gethostname(host, sizeof host), 0);
+    ck_assert_str_eq(c.shared.realm, host);
     sp_edge_config_fini(&c);
 }
 END_TEST
@@ -75,6 +78,8 @@ START_TEST(values)
     ck_assert_uint_eq(c.shared.n_users, 2);
     ck_assert_str_eq(c.shared.users[1], "c:d:e");
     ck_assert_str_eq(c.shared.realm, "r");
+    ck_assert_uint_eq(c.shared.n_own, 2); /* nobody relays to the server by its public face */
+    ck_assert_str_eq(sp_addr_format_ip(&c.shared.own[1], text), "2001:db8::2");
     sp_edge_config_fini(&c);
 }
 END_TEST
@@ -107,6 +112,7 @@ static const struct {
     {GOOD "--allow-peer 10.0.0.1/8", "--allow-peer", "CIDR"},
     {GOOD "--user alice", "--user", "NAME:PASSWORD"},
     {GOOD "--listen-udp none --listen-udp [::]:1", "--listen-udp", "alone"},
+    {GOOD "--listen-udp [::]:1 --serve tunnel,site", "--listen-udp", "turn"},
     {"--cert c --secret-file s", "--key", "--cert"},
     {"--secret-file s", "--cert", "tunnel"},
     {"--cert c --key k", "--secret-file", "tunnel"},

@@ -190,11 +190,11 @@ static const struct {
     {"2002:a9fe:a9fe::1", false},
     {"2002:c0a8:101::1", false},
     {"2002:808:808::1", true},
-    {"2001:0:808:808:0:0:f7f7:f7f7", true},   /* server and client 8.8.8.8 */
-    {"2001:0:808:808:0:0:80ff:fffe", false},  /* client 127.0.0.1 */
-    {"2001:0:808:808:0:0:f5ff:fffe", false},  /* client 10.0.0.1 */
-    {"2001:0:7f00:1:0:0:f7f7:f7f7", false},   /* server 127.0.0.1 */
-    {"2001:0:808:808:0:0:5601:5601", false},  /* client 169.254.169.254 */
+    {"2001:0:808:808:0:0:f7f7:f7f7", true},  /* server and client 8.8.8.8 */
+    {"2001:0:808:808:0:0:80ff:fffe", false}, /* client 127.0.0.1 */
+    {"2001:0:808:808:0:0:f5ff:fffe", false}, /* client 10.0.0.1 */
+    {"2001:0:7f00:1:0:0:f7f7:f7f7", false},  /* server 127.0.0.1 */
+    {"2001:0:808:808:0:0:5601:5601", false}, /* client 169.254.169.254 */
 };
 
 START_TEST(verdict)

@@ -68,8 +68,8 @@ START_TEST(a_flood_of_prefixes_is_bounded)
     ck_assert_uint_eq(drain(&a, SECOND), 10);
     for (unsigned i = 0; i < 200000; i++) {
         uint32_t r = (uint32_t)sp_rng_u64(&rng.rng);
-        struct sp_addr b = sp_addr_v4((uint8_t)(r >> 24 | 16), (uint8_t)(r >> 16), (uint8_t)(r >> 8),
-                                      (uint8_t)r, 1);
+        struct sp_addr b = sp_addr_v4((uint8_t)(r >> 24 | 16), (uint8_t)(r >> 16),
+                                      (uint8_t)(r >> 8), (uint8_t)r, 1);
 
         passed += sp_prefix_limit_take(&limit, &b, SECOND);
     }

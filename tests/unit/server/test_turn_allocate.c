@@ -4,7 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "turn_rig.h"
+#include "turn_client.h"
 
 static struct rig rig;
 static struct rig_client c, d;
@@ -261,99 +261,6 @@ START_TEST(families_that_contradict)
 }
 END_TEST
 
-/* --- ports -------------------------------------------------------------------------------- */
-
-START_TEST(even_ports)
-{
-    struct sp_addr relayed[2];
-
-    ck_assert_int_eq(with_bytes(&c, SP_ATTR_EVEN_PORT, "\0", 1), 0);
-    relayed_of(&c, relayed);
-    ck_assert_uint_eq(relayed[0].port % 2, 0);
-    ck_assert_uint_eq(rig_open_relays(&rig), 1);
-    ck_assert_int_eq(with_bytes(&d, SP_ATTR_EVEN_PORT, "\0\0", 2), 400);
-}
-END_TEST
-
-static void reserve(uint8_t token[static 8], struct sp_addr *relayed)
-{
-    struct sp_addr two[2];
-    struct sp_span v;
-
-    ck_assert_int_eq(with_bytes(&c, SP_ATTR_EVEN_PORT, "\x80", 1), 0);
-
-    struct sp_stun_msg m = answer_of(&c);
-
-    ck_assert(sp_stun_find(&m, SP_ATTR_RESERVATION_TOKEN, &v) && v.len == 8);
-    memcpy(token, v.p, 8);
-    relayed_of(&c, two);
-    *relayed = two[0];
-}
-
-START_TEST(a_reserved_port)
-{
-    uint8_t token[8];
-    struct sp_addr first, second[2];
-
-    reserve(token, &first);
-    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 8), 0);
-    ck_assert_uint_eq(relayed_of(&d, second), 1);
-    ck_assert_uint_eq(second[0].port, first.port + 1);
-    ck_assert(sp_addr_same_ip(&second[0], &first));
-    ck_assert_int_eq(rig_again(&d), 0); /* the token is spent, the answer is the same */
-    rig_advance(&rig, 31);
-    ck_assert_uint_eq(rig.reservations_ended, 0);
-    ck_assert_uint_eq(sp_turn_alloc_count(rig.turn), 2);
-    ck_assert_int_eq(rig_refresh(&c, 0), 0);
-    ck_assert_int_eq(rig_refresh(&d, 0), 0);
-    ck_assert_uint_eq(rig_open_relays(&rig), 0);
-}
-END_TEST
-
-START_TEST(a_reservation_ends)
-{
-    uint8_t token[8];
-    struct sp_addr first;
-
-    reserve(token, &first);
-    rig_advance(&rig, 30);
-    ck_assert_uint_eq(rig.reservations_ended, 1);
-    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 8), 508);
-    ck_assert_uint_eq(rig_open_relays(&rig), 1);
-}
-END_TEST
-
-START_TEST(tokens_that_contradict)
-{
-    uint8_t token[8];
-    struct sp_addr first;
-
-    reserve(token, &first);
-    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 7), 400);
-    for (int i = 0; i < 3; i++) {
-        rig_allocate(&d);
-        sp_stun_put(&d.b, SP_ATTR_RESERVATION_TOKEN, sp_span(token, 8));
-        if (i == 0)
-            sp_stun_put(&d.b, SP_ATTR_EVEN_PORT, sp_span("\0", 1));
-        else
-            put_family(&d,
-                       i == 1 ? SP_ATTR_REQUESTED_ADDRESS_FAMILY : SP_ATTR_ADDITIONAL_ADDRESS_FAMILY,
-                       2);
-        ck_assert_int_eq(rig_do(&d), 400);
-    }
-    token[0] ^= 1;
-    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 8), 508);
-    token[0] ^= 1;
-    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 8), 0);
-}
-END_TEST
-
-START_TEST(dont_fragment_is_understood)
-{
-    ck_assert_int_eq(with_bytes(&c, SP_ATTR_DONT_FRAGMENT, "", 0), 0);
-}
-END_TEST
-
 /* --- bounds ------------------------------------------------------------------------------- */
 
 START_TEST(quota_of_a_user)
@@ -374,25 +281,6 @@ START_TEST(quota_of_a_user)
     rig_client_init(&e, &rig, SP_TURN_TCP, 2);
     e.path.via = &config;
     ck_assert_int_eq(rig_make(&e), 0);
-}
-END_TEST
-
-/* A reserved port counts, or one user could take them all; claiming it needs no further unit. */
-START_TEST(reservations_count)
-{
-    uint8_t token[8];
-    struct sp_addr first;
-
-    config.max_allocs_per_user = 2;
-    restart();
-    reserve(token, &first);
-    ck_assert_int_eq(rig_make(&d), 486);
-    ck_assert_int_eq(with_bytes(&d, SP_ATTR_RESERVATION_TOKEN, token, 8), 0);
-    ck_assert_int_eq(rig_refresh(&d, 0), 0);
-    ck_assert_int_eq(with_bytes(&d, SP_ATTR_EVEN_PORT, "\x80", 1), 486); /* two units */
-    ck_assert_uint_eq(rig_open_relays(&rig), 1);
-    ck_assert_uint_eq(rig.reservations_ended, 1);
-    ck_assert_int_eq(with_bytes(&d, SP_ATTR_EVEN_PORT, "\0", 1), 0);
 }
 END_TEST
 
@@ -463,13 +351,7 @@ int main(void)
     tcase_add_test(t, both_families);
     tcase_add_test(t, one_of_both_is_missing);
     tcase_add_test(t, families_that_contradict);
-    tcase_add_test(t, even_ports);
-    tcase_add_test(t, a_reserved_port);
-    tcase_add_test(t, a_reservation_ends);
-    tcase_add_test(t, tokens_that_contradict);
-    tcase_add_test(t, dont_fragment_is_understood);
     tcase_add_test(t, quota_of_a_user);
-    tcase_add_test(t, reservations_count);
     tcase_add_test(t, bound_of_the_engine);
     tcase_add_test(t, no_port_left);
     tcase_add_test(t, an_address_twice);

@@ -93,9 +93,9 @@ static int check_at(const struct request *q, uint64_t unix_s)
     sp_stun_begin(&b, msg, sizeof msg, SP_TURN_ALLOCATE, SP_STUN_REQUEST,
                   (const uint8_t *)"twelve bytes");
     put_names(&b, q);
-    (q->sha256_key ? sp_stun_key_sha256 : sp_stun_key_md5)(
-        sp_span_str(q->user ? q->user : ""), sp_span_str(REALM),
-        sp_span_str(q->password ? q->password : ""), &key);
+    (q->sha256_key ? sp_stun_key_sha256
+                   : sp_stun_key_md5)(sp_span_str(q->user ? q->user : ""), sp_span_str(REALM),
+                                      sp_span_str(q->password ? q->password : ""), &key);
     if (!q->no_mac && (!q->sha256_mac || q->both_macs))
         sp_stun_put_integrity(&b, sp_span(key.bytes, key.len));
     if (!q->no_mac && q->sha256_mac)
@@ -366,8 +366,8 @@ START_TEST(bad_users_change_nothing)
         const char *users[2];
         int err;
     } bad[] = {
-        {{"carol:x", "carol"}, SP_EINVAL}, {{"carol:x", ":x"}, SP_EINVAL},
-        {{"carol:x", "dave:"}, SP_EINVAL}, {{"carol:x", ""}, SP_EINVAL},
+        {{"carol:x", "carol"}, SP_EINVAL},   {{"carol:x", ":x"}, SP_EINVAL},
+        {{"carol:x", "dave:"}, SP_EINVAL},   {{"carol:x", ""}, SP_EINVAL},
         {{"carol:x", "carol:y"}, SP_EEXIST},
     };
     struct request q = {.user = "carol", .password = "x", .realm = REALM};

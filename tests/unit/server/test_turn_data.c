@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Data between clients and peers, and between two clients in memory (hairpin). */
+/* Data between clients and plain peers. */
 #include "turn_data.h"
 
 #include <check.h>
 #include <stdlib.h>
 
 #include "alloc_fail.h"
-#include "turn_rig.h"
+#include "turn_client.h"
 
 #define PEER  "8.8.8.8:53"
 #define CHAN  0x4000
@@ -371,96 +371,6 @@ START_TEST(too_big_for_a_peer)
 }
 END_TEST
 
-/* --- hairpin ------------------------------------------------------------------------------ */
-
-START_TEST(hairpin_wants_both_permissions)
-{
-    ck_assert_int_eq(rig_permit_addr(&a, &b.relayed), 0);
-    rig_send_addr(&a, &b.relayed, HELLO, 11);
-    ck_assert_uint_eq(rig.n_out, 0);
-    ck_assert_uint_eq(counters()->dropped_no_permission, 1);
-    ck_assert_int_eq(rig_permit_addr(&b, &a.relayed), 0);
-    rig_send_addr(&a, &b.relayed, HELLO, 11);
-    expect_indication(&b, &a.relayed, HELLO);
-    ck_assert_uint_eq(counters()->hairpin_datagrams, 1);
-    ck_assert_uint_eq(counters()->hairpin_bytes, 11);
-    ck_assert_uint_eq(counters()->to_peer_datagrams, 0); /* no socket sees it */
-    rig_advance(&rig, 299);
-    ck_assert_int_eq(rig_permit_addr(&a, &b.relayed), 0);
-    rig_advance(&rig, 1);
-    rig_send_addr(&a, &b.relayed, HELLO, 11); /* bob's is over */
-    ck_assert_uint_eq(rig.n_out, 0);
-}
-END_TEST
-
-START_TEST(hairpin_by_channels)
-{
-    ck_assert_int_eq(rig_bind_addr(&a, 0x4001, &b.relayed), 0);
-    ck_assert_int_eq(rig_permit_addr(&b, &a.relayed), 0);
-    rig_channel(&a, 0x4001, HELLO, 11);
-    expect_indication(&b, &a.relayed, HELLO);
-    ck_assert_int_eq(rig_bind_addr(&b, 0x4002, &a.relayed), 0);
-    rig_channel(&a, 0x4001, HELLO, 11);
-    expect_channel(&b, 0x4002, HELLO);
-    rig_channel(&b, 0x4002, HELLO, 11);
-    expect_channel(&a, 0x4001, HELLO);
-    ck_assert_uint_eq(counters()->hairpin_datagrams, 3);
-}
-END_TEST
-
-/* The local form of an address leads there as well; what is shown is the public one. */
-START_TEST(hairpin_by_the_local_form)
-{
-    struct sp_addr local = b.relayed;
-
-    memcpy(local.ip, rig.local4.ip, sizeof local.ip);
-    ck_assert_int_eq(rig_permit_addr(&a, &local), 0);
-    ck_assert_int_eq(rig_permit_addr(&b, &a.relayed), 0);
-    rig_send_addr(&a, &local, HELLO, 11);
-    expect_indication(&b, &a.relayed, HELLO);
-}
-END_TEST
-
-START_TEST(hairpin_without_sockets)
-{
-    struct rig_client c, d;
-
-    rig.virtual_ = true;
-    rig_client_init(&c, &rig, SP_TURN_TLS, 9);
-    rig_client_init(&d, &rig, SP_TURN_FLOW, 10);
-    ck_assert_int_eq(rig_make(&c), 0);
-    ck_assert_int_eq(rig_make(&d), 0);
-    ck_assert_int_eq(rig_bind_addr(&c, 0x4001, &d.relayed), 0);
-    ck_assert_int_eq(rig_bind_addr(&d, 0x4001, &c.relayed), 0);
-    rig_channel(&c, 0x4001, HELLO, 11);
-    expect_channel(&d, 0x4001, HELLO);
-    rig_channel(&d, 0x4001, HELLO, 11);
-    expect_channel(&c, 0x4001, HELLO);
-    ck_assert_uint_eq(counters()->dropped_virtual, 0);
-}
-END_TEST
-
-START_TEST(hairpin_to_oneself)
-{
-    ck_assert_int_eq(rig_bind_addr(&a, 0x4001, &a.relayed), 0);
-    rig_channel(&a, 0x4001, HELLO, 11);
-    expect_channel(&a, 0x4001, HELLO);
-}
-END_TEST
-
-START_TEST(hairpin_ends_with_the_other)
-{
-    ck_assert_int_eq(rig_bind_addr(&a, 0x4001, &b.relayed), 0);
-    ck_assert_int_eq(rig_bind_addr(&b, 0x4001, &a.relayed), 0);
-    rig_channel(&a, 0x4001, HELLO, 11);
-    expect_channel(&b, 0x4001, HELLO);
-    sp_turn_path_gone(rig.turn, &b.path);
-    rig_channel(&a, 0x4001, HELLO, 11);
-    ck_assert_uint_eq(rig.n_out, 0);
-    ck_assert_uint_eq(counters()->dropped_denied_peer, 1);
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("turn_data");
@@ -481,12 +391,6 @@ int main(void)
     tcase_add_test(t, padding);
     tcase_add_test(t, too_big);
     tcase_add_test(t, too_big_for_a_peer);
-    tcase_add_test(t, hairpin_wants_both_permissions);
-    tcase_add_test(t, hairpin_by_channels);
-    tcase_add_test(t, hairpin_by_the_local_form);
-    tcase_add_test(t, hairpin_without_sockets);
-    tcase_add_test(t, hairpin_to_oneself);
-    tcase_add_test(t, hairpin_ends_with_the_other);
     suite_add_tcase(s, t);
 
     SRunner *r = srunner_create(s);

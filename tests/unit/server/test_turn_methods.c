@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "sallyport/token.h"
-#include "turn_rig.h"
+#include "turn_client.h"
 
 static struct rig rig;
 static struct rig_client c;

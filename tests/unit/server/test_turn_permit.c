@@ -4,7 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "turn_rig.h"
+#include "turn_client.h"
 
 static struct rig rig;
 static struct rig_client c;
@@ -178,9 +178,8 @@ START_TEST(binds_and_permits)
 {
     ck_assert_int_eq(rig_bind(&c, 0x4000, "8.8.8.8:53"), 0);
     ck_assert(channel_reaches(0x4000));
-    ck_assert(sp_addr_eq(&rig.out[0].peer, &(struct sp_addr){.ip = {8, 8, 8, 8},
-                                                             .port = 53,
-                                                             .family = SP_IPV4}));
+    ck_assert(sp_addr_eq(&rig.out[0].peer,
+                         &(struct sp_addr){.ip = {8, 8, 8, 8}, .port = 53, .family = SP_IPV4}));
     ck_assert(reaches("8.8.8.8:99"));
     ck_assert(!channel_reaches(0x4001));
     ck_assert_int_eq(rig_again(&c), 0);

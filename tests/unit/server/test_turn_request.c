@@ -5,7 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "turn_rig.h"
+#include "turn_client.h"
 
 static struct rig rig;
 static struct rig_client c;
@@ -291,7 +291,9 @@ END_TEST
 START_TEST(garbage_is_counted)
 {
     static const char *const garbage[] = {
-        "", "\x80rtp", "\x00\x01\x00\x00",
+        "",
+        "\x80rtp",
+        "\x00\x01\x00\x00",
         "\x00\x01\x00\x00\x21\x12\xa4\x42too short", /* an id has 12 bytes */
         "\x40\x00",
     };

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The call of call.html. It knows nothing of how the two sides reach each other: call.mjs hands it what the
+// other side said (callPage.receive) and takes what it says (window.signal). All times that it reports are
+// milliseconds since this side began: the caller with its offer, the callee when it had the offer.
+'use strict';
+
+const REFRESH_MS = 500;
+
+const callPage = (() => {
+    let pc, began;
+    const seen = { candidates: [], candidateErrors: [] };
+    let last = null; // the bytes and time of the figures shown before
+
+    const show = (id, text) => { document.getElementById(id).textContent = text; };
+    const showFigure = (id, value, unit) => {
+        document.getElementById(id).innerHTML = value === undefined ? '–' : `${value} <small>${unit}</small>`;
+    };
+    const sinceBegin = () => Math.round((performance.now() - began) * 10) / 10;
+
+    // ---- the connection --------------------------------------------------------------------------
+
+    async function prepare({ name, peerName, iceServers, iceTransportPolicy, width, height }) {
+        show('title', `Video call with ${peerName}`);
+        show('remote-name', peerName);
+        show('own-name', name);
+        pc = new RTCPeerConnection({ iceServers, iceTransportPolicy });
+        pc.onicecandidate = ({ candidate }) => onCandidate(candidate);
+        pc.onicecandidateerror = ({ url, address, port, errorCode, errorText }) =>
+            seen.candidateErrors.push({ url, address, port, errorCode, errorText, at_ms: sinceBegin() });
+        pc.onconnectionstatechange = onState;
+        pc.ontrack = ({ streams }) => { document.getElementById('remote').srcObject = streams[0]; };
+        document.getElementById('remote').requestVideoFrameCallback(() => { seen.first_frame_ms = sinceBegin(); });
+
+        const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width, height } });
+        document.getElementById('own').srcObject = stream;
+        for (const track of stream.getTracks())
+            pc.addTrack(track, stream);
+        setInterval(refresh, REFRESH_MS);
+    }
+
+    async function offer() {
+        began = performance.now();
+        await pc.setLocalDescription(await pc.createOffer());
+        window.signal({ description: pc.localDescription });
+    }
+
+    async function receive({ description, candidate }) {
+        if (candidate)
+            return pc.addIceCandidate(candidate);
+        if (description.type === 'offer')
+            began = performance.now();
+        await pc.setRemoteDescription(description);
+        if (description.type === 'offer') {
+            await pc.setLocalDescription(await pc.createAnswer());
+            window.signal({ description: pc.localDescription });
+        }
+    }
+
+    function onCandidate(candidate) {
+        if (!candidate) {
+            seen.gathered_ms = sinceBegin();
+            return;
+        }
+        if (!candidate.candidate)
+            return; // the end of one generation: its null follows
+        const { type, protocol, address, port, relatedAddress, relatedPort, tcpType, url, relayProtocol } = candidate;
+        seen.candidates.push({
+            candidate: candidate.candidate, type, protocol, address, port, relatedAddress, relatedPort, tcpType, url,
+            relayProtocol, at_ms: sinceBegin(),
+        });
+        window.signal({ candidate: candidate.toJSON() });
+    }
+
+    function onState() {
+        const state = document.getElementById('state');
+        state.textContent = pc.connectionState;
+        state.className = `pill ${pc.connectionState}`;
+        if (pc.connectionState === 'connected' && seen.connect_ms === undefined) {
+            seen.connect_ms = sinceBegin();
+            showFigure('connect', Math.round(seen.connect_ms), 'ms');
+        }
+    }
+
+    // ---- the figures -----------------------------------------------------------------------------
+
+    function describeCandidate(c) {
+        return c && { type: c.candidateType, protocol: c.protocol, address: c.address, port: c.port, url: c.url,
+            relayProtocol: c.relayProtocol, relatedAddress: c.relatedAddress, relatedPort: c.relatedPort };
+    }
+
+    function describePair(stats, transport) {
+        const pair = stats.get(transport?.selectedCandidatePairId);
+        return pair && {
+            local: describeCandidate(stats.get(pair.localCandidateId)),
+            remote: describeCandidate(stats.get(pair.remoteCandidateId)),
+            rtt_ms: pair.currentRoundTripTime * 1000,
+            rtt_mean_ms: pair.responsesReceived ? pair.totalRoundTripTime / pair.responsesReceived * 1000 : undefined,
+            bytes_sent: pair.bytesSent, bytes_received: pair.bytesReceived,
+        };
+    }
+
+    function describeInbound(rtp) {
+        if (!rtp)
+            return undefined;
+        const all = rtp.packetsReceived + rtp.packetsLost;
+        return {
+            packets_received: rtp.packetsReceived, packets_lost: rtp.packetsLost,
+            loss_percent: all ? 100 * rtp.packetsLost / all : 0, bytes_received: rtp.bytesReceived,
+            jitter_ms: rtp.jitter * 1000, frames_decoded: rtp.framesDecoded, frames_per_second: rtp.framesPerSecond,
+            width: rtp.frameWidth, height: rtp.frameHeight, freezes: rtp.freezeCount,
+            concealed_samples: rtp.concealedSamples,
+        };
+    }
+
+    async function report() {
+        const stats = await pc.getStats();
+        const all = [...stats.values()];
+        const inbound = kind => describeInbound(all.find(s => s.type === 'inbound-rtp' && s.kind === kind));
+        const transport = all.find(s => s.type === 'transport');
+        const video = inbound('video');
+        const watched_s = (sinceBegin() - seen.first_frame_ms) / 1000;
+        if (video)
+            video.fps = seen.first_frame_ms === undefined ? 0 : video.frames_decoded / watched_s;
+        return {
+            state: pc.connectionState, ice_state: pc.iceConnectionState, gathering: pc.iceGatheringState, ...seen,
+            after_ms: sinceBegin(), video, audio: inbound('audio'), pair: describePair(stats, transport),
+            dtls: transport?.tlsVersion && { version: transport.tlsVersion, srtp: transport.srtpCipher },
+        };
+    }
+
+    function describeEnd(c) {
+        const where = `${c.address?.includes(':') ? `[${c.address}]` : c.address}:${c.port}`;
+        return c.url ? `${c.url.replace(/\?.*/, '')} → ${c.type} ${where}` : `${c.type} ${where}`;
+    }
+
+    async function refresh() {
+        if (began === undefined || seen.connect_ms === undefined)
+            return;
+        const now = await report();
+        const seconds = Math.floor((now.after_ms - seen.connect_ms) / 1000);
+        show('clock', new Date(seconds * 1000).toISOString().slice(14, 19));
+        const { pair, video, audio } = now;
+        if (pair) {
+            showFigure('rtt', pair.rtt_ms < 10 ? pair.rtt_ms.toFixed(1) : Math.round(pair.rtt_ms), 'ms');
+            show('route', `${describeEnd(pair.local)}  ⇄  ${describeEnd(pair.remote)}`);
+        }
+        if (video?.width)
+            showFigure('fps', Math.round(video.frames_per_second ?? 0), `per second, ${video.width}×${video.height}`);
+        if (video && audio) {
+            const bytes = video.bytes_received + audio.bytes_received;
+            if (last && now.after_ms > last.at)
+                showFigure('rate', ((bytes - last.bytes) * 8 / (now.after_ms - last.at) / 1000).toFixed(2), 'Mbit/s');
+            last = { bytes, at: now.after_ms };
+            const lost = video.packets_lost + audio.packets_lost;
+            showFigure('loss', lost, `of ${(lost + video.packets_received + audio.packets_received).toLocaleString('en')}`);
+        }
+        if (now.dtls)
+            show('cipher', `end-to-end encrypted, ${now.dtls.srtp ?? 'DTLS-SRTP'}`);
+    }
+
+    return { prepare, offer, receive, report };
+})();
