@@ -28,6 +28,7 @@
 #include "local.h"
 #include "ready.h"
 #include "sallyport/err.h"
+#include "sallyport/ratelimit.h"
 #include "sallyport/secret_file.h"
 #include "status.h"
 #include "uplink.h"
@@ -43,7 +44,8 @@ struct gateway {
     struct sp_tunnel *tunnel; /* there from the beginning, with or without lanes */
     struct sp_uplink *uplink; /* lanes */
     struct sp_deferred flush;
-    bool known_to_server; /* a server made its end of this tunnel */
+    bool known_to_server;              /* a server made its end of this tunnel */
+    struct sp_ratelimit refusals_said; /* of flows, in the log: a browser goes on asking */
 
     struct sp_status status;
     struct sp_admin *admin;
@@ -84,7 +86,7 @@ static void on_tunnel_flow_closed(struct sp_flow *f, unsigned code, void *arg)
 {
     struct gateway *g = arg;
 
-    if (code != 0)
+    if (code != 0 && sp_ratelimit_take(&g->refusals_said, sp_ticker_now(&g->ticker)))
         sp_log_warn(&g->config->log, "the server refused a flow",
                     SP_F_ADDR("client", sp_flow_local(f)), SP_F_UINT("code", code));
     sp_local_flow_closed(g->local, f);
@@ -227,6 +229,7 @@ static int start_loop(struct gateway *g)
     sp_ticker_init(&g->ticker, g->loop);
     sp_rng_system_init(&g->rng);
     sp_deferred_init(&g->flush, flush, g);
+    sp_ratelimit_init(&g->refusals_said, 1, 5);
     g->env = (struct sp_client_env){.ticker = &g->ticker, .rng = &g->rng, .log = &g->config->log};
     if (sp_resolver_new(&g->ticker, &g->env.resolver) != 0)
         return fail(1, "cannot start the resolver of host names");

@@ -73,8 +73,8 @@ struct flow {
     uint16_t number;
     struct sp_flow *end[2];
     bool closed_by_us[2];
-    bool used, handed; /* a datagram was offered, was handed to a lane, on the gateway */
-    bool was_open;     /* on the edge */
+    bool used, handed;  /* a datagram was offered, was handed to a lane, on the gateway */
+    bool was_open;      /* on the edge */
     uint64_t closed_us; /* on the gateway */
     struct sp_timer talk[2];
 };
@@ -145,7 +145,7 @@ static void offer(struct flow *f, unsigned side, uint32_t len)
 
     way->d = grow(way->d, way->n, &cap, sizeof *way->d);
     way->cap = (uint32_t)cap;
-    f->used |= side == SIM_GATEWAY;
+    f->used |= side == SIM_GATEWAY && len <= SP_DATAGRAM_MAX;
     way->d[way->n++] = (struct dgram){.offered_us = w->sim.now_us, .flow = f->id, .len = len};
     sp_put_be32(bytes, index);
     sp_put_be32(bytes + 4, f->id);
@@ -230,8 +230,7 @@ static bool open_flow(struct world *w)
     struct flow *before = w->of_number[f->number];
     if (before != NULL) { /* a number rests, unless nobody but us ever heard of it */
         SIM_REQUIRE(&w->sim, before->end[SIM_GATEWAY] == NULL);
-        SIM_REQUIRE(&w->sim,
-                    !before->used || w->sim.now_us - before->closed_us >= REST_US);
+        SIM_REQUIRE(&w->sim, !before->used || w->sim.now_us - before->closed_us >= REST_US);
         w->reused += before->used;
     }
     w->of_number[f->number] = f;

@@ -120,7 +120,7 @@ async function openBrowser(side, options, dir) {
     side.browser = await chromium.launch({
         executablePath: writeLauncher(side, options.chromium, dir),
         args: [...FLAGS, `--use-file-for-fake-video-capture=${camera}`, ...side.args],
-        env: { ...process.env, HOME: dir },
+        env: { ...process.env, HOME: dir, TMPDIR: dir },
         handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
         timeout: options.timeout * 1000,
     });

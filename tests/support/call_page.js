@@ -155,8 +155,8 @@ const callPage = (() => {
             const lost = video.packets_lost + audio.packets_lost;
             showFigure('loss', lost, `of ${(lost + video.packets_received + audio.packets_received).toLocaleString('en')}`);
         }
-        if (now.dtls)
-            show('cipher', `end-to-end encrypted, ${now.dtls.srtp ?? 'DTLS-SRTP'}`);
+        if (now.dtls?.srtp)
+            show('cipher', 'end-to-end encrypted');
     }
 
     return { prepare, offer, receive, report };

@@ -108,7 +108,7 @@ function drawPerson(rgb, who, turn) {
     fill(rgb, roundBox(chest, 470, 178, 128, 104), who.clothes);
     fill(rgb, roundBox((x + chest) / 2, 318, 36, 56, 30), shade(who.skin, 0.84));
     fill(rgb, cut(ellipse(chest, 350, 74, 86), (_, py) => 352 - py), who.collar);
-    fill(rgb, cut(ellipse(chest, 340, 46, 56), (_, py) => 346 - py), shade(who.skin, 0.84));
+    fill(rgb, cut(ellipse(chest, 345, 44, 54), (_, py) => 352 - py), shade(who.skin, 0.84));
     if (!who.longHair) {
         // The lapels of a white coat.
         for (const side of [-1, 1])

@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A sallyport of a lab (lab.sh, sourced before this): the server on host edge, gateways beside callers, and
+# credentials for both. Source it after lab_up. BUILD_DIR says where the programs are.
+
+# doors_server [OPTION...]: certificate and secret, then the server with these options added; waits until
+# it listens. Its admin port is 127.0.0.1:9641 on edge.
+doors_server() {
+    lab_cert
+    (
+        umask 077
+        openssl rand -hex 32 >"$LAB_DIR/secret"
+    )
+    doors_start_server "$@"
+    doors_credentials alice
+}
+
+# Again, with the certificate and secret that are there.
+doors_start_server() {
+    lab_spawn edge server "$BUILD_DIR/sallyport-server" --listen 198.51.100.2:443 --realm edge.test \
+        --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/secret" "$@"
+    lab_wait_ready server
+}
+
+# doors_credentials USER: $LAB_DIR/credentials.json and $LAB_DIR/token.
+doors_credentials() {
+    (
+        umask 077
+        "$BUILD_DIR/sallyport-server" credentials --secret-file "$LAB_DIR/secret" --user "$1" \
+            --host edge.test --json >"$LAB_DIR/credentials.json"
+        doors_json "$LAB_DIR/credentials.json" token >"$LAB_DIR/token"
+    )
+}
+
+# doors_gateway HOST [OPTION...]: the gateway there; waits until it listens and its tunnel is up.
+doors_gateway() {
+    local host=$1
+    shift
+    lab_spawn "$host" "gateway-$host" "$BUILD_DIR/sallyport-client" --server https://edge.test \
+        --token-file "$LAB_DIR/token" --ca "$LAB_DIR/ca.pem" "$@"
+    lab_wait_ready "gateway-$host"
+    doors_wait_log "gateway-$host" "tunnel up"
+}
+
+# doors_wait_log LOG TEXT [SECONDS]: until a log line has TEXT.
+doors_wait_log() {
+    local tries=$((${3:-10} * 10))
+    until grep -q -- "$2" "$LAB_DIR/$1.err"; do
+        if ((tries-- == 0)); then
+            lab_show "$1"
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+# doors_ice URL...: an iceServers list with these URLs and alice's TURN credentials.
+doors_ice() {
+    python3 - "$LAB_DIR/credentials.json" "$@" <<'PYTHON'
+import json, sys
+given = json.load(open(sys.argv[1]))
+print(json.dumps([{"urls": sys.argv[2:], "username": given["username"], "credential": given["credential"]}]))
+PYTHON
+}
+
+# doors_json FILE KEY...: one value of a JSON file, by the path of its keys.
+doors_json() {
+    python3 - "$@" <<'PYTHON'
+import json, sys
+value = json.load(open(sys.argv[1]))
+for key in sys.argv[2:]:
+    value = value[int(key)] if isinstance(value, list) else value[key]
+print(json.dumps(value) if isinstance(value, (dict, list, bool)) else value)
+PYTHON
+}
+
+# doors_metric NAME: one of the server's metrics.
+doors_metric() {
+    lab_host edge curl -s --max-time 5 http://127.0.0.1:9641/metrics | awk -v name="$1" '$1 == name {print $2}'
+}
+
+# doors_call [call.mjs OPTION...]: a call from a to b; its result is $LAB_DIR/call.json.
+doors_call() {
+    local status=0
+    node "$root/tests/support/call.mjs" --json "$LAB_DIR/call.json" "$@" || status=$?
+    [ "$status" = 0 ] || {
+        lab_show server
+        return "$status"
+    }
+}
