@@ -239,16 +239,19 @@ static void close_port(struct port *p)
 static int open_port(struct sp_local *l, struct port *p, const struct sp_addr *addr,
                      const char **transport)
 {
-    static const struct sp_sock_options options = {0};
+    static const struct sp_sock_options tcp = {0};
+    /* A key frame comes as one burst, and the system's default holds fewer than a hundred
+     * datagrams. */
+    static const struct sp_sock_options udp = {.rcvbuf = 1 << 20, .sndbuf = 1 << 20};
     struct sp_addr same = *addr;
 
     *transport = "udp";
     p->local = l;
-    int err = sp_dgram_open(l->env->dgrams, addr, &options, on_udp, p, &p->udp);
+    int err = sp_dgram_open(l->env->dgrams, addr, &udp, on_udp, p, &p->udp);
     if (err == 0) {
         *transport = "tcp";
         same.port = sp_dgram_local(p->udp)->port;
-        err = sp_listener_open(l->env->ticker, l->env->log, &same, &options, on_accept, p, &p->tcp);
+        err = sp_listener_open(l->env->ticker, l->env->log, &same, &tcp, on_accept, p, &p->tcp);
     }
     if (err != 0) {
         int saved = errno;

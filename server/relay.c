@@ -122,7 +122,9 @@ static void on_input(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n,
 static int open_socket(struct sp_relays *r, struct relay_ip *ip, struct relay *relay,
                        const struct sp_turn_relay_request *want, uint16_t *port)
 {
-    const struct sp_sock_options o = {0};
+    /* A key frame comes as one burst, and the system's default holds fewer than a hundred
+     * datagrams. */
+    static const struct sp_sock_options o = {.rcvbuf = 1 << 20, .sndbuf = 1 << 20};
     uint16_t busy[BIND_TRIES];
     size_t n_busy = 0;
     int err = SP_EFULL;

@@ -7,8 +7,7 @@
 #include "sallyport/err.h"
 #include "sallyport/turn_stream.h"
 
-#define BATCH         64   /* messages told at once */
-#define RECORD_TARGET 1400 /* about a segment: a lost one holds back the whole record */
+#define BATCH 64 /* messages told at once */
 
 struct sp_msg_stream {
     struct sp_stream *stream;
@@ -80,15 +79,16 @@ static void on_closed(struct sp_stream *s, int why, void *arg)
 
 /* --- out ------------------------------------------------------------------------------------ */
 
-/* Only as the stream has room: what waits here may still be dropped. Several records leave by one
- * call of the system. */
+/* Only as the stream has room: what waits here may still be dropped. Each message is a TLS record
+ * of its own, since there are clients that take one for the other (coturn's turnutils_uclient loses
+ * the rest of a record that holds more); several records leave by one call of the system. */
 static void flush(struct sp_msg_stream *m, uint64_t now_us)
 {
     size_t room = sp_stream_room(m->stream), n;
 
     sp_dgramq_expire(&m->queue, now_us);
     while (room > 0 && !sp_dgramq_empty(&m->queue)) {
-        struct sp_span record = sp_dgramq_front(&m->queue, RECORD_TARGET, &n);
+        struct sp_span record = sp_dgramq_front(&m->queue, 0, &n);
         if (sp_stream_put(m->stream, record) != 0) {
             sp_stream_flush(m->stream); /* what went before; if it has ended, `closed` follows */
             break;

@@ -35,7 +35,7 @@ int sp_msg_stream_new(struct sp_stream *s, struct sp_ticker *ticker,
 void sp_msg_stream_free(struct sp_msg_stream *m);
 
 /* Queues one message, the concatenation of `n` parts; ChannelData is padded as a stream wants it.
- * It leaves at the end of this loop turn, short ones together in one TLS record. */
+ * It leaves at the end of this loop turn, in a TLS record of its own. */
 void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,
                         uint64_t now_us);
 

@@ -4,10 +4,8 @@
 # The main job: two Chromium, each behind a firewall that lets out nothing but TCP 443, a gateway beside
 # each, a server without a single UDP socket. They must see each other, and no UDP may cross.
 
-# shellcheck source=tests/support/lab.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../support/lab.sh"
 # shellcheck source=tests/support/doors.sh
-. "$root/tests/support/doors.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"
 set -euo pipefail
 
 lab_up

@@ -3,10 +3,8 @@
 #
 # Two blocked Chromium and no gateway anywhere: both come by turns: on port 443, and meet in the server.
 
-# shellcheck source=tests/support/lab.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../support/lab.sh"
 # shellcheck source=tests/support/doors.sh
-. "$root/tests/support/doors.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"
 set -euo pipefail
 
 lab_up

@@ -4,10 +4,8 @@
 # One caller blocked, with a gateway; the other on an open network, without any of ours: it talks by plain
 # UDP to the relayed address. Then the same caller blocked without a gateway: turns: on port 443.
 
-# shellcheck source=tests/support/lab.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../support/lab.sh"
 # shellcheck source=tests/support/doors.sh
-. "$root/tests/support/doors.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"
 set -euo pipefail
 
 # check KIND: a's own candidate is a relayed one of that transport, b's a plain one of the open host.

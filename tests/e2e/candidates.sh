@@ -5,10 +5,8 @@
 # Chromium may name an address of this host or its LAN, and gathering is complete at once. Chromium hides
 # its own addresses behind mDNS names, so what is left would be our leak.
 
-# shellcheck source=tests/support/lab.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../support/lab.sh"
 # shellcheck source=tests/support/doors.sh
-. "$root/tests/support/doors.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"
 set -euo pipefail
 
 lab_up

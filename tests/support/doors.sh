@@ -1,8 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A sallyport of a lab (lab.sh, sourced before this): the server on host edge, gateways beside callers, and
-# credentials for both. Source it after lab_up. BUILD_DIR says where the programs are.
+# A sallyport in a lab (lab.sh, which comes with it): the server on host edge, gateways beside callers, and
+# credentials for both. Source it, then lab_up. BUILD_DIR says where the programs are.
+
+# shellcheck source=tests/support/lab.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
 
 # doors_server [OPTION...]: certificate and secret, then the server with these options added; waits until
 # it listens. Its admin port is 127.0.0.1:9641 on edge.

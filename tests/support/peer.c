@@ -10,6 +10,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/http.h"
 #include "sallyport/sock.h"
+#include "sallyport/turn_stream.h"
 
 #define REQUIRE(cond)                                                                 \
     do {                                                                              \
@@ -70,6 +71,13 @@ bool peer_connect(struct peer *p, struct io_loop *l, const struct sp_addr *to,
     return io_loop_until(l, is_up, p) && p->up && !p->ended;
 }
 
+void peer_open(struct peer *p, struct io_loop *l, int fd)
+{
+    *p = (struct peer){.loop = l, .up = true};
+    sp_buf_init(&p->got, 64 << 20);
+    REQUIRE(sp_stream_new(&l->ticker, fd, &events, p, &p->s) == 0);
+}
+
 void peer_send(struct peer *p, const void *bytes, size_t len)
 {
     REQUIRE(sp_stream_write(p->s, sp_span(bytes, len)) == 0);
@@ -95,6 +103,19 @@ bool peer_got(struct peer *p, size_t n)
 void peer_forget(struct peer *p)
 {
     sp_buf_consume(&p->got, SIZE_MAX);
+}
+
+bool peer_message(struct peer *p, struct sp_span *out)
+{
+    size_t used;
+
+    sp_buf_consume(&p->got, p->told);
+    p->told = 0;
+    while (sp_turn_stream_next(sp_buf_span(&p->got), out, &used) != 0)
+        if (!peer_got(p, p->got.len + 1))
+            return false;
+    p->told = used;
+    return true;
 }
 
 static bool has_ended(void *arg)

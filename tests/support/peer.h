@@ -16,8 +16,8 @@ struct peer {
     struct sp_stream *s; /* NULL when it was closed or given away */
     struct sp_tls_ctx *tls;
     struct sp_buf got;
-    size_t wanted;
-    bool holds; /* takes nothing out of the stream: it is given away, or reads no more */
+    size_t wanted, told; /* bytes of `got`: waited for; of the last message */
+    bool holds;          /* takes nothing out of the stream: it is given away, or reads no more */
     bool up, ended;
     int why;
 };
@@ -26,6 +26,8 @@ struct peer {
  * through. */
 bool peer_connect(struct peer *p, struct io_loop *l, const struct sp_addr *to,
                   struct sp_tls_ctx *tls);
+/* On a connected socket, plain. */
+void peer_open(struct peer *p, struct io_loop *l, int fd);
 /* All of it must be taken at once. */
 void peer_send(struct peer *p, const void *bytes, size_t len);
 void peer_say(struct peer *p, const char *text);
@@ -33,6 +35,8 @@ void peer_say(struct peer *p, const char *text);
  * after 10 s. */
 bool peer_got(struct peer *p, size_t n);
 void peer_forget(struct peer *p);
+/* Waits for the next STUN message or ChannelData: valid until the next call. */
+bool peer_message(struct peer *p, struct sp_span *out);
 /* Waits for the end. */
 bool peer_ended(struct peer *p);
 void peer_close(struct peer *p);
