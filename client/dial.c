@@ -11,6 +11,7 @@
 #include "sallyport/http.h"
 #include "sallyport/token.h"
 
+#define NAME_US        SP_SEC(1) /* for the name server, where the address is known from before */
 #define TLS_US         SP_SEC(10)
 #define ANSWER_US      SP_SEC(10) /* for the proxy, and for the server, to answer */
 #define ALONE_US       SP_MS(250)
@@ -30,6 +31,7 @@ struct sp_dial {
     struct sp_race *race;
     struct sp_stream *stream;
 
+    struct sp_timer name_late;
     struct sp_timer deadline;     /* of an answer … */
     enum sp_refusal_kind awaited; /* … and what its absence is */
     struct sp_refusal refusal;
@@ -234,10 +236,15 @@ static void on_raced(struct sp_stream *s, const char *why, void *arg)
         start_tls(d);
 }
 
+static bool knows_where(const struct sp_dial *d)
+{
+    return d->prefer.family != SP_FAMILY_NONE && d->proxy == NULL;
+}
+
 static void connect_to(struct sp_dial *d, const struct sp_addr *found, size_t n_found)
 {
     struct sp_addr addrs[SP_RACE_ADDRS_MAX];
-    bool prefers = d->prefer.family != SP_FAMILY_NONE && d->proxy == NULL;
+    bool prefers = knows_where(d);
     size_t n = 0;
 
     if (prefers)
@@ -255,12 +262,26 @@ static void on_resolved(int err, const char *why, const struct sp_addr *addrs, s
     struct sp_dial *d = arg;
 
     d->resolve = NULL;
+    sp_timerq_cancel(&d->env->ticker->timers, &d->name_late);
     if (err == 0)
         connect_to(d, addrs, n);
-    else if (d->prefer.family != SP_FAMILY_NONE && d->proxy == NULL)
+    else if (knows_where(d))
         connect_to(d, NULL, 0); /* a resolver that is away is no reason to be away too */
     else
         refuse(d, SP_REFUSAL_NAME, why);
+}
+
+/* A network was left, and its name servers do not answer from the next: calls can't wait for that.
+ */
+static void on_name_late(struct sp_timer *t, uint64_t now_us, void *arg)
+{
+    struct sp_dial *d = arg;
+    (void)t;
+    (void)now_us;
+
+    sp_resolve_cancel(d->resolve);
+    d->resolve = NULL;
+    connect_to(d, NULL, 0);
 }
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -279,6 +300,7 @@ int sp_dial_start(const struct sp_client_env *env, const struct sp_dial_order *o
     d->upgrade = order->upgrade;
     d->fn = fn;
     d->arg = arg;
+    sp_timer_init(&d->name_late, on_name_late, d);
     sp_timer_init(&d->deadline, on_deadline, d);
     snprintf(d->token, sizeof d->token, "%.*s", (int)order->upgrade.token.len,
              (const char *)order->upgrade.token.p);
@@ -292,6 +314,9 @@ int sp_dial_start(const struct sp_client_env *env, const struct sp_dial_order *o
         snprintf(d->refusal.proxy, sizeof d->refusal.proxy, "%s:%u", host, port);
     }
     int err = sp_resolve_start(env->resolver, host, port, on_resolved, d, &d->resolve);
+    if (err == 0 && knows_where(d))
+        err = sp_timerq_set(&env->ticker->timers, &d->name_late,
+                            sp_ticker_now(env->ticker) + NAME_US);
     if (err != 0) {
         sp_dial_free(d);
         return err;
@@ -308,6 +333,7 @@ void sp_dial_free(struct sp_dial *d)
         sp_resolve_cancel(d->resolve);
     sp_race_free(d->race);
     sp_stream_free(d->stream);
+    sp_timerq_cancel(&d->env->ticker->timers, &d->name_late);
     sp_timerq_cancel(&d->env->ticker->timers, &d->deadline);
     sp_tls_ctx_unref(d->tls);
     sp_crypto_wipe(d, sizeof *d);

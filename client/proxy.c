@@ -14,6 +14,16 @@
 #define DEFAULT_PORT 8080
 #define SEPARATORS   ", \t"
 
+/* "user:password" (RFC 7617); the colon stands there without a password, too. */
+static void set_basic(struct sp_proxy *p, const char *user)
+{
+    char text[SP_URL_USER_MAX + 2];
+    int n = snprintf(text, sizeof text, strchr(user, ':') != NULL ? "%s" : "%s:", user);
+
+    sp_base64_encode(SP_BASE64, sp_span(text, (size_t)n), p->basic, sizeof p->basic);
+    sp_crypto_wipe(text, sizeof text);
+}
+
 int sp_proxy_parse(const char *text, struct sp_proxy *out, const char **why)
 {
     struct sp_proxy p = {0};
@@ -34,7 +44,7 @@ int sp_proxy_parse(const char *text, struct sp_proxy *out, const char **why)
         memcpy(p.host, u.host, sizeof p.host);
         p.port = u.port == 0 ? DEFAULT_PORT : u.port;
         if (u.user[0] != '\0')
-            sp_base64_encode(SP_BASE64, sp_span_str(u.user), p.basic, sizeof p.basic);
+            set_basic(&p, u.user);
         *out = p;
     }
     sp_crypto_wipe(&u, sizeof u);

@@ -17,7 +17,7 @@
 struct sp_proxy {
     char host[SP_URL_HOST_MAX + 1]; /* "": none, connect directly */
     uint16_t port;
-    char basic[SP_BASE64_ENC_MAX(SP_URL_USER_MAX)]; /* credentials (RFC 7617); "" without */
+    char basic[SP_BASE64_ENC_MAX(SP_URL_USER_MAX + 1)]; /* credentials (RFC 7617); "" without */
 };
 
 /* [http://][user:password@]host[:port]; port default 8080. "none" and "" are no proxy. SP_EINVAL

@@ -14,7 +14,7 @@
 
 bool sp_refusal_is_denial(const struct sp_refusal *r)
 {
-    return r->kind == SP_REFUSAL_ANSWER && r->status != 0;
+    return r->kind == SP_REFUSAL_ANSWER;
 }
 
 static void explain_proxy(const struct sp_refusal *r, char out[static LINE])
@@ -69,7 +69,8 @@ static void explain_answer(const struct sp_refusal *r, char out[static LINE])
         return;
     }
     if (r->status == 101) {
-        snprintf(out, LINE, "the server switched protocols, but not to a tunnel");
+        snprintf(out, LINE,
+                 "the server switched protocols, but not to the tunnel that was asked for");
         return;
     }
     put_skew(r, skew, sizeof skew);

@@ -43,7 +43,7 @@ struct sp_refusal {
 };
 
 /* Whether the server answered, and did not want us: as a web site does when it does not know the
- * token or the tunnel. */
+ * token or the tunnel, in whatever way that site answers. */
 bool sp_refusal_is_denial(const struct sp_refusal *r);
 
 /* One line, never empty. */

@@ -221,10 +221,11 @@ static void on_lane_closed(struct sp_stream_lane *l, int why, const char *text, 
 static int adopt_tunnel(struct sp_uplink *u, const struct sp_tunnel_id *id)
 {
     bool first = u->tunnel == NULL, elsewhere = u->home != u->plan.home;
+    struct sp_tunnel *made = u->events->tunnel_made(u->arg);
 
-    u->tunnel = u->events->tunnel_made(u->arg);
-    if (u->tunnel == NULL)
+    if (made == NULL)
         return SP_ENOMEM;
+    u->tunnel = made;
     if (!first)
         sp_log_warn(u->env->log, "new tunnel: relayed addresses are lost, calls have to restart",
                     SP_F_STR("server", u->config.servers[u->plan.home].authority),
@@ -258,13 +259,26 @@ static void join(struct slot *s, const struct sp_dial_result *r)
                  SP_F_ADDR("remote", &where));
 }
 
+/* A lane that was asked for has to be one of our tunnel as it is now: a server may answer oddly,
+ * and another tunnel may have been made meanwhile. */
+static bool is_ours(const struct slot *s, const struct sp_dial_result *r)
+{
+    return s->try_.is_new || memcmp(&r->id, &s->uplink->id, sizeof r->id) == 0;
+}
+
 static void on_dialled(const struct sp_dial_result *result, const struct sp_refusal *why, void *arg)
 {
+    static const struct sp_refusal not_ours = {.kind = SP_REFUSAL_ANSWER, .status = 101};
     struct slot *s = arg;
     struct sp_uplink *u = s->uplink;
 
     s->dial = NULL;
     look_at_suspects(u);
+    if (result != NULL && !is_ours(s, result)) {
+        sp_stream_free(result->stream);
+        result = NULL;
+        why = &not_ours;
+    }
     if (result == NULL)
         refused(s, why);
     else if (!sp_plan_succeeded(&u->plan, &s->try_, now(u)))

@@ -79,8 +79,22 @@ PYTHON
     [ "$crossed" = 0 ]
 }
 
-ice_entry() {
-    doors_ice "turn:192.0.2.1:3478?transport=udp" "turns:edge.test:443?transport=tcp"
+# start_call: the two browsers, from within the lab, so that they end with it. Returns when there is a
+# result, be it that they found no way to each other.
+start_call() {
+    lab_host internet node "$root/tests/support/call.mjs" --json "$LAB_DIR/call.json" --png "$png" \
+        --seconds "$seconds" --a-netns "$(lab_ns a)" --b-netns "$(lab_ns b)" --a-ice "$ice" --b-ice "$ice" \
+        ${keep:+--keep} &
+    browsers=$!
+    # Not in the foreground: a signal to this script shall end it at once.
+    while [ ! -e "$LAB_DIR/call.json" ] && kill -0 "$browsers" 2>/dev/null; do
+        sleep 0.2
+    done
+    [ "$keep" ] || wait "$browsers"
+}
+
+call_came_up() {
+    [ -e "$LAB_DIR/call.json" ] && [ "$(doors_json "$LAB_DIR/call.json" connected)" = true ]
 }
 
 say "building"
@@ -105,24 +119,20 @@ done
 say "starting two browsers"
 ice=$(doors_ice "turn:192.0.2.1:3478?transport=udp")
 mkdir -p "$(dirname "$png")"
-call=(node "$root/tests/support/call.mjs" --json "$LAB_DIR/call.json" --png "$png" --seconds "$seconds"
-    --a-netns "$(lab_ns a)" --b-netns "$(lab_ns b)" --a-ice "$ice" --b-ice "$ice" ${keep:+--keep})
-if [ "$keep" ]; then
-    "${call[@]}" &
-    browsers=$!
-    while [ ! -s "$LAB_DIR/call.json" ] && kill -0 "$browsers" 2>/dev/null; do sleep 0.2; done
-    [ -s "$LAB_DIR/call.json" ] || die 1 "the call did not come up"
-else
-    "${call[@]}" || die 1 "the call did not come up"
+if ! start_call || ! call_came_up; then
+    lab_show server
+    lab_show gateway-a
+    lab_show gateway-b
+    die 1 "the call did not come up"
 fi
 
 echo
 report || die 1 "UDP crossed a firewall"
 echo
 echo "The caller's page: $png"
-echo "What an application puts into its RTCPeerConnection, the second URL for users without a gateway:"
+echo "What both pages were given, and an application would be, at RTCPeerConnection:"
 echo
-ice_entry | python3 -c 'import json, sys; print(json.dumps({"iceServers": json.load(sys.stdin)}, indent=2))'
+python3 -c 'import json, sys; print(json.dumps({"iceServers": json.loads(sys.argv[1])}, indent=2))' "$ice"
 if [ "$keep" ]; then
     echo
     echo "The call goes on. A shell on caller A: ip netns exec $(lab_ns a) bash"

@@ -245,7 +245,7 @@ static void advance(struct sp_stream *s)
     }
     if (s->eof && s->state == SHAKING)
         end(s, SP_ECLOSED, "the connection was closed during the TLS handshake");
-    if (s->eof && s->state == OPEN && (s->tls == NULL || !s->look))
+    if (s->eof && s->state == OPEN)
         end(s, SP_ECLOSED,
             s->tls == NULL ? "closed by the other side"
                            : "the connection was cut: closed without a word from TLS");

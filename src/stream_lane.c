@@ -33,7 +33,9 @@ static void lane_send(struct sp_span frames, void *arg)
 {
     struct sp_stream_lane *l = arg;
 
-    if (sp_stream_write(l->stream, frames) != 0)
+    int err = sp_stream_write(l->stream, frames);
+    if (err != 0 &&
+        err != SP_ECLOSED) /* that one has ended, or is being finished: it tells itself */
         sp_ticker_defer(l->ticker, &l->broken);
 }
 

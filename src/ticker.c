@@ -49,8 +49,8 @@ static void run_deferred(struct sp_ticker *t)
     }
 }
 
-/* libev counts from a reading of its own, which is made anew here: one that is as old as this turn
- * would make the timer late by what the turn took. */
+/* libev counts from a reading of its own, which is made anew here: from one that is as old as this
+ * turn the timer would come too early by what the turn took, and again. */
 static void arm(struct sp_ticker *t)
 {
     uint64_t due = sp_list_empty(&t->deferred) ? sp_timerq_next(&t->timers) : t->now_us;

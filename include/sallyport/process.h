@@ -7,8 +7,8 @@
 #define SALLYPORT_PROCESS_H
 
 /* No core dumps (also where the kernel pipes them to a collector), as many descriptors as the hard
- * limit allows, and no SIGPIPE: a write to a closed socket is an error like others. What the system
- * refuses stays as it is. */
+ * limit allows, and no SIGPIPE: a write to a closed socket is an error like others. Standard files
+ * that the caller closed become /dev/null. What the system refuses stays as it is. */
 void sp_process_prepare(void);
 
 #endif

@@ -116,7 +116,7 @@ function writeLauncher(side, chromium, dir) {
 async function openBrowser(side, options, dir) {
     const { chromium } = createRequire(new URL('../e2e/package.json', import.meta.url))('playwright-core');
     const camera = join(dir, `${side.id}.y4m`);
-    writePortrait(camera, side.id === 'a' ? 'ana' : 'ben');
+    await writePortrait(camera, side.id === 'a' ? 'ana' : 'ben');
     side.browser = await chromium.launch({
         executablePath: writeLauncher(side, options.chromium, dir),
         args: [...FLAGS, `--use-file-for-fake-video-capture=${camera}`, ...side.args],
@@ -124,6 +124,7 @@ async function openBrowser(side, options, dir) {
         handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
         timeout: options.timeout * 1000,
     });
+    side.browser.on('disconnected', () => options.onLost(side));
     say(`browser ${side.id}: Chromium ${side.browser.version()}${side.netns ? ` in ${side.netns}` : ''}`);
 }
 
@@ -234,6 +235,7 @@ async function main() {
     const told = new Promise((_, reject) => {
         for (const [signal, number] of [['SIGHUP', 1], ['SIGINT', 2], ['SIGTERM', 15]])
             process.on(signal, () => { status = 128 + number; reject(new Error(`ended by ${signal}`)); });
+        options.onLost = side => { status = 1; reject(new Error(`browser ${side.id} has ended`)); };
     });
     try {
         const result = await Promise.race([call(options, dir), told]);
@@ -246,6 +248,7 @@ async function main() {
     } catch (error) {
         say(`call.mjs: ${error.message}`);
     } finally {
+        options.onLost = () => {};
         await closeBrowsers(options.sides);
         rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
     }

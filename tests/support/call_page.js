@@ -152,7 +152,7 @@ const callPage = (() => {
             if (last && now.after_ms > last.at)
                 showFigure('rate', ((bytes - last.bytes) * 8 / (now.after_ms - last.at) / 1000).toFixed(2), 'Mbit/s');
             last = { bytes, at: now.after_ms };
-            const lost = video.packets_lost + audio.packets_lost;
+            const lost = Math.max(0, video.packets_lost + audio.packets_lost);
             showFigure('loss', lost, `of ${(lost + video.packets_received + audio.packets_received).toLocaleString('en')}`);
         }
         if (now.dtls?.srtp)

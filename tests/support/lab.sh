@@ -40,18 +40,20 @@ fail() {
 
 # ---- life --------------------------------------------------------------------------------------------
 
-# lab_up: from here on EXIT belongs to the lab. Logs, certificates and the like go to $LAB_DIR.
+# lab_up: from here on EXIT belongs to the lab. Logs, certificates and the like go to $LAB_DIR, and so does
+# what programs put into their temporary folder.
 lab_up() {
     [ "$(id -u)" = 0 ] || skip "needs root"
     ip netns list >/dev/null 2>&1 || skip "needs network namespaces"
     lab_sweep
     LAB_ID=$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
     LAB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sallyport-lab.XXXXXX")
+    export TMPDIR=$LAB_DIR
     trap lab_down EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    _lab_note "$$ $(_lab_birth "$$")"
+    _lab_note
     _lab_build || die 1 "could not make the namespaces of lab $LAB_ID"
 }
 
@@ -60,35 +62,12 @@ lab_down() {
     local status=$?
     trap - EXIT
     trap '' HUP INT TERM
+    disown -a # or bash would tell of each that it was killed
     if [ "$LAB_ID" ]; then
         _lab_remove "$LAB_ID" "$([ "${LAB_KEEP:-}" = 1 ] || echo "$LAB_DIR")"
         [ "${LAB_KEEP:-}" != 1 ] || say "kept $LAB_DIR"
     fi
     exit "$status"
-}
-
-# lab_detach: the lab outlives this script, until lab_remove_kept.
-lab_detach() {
-    _lab_note "kept -"
-    trap - EXIT HUP INT TERM
-}
-
-# lab_kept: the ids of detached labs.
-lab_kept() {
-    local file pid
-    for file in "$LAB_STATE"/*; do
-        [ -f "$file" ] || continue
-        read -r pid _ <"$file"
-        [ "$pid" != kept ] || echo "${file##*/}"
-    done
-}
-
-lab_remove_kept() {
-    local id dir
-    for id in $(lab_kept); do
-        read -r _ _ dir <"$LAB_STATE/$id"
-        _lab_remove "$id" "$dir"
-    done
 }
 
 # lab_sweep: removes labs whose script was killed.
@@ -97,17 +76,17 @@ lab_sweep() {
     for file in "$LAB_STATE"/*; do
         [ -f "$file" ] || continue
         read -r pid birth dir <"$file"
-        if [ "$pid" != kept ] && [ "$(_lab_birth "$pid")" != "$birth" ]; then
+        if [ "$(_lab_birth "$pid")" != "$birth" ]; then
             say "removing what an earlier run left behind (lab ${file##*/})"
             _lab_remove "${file##*/}" "$dir"
         fi
     done
 }
 
-# One line that says whose a lab is: "PID BIRTH DIR", or "kept - DIR".
+# One line that says whose a lab is: "PID BIRTH DIR".
 _lab_note() {
     mkdir -p "$LAB_STATE"
-    echo "$1 $LAB_DIR" >"$LAB_DIR/.state"
+    echo "$$ $(_lab_birth "$$") $LAB_DIR" >"$LAB_DIR/.state"
     mv "$LAB_DIR/.state" "$LAB_STATE/$LAB_ID"
 }
 

@@ -49,12 +49,12 @@ host_up() {
     (umask 077 && json token "$LAB_DIR/credentials.json" >"$LAB_DIR/token")
 }
 
-# What still runs goes with the namespace. LAB_KEEP=1 keeps the directory with the logs.
+# Shows the logs of what still runs, after a failure; it goes with the namespace. LAB_KEEP=1 keeps the directory with the logs.
 host_down() {
     local status=$? file
     if [ "$status" != 0 ] && [ "$status" != 77 ]; then
         for file in "$LAB_DIR"/*.pid; do
-            [ ! -f "$file" ] || lab_show "$(basename "$file" .pid)"
+            [ ! -f "$file" ] || ! lab_running "$(basename "$file" .pid)" || lab_show "$(basename "$file" .pid)"
         done
     fi
     [ "${LAB_KEEP-}" = 1 ] && say "kept $LAB_DIR" || rm -rf "$LAB_DIR"
@@ -64,9 +64,9 @@ ok() {
     echo "ok: $*"
 }
 
-# json KEY FILE: the value of a string on a line of its own.
+# json KEY FILE: the value of the first such string that has a line of its own.
 json() {
-    sed -n 's/^ *"'"$1"'": "\(.*\)",\{0,1\}$/\1/p' "$2"
+    sed -n 's/^ *"'"$1"'": "\(.*\)",\{0,1\}$/\1/;t found;d;:found;p;q' "$2"
 }
 
 # credentials USER [OPTION...]
@@ -83,11 +83,11 @@ host_spawn() {
     echo $! >"$LAB_DIR/$log.pid"
 }
 
-# server_start [OPTION...]: log "server". TCP 443 and UDP 3478 of its addresses; user test:test.
+# server_start [OPTION...]: log "server". TCP 443 of its addresses, and UDP as server_udp says; user test:test.
+server_udp=(--listen-udp 198.51.100.2:3478 --listen-udp "[2001:db8:100::2]:3478")
 server_start() {
     host_spawn server "$server_program" --admin 127.0.0.1:9641 --realm edge.test --user test:test \
-        --listen 198.51.100.2:443 --listen "[2001:db8:100::2]:443" \
-        --listen-udp 198.51.100.2:3478 --listen-udp "[2001:db8:100::2]:3478" \
+        --listen 198.51.100.2:443 --listen "[2001:db8:100::2]:443" "${server_udp[@]}" \
         --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/secret" "$@"
     lab_wait_ready server
 }

@@ -45,9 +45,10 @@ static void on_input(struct sp_stream *s, void *arg)
 static void on_closed(struct sp_stream *s, int why, void *arg)
 {
     struct peer *p = arg;
-    (void)s;
+
     p->ended = true;
     p->why = why;
+    snprintf(p->text, sizeof p->text, "%s", sp_stream_why(s));
 }
 
 static const struct sp_stream_events events = {

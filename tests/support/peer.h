@@ -20,6 +20,7 @@ struct peer {
     bool holds;          /* takes nothing out of the stream: it is given away, or reads no more */
     bool up, ended;
     int why;
+    char text[64]; /* the same in words */
 };
 
 /* Connects, with TLS if there is a `tls`, to a server that calls itself edge.test; whether it got

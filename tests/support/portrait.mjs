@@ -141,8 +141,8 @@ function toPlanes(rgb, planes, noise) {
     }
 }
 
-// who: 'ana' or 'ben'.
-export function writePortrait(path, who) {
+// who: 'ana' or 'ben'. Takes a second or two, and lets others run after each frame.
+export async function writePortrait(path, who) {
     const file = openSync(path, 'w');
     const ground = drawGround(people[who]);
     const rgb = new Float32Array(ground.length);
@@ -156,6 +156,7 @@ export function writePortrait(path, who) {
         toPlanes(rgb, planes, frame + 1);
         writeSync(file, 'FRAME\n');
         writeSync(file, planes);
+        await new Promise(setImmediate);
     }
     closeSync(file);
 }

@@ -8,6 +8,9 @@
 #include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/random.h>
 
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +141,44 @@ static void make_key(struct maker *m, const char *path)
     write_pem(path, der, len, ECC_PRIVATEKEY_TYPE);
 }
 
+#define PREFIX "sallyport-tls-"
+
+static void remove_folder(const char *path)
+{
+    DIR *d = opendir(path);
+    const struct dirent *e;
+
+    if (d == NULL)
+        return;
+    while ((e = readdir(d)) != NULL)
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(d), e->d_name, 0);
+    closedir(d);
+    rmdir(path);
+}
+
+/* A test that fails ends without another word, so its folder bears its process's number, and goes
+ * when the next one comes. */
+static void remove_orphans(const char *tmp)
+{
+    DIR *d = opendir(tmp);
+    const struct dirent *e;
+
+    if (d == NULL)
+        return;
+    while ((e = readdir(d)) != NULL) {
+        char path[512], *end;
+        if (strncmp(e->d_name, PREFIX, strlen(PREFIX)) != 0)
+            continue;
+        long pid = strtol(e->d_name + strlen(PREFIX), &end, 10);
+        if (*end != '-' || pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", tmp, e->d_name);
+        remove_folder(path);
+    }
+    closedir(d);
+}
+
 void tls_files_make(struct tls_files *f, const struct tls_files_spec *spec)
 {
     static const struct tls_files_spec plain;
@@ -146,7 +187,10 @@ void tls_files_make(struct tls_files *f, const struct tls_files_spec *spec)
 
     if (spec == NULL)
         spec = &plain;
-    snprintf(f->dir, sizeof f->dir, "%.32s/sallyport-tls-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    if (tmp == NULL || strlen(tmp) > 24)
+        tmp = "/tmp";
+    remove_orphans(tmp);
+    snprintf(f->dir, sizeof f->dir, "%s/" PREFIX "%d-XXXXXX", tmp, (int)getpid());
     MUST(m != NULL && mkdtemp(f->dir) != NULL);
     snprintf(f->ca, sizeof f->ca, "%s/ca.pem", f->dir);
     snprintf(f->cert, sizeof f->cert, "%s/cert.pem", f->dir);
@@ -167,8 +211,5 @@ void tls_files_make(struct tls_files *f, const struct tls_files_spec *spec)
 
 void tls_files_remove(const struct tls_files *f)
 {
-    unlink(f->ca);
-    unlink(f->cert);
-    unlink(f->key);
-    rmdir(f->dir);
+    remove_folder(f->dir);
 }

@@ -23,6 +23,8 @@ struct tls_files_spec {
 
 /* `spec` may be NULL. Ends the process when it can't. */
 void tls_files_make(struct tls_files *f, const struct tls_files_spec *spec);
+
+/* With all that lies in the folder. */
 void tls_files_remove(const struct tls_files *f);
 
 #endif

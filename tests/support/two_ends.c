@@ -73,6 +73,8 @@ static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, u
         if (d[i].len > 0)
             memcpy(got->head, d[i].p, d[i].len < ENDS_HEAD ? d[i].len : ENDS_HEAD);
     }
+    if (end->on_datagrams != NULL)
+        end->on_datagrams(end, f);
 }
 
 static int on_flow_opened(struct sp_flow *f, uint64_t now_us, void *arg)
@@ -202,6 +204,59 @@ void ends_lose_both(struct two_ends *e, unsigned number)
 {
     ends_lose(e, GATEWAY, number);
     ends_lose(e, EDGE, number);
+}
+
+/* --- what is on the wires ------------------------------------------------------------------- */
+
+bool ends_peek(const struct two_ends *e, unsigned from, unsigned number, size_t i,
+               struct sp_frame *frame, struct sp_control *c)
+{
+    const struct end_lane *l = &e->end[from].lanes[number];
+    struct sp_span s = sp_span(l->wire, l->len), packet;
+    size_t used;
+    bool answerable;
+
+    do {
+        if (sp_rfc4571_next(s, SP_FRAME_MAX, &packet, &used) != 0)
+            return false;
+        s = sp_span_skip(s, used);
+    } while (i-- > 0);
+    ENDS_REQUIRE(sp_frame_parse(packet, frame) == 0);
+    if (frame->kind == SP_FRAME_CONTROL)
+        ENDS_REQUIRE(sp_control_parse(frame->body, c, &answerable) == 0);
+    return true;
+}
+
+size_t ends_waiting(const struct two_ends *e, unsigned from, unsigned number)
+{
+    struct sp_frame f;
+    struct sp_control c;
+    size_t n = 0;
+
+    while (ends_peek(e, from, number, n, &f, &c))
+        n++;
+    return n;
+}
+
+size_t ends_requests(const struct two_ends *e, unsigned from, uint16_t method)
+{
+    struct sp_frame f;
+    struct sp_control c;
+    size_t n = 0;
+
+    for (unsigned number = 0; number < ENDS_LANES; number++)
+        for (size_t i = 0; ends_peek(e, from, number, i, &f, &c); i++)
+            n += f.kind == SP_FRAME_CONTROL && c.cls == SP_STUN_REQUEST && c.method == method;
+    return n;
+}
+
+void ends_lose_bytes(struct two_ends *e, unsigned from)
+{
+    for (unsigned i = 0; i < ENDS_LANES; i++) {
+        struct end_lane *l = &e->end[from].lanes[i];
+        l->acked += l->len;
+        l->len = 0;
+    }
 }
 
 /* --- what moves ----------------------------------------------------------------------------- */

@@ -12,14 +12,16 @@
 #include <stdlib.h>
 
 #include "sallyport/clock.h"
+#include "sallyport/control.h"
+#include "sallyport/rfc4571.h"
 #include "sallyport/rng.h"
 #include "sallyport/timerq.h"
 #include "sallyport/tunnel.h"
 
-#define ENDS_LANES SP_LANES_MAX
-#define ENDS_WIRE  (128 * 1024) /* bytes on the way, each direction of each lane */
-#define ENDS_GOT   8192         /* datagrams that are remembered, each end */
-#define ENDS_HEAD  64           /* bytes of each that are remembered */
+#define ENDS_LANES 8
+#define ENDS_WIRE  (64 * 1024) /* bytes on the way, each direction of each lane */
+#define ENDS_GOT   1024        /* the last datagrams are remembered, each end */
+#define ENDS_HEAD  64          /* bytes of each that are remembered */
 #define ENDS_START SP_SEC(1000)
 #define GATEWAY    0
 #define EDGE       1
@@ -70,7 +72,8 @@ struct end {
     unsigned batches, opened, closed, suspected, expired;
     unsigned closed_code;
     unsigned suspect_lane;
-    int open_answer;    /* what flow_opened returns */
+    int open_answer;                                          /* what flow_opened returns */
+    void (*on_datagrams)(struct end *end, struct sp_flow *f); /* after they were remembered */
     bool close_at_once; /* flow_opened closes the flow itself */
     bool free_when_expired;
     struct sp_flow *flow; /* the last that was opened to it */
@@ -95,6 +98,17 @@ int ends_join(struct two_ends *e, unsigned number);
 /* Its transport ends, on one side or on both. */
 void ends_lose(struct two_ends *e, unsigned side, unsigned number);
 void ends_lose_both(struct two_ends *e, unsigned number);
+
+/* The i-th frame that waits on a wire: false when there are not so many. `c` is filled for a
+ * control message. */
+bool ends_peek(const struct two_ends *e, unsigned from, unsigned number, size_t i,
+               struct sp_frame *frame, struct sp_control *c);
+/* How many frames wait there. */
+size_t ends_waiting(const struct two_ends *e, unsigned from, unsigned number);
+/* Control requests of that method on all of a side's wires. */
+size_t ends_requests(const struct two_ends *e, unsigned from, uint16_t method);
+/* Loses what is on all wires of one side. */
+void ends_lose_bytes(struct two_ends *e, unsigned from);
 
 /* Lets both ends flush if they asked for it. */
 void ends_flush(struct two_ends *e);

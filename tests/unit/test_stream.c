@@ -21,6 +21,7 @@ struct end {
     char text[256];
     struct sp_buf got; /* all that was consumed */
     bool hold;         /* consume nothing */
+    bool greet;        /* write something as soon as it is established */
     bool tls_on_hello; /* the first byte decides, as on a port that serves both */
     struct sp_tls_ctx *ctx;
     enum { NEVER, IN_ESTABLISHED, IN_INPUT, IN_WRITABLE, IN_CLOSED } free_when;
@@ -46,6 +47,8 @@ static void on_established(struct sp_stream *s, void *arg)
     struct end *e = arg;
     ck_assert_ptr_eq(s, e->s);
     e->established++;
+    if (e->greet)
+        ck_assert_int_eq(sp_stream_write(s, sp_span_str("hello")), 0);
     if (e->free_when == IN_ESTABLISHED)
         free_end(e);
 }
@@ -339,6 +342,45 @@ START_TEST(output_bound)
 }
 END_TEST
 
+/* What comes in one piece with the end of the handshake is not left lying. */
+START_TEST(data_behind_the_handshake)
+{
+    struct rig r;
+
+    open_rig(&r);
+    connect_plain(&r);
+    r.a.greet = true;
+    go_tls(&r);
+    ck_assert(until_got(&r, &r.b, 5));
+    ck_assert(sp_span_eq(sp_buf_span(&r.b.got), sp_span_str("hello")));
+    close_rig(&r);
+}
+END_TEST
+
+/* More than the input holds, and then the end: first all of it, then `closed`. */
+START_TEST(held_then_closed)
+{
+    static uint8_t data[SP_STREAM_IN_MAX + 100000];
+    struct rig r;
+
+    open_rig(&r);
+    connect_as(&r, _i == 1);
+    r.b.hold = true;
+    fill(data, sizeof data, 0);
+    ck_assert_int_eq(sp_stream_write(r.a.s, sp_span(data, sizeof data)), 0);
+    sp_stream_finish(r.a.s, SP_SEC(5));
+    io_loop_for(&r.loop, 50);
+    ck_assert_uint_eq(sp_stream_in(r.b.s)->len, SP_STREAM_IN_MAX);
+    ck_assert_int_eq(r.b.closes, 0);
+    r.b.hold = false;
+    sp_stream_set_events(r.b.s, &events, &r.b);
+    ck_assert(io_loop_until(&r.loop, b_has_closed, &r));
+    check_pattern(&r.b.got, sizeof data);
+    ck_assert_int_eq(r.b.why, SP_ECLOSED);
+    close_rig(&r);
+}
+END_TEST
+
 /* --- owners --------------------------------------------------------------------------------- */
 
 START_TEST(another_owner)
@@ -555,6 +597,25 @@ START_TEST(reset)
 }
 END_TEST
 
+START_TEST(no_signal)
+{
+    struct rig r;
+
+    open_rig(&r);
+    ck_assert_int_eq(sp_stream_connect(&r.loop.ticker, &r.addr, SP_SEC(5), &events, &r.a, &r.a.s),
+                     0);
+    int fd = accept_one(&r);
+    ck_assert_int_eq(sp_stream_new(&r.loop.ticker, fd, &events, &r.b, &r.b.s), 0);
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    ck_assert_int_eq(sp_stream_write(r.b.s, sp_span_str("x")), 0);
+    ck_assert_int_eq(r.b.closes, 0);
+    ck_assert(io_loop_until(&r.loop, b_has_closed, &r));
+    ck_assert_int_eq(r.b.why, SP_ESYS);
+    ck_assert_str_eq(r.b.text, "Broken pipe");
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(connection_refused)
 {
     struct sp_addr nobody;
@@ -669,6 +730,8 @@ int main(void)
     tcase_add_loop_test(tc, there_and_back, 0, 2);
     tcase_add_loop_test(tc, back_pressure, 0, 2);
     tcase_add_loop_test(tc, output_bound, 0, 2);
+    tcase_add_test(tc, data_behind_the_handshake);
+    tcase_add_loop_test(tc, held_then_closed, 0, 2);
     tcase_add_test(tc, another_owner);
     tcase_add_loop_test(tc, freed_within, 0, 8);
     tcase_add_loop_test(tc, finish_sends_the_rest, 0, 2);
@@ -677,6 +740,7 @@ int main(void)
     tcase_add_loop_test(tc, data_then_fin, 0, 2);
     tcase_add_test(tc, cut_under_tls);
     tcase_add_loop_test(tc, reset, 0, 2);
+    tcase_add_test(tc, no_signal);
     tcase_add_test(tc, connection_refused);
     tcase_add_test(tc, connection_timeout);
     tcase_add_test(tc, handshake_timeout);

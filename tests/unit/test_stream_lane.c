@@ -13,6 +13,7 @@
 #include "gateway_end.h"
 #include "io_loop.h"
 #include "peer.h"
+#include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/rfc4571.h"
 
@@ -334,6 +335,27 @@ START_TEST(no_such_number)
 }
 END_TEST
 
+/* What the tunnel still wants to say must not cut short what was said. */
+START_TEST(finishing_is_not_cut_short)
+{
+    int fds[2];
+    struct rig r;
+
+    open_rig(&r);
+    tcp_pair(fds);
+    gateway_end_add(&r.gateway, stream_of(&r, fds[0]), 0);
+    gateway_end_send(&r.gateway, gateway_end_flow(&r.gateway), sp_span_str("hello"));
+    io_loop_for(&r.loop, 20);
+    sp_stream_finish(sp_stream_lane_stream(r.gateway.lanes[0]), SP_SEC(5));
+    io_loop_for(&r.loop, 300); /* its OPEN is repeated meanwhile */
+    ck_assert_uint_eq(r.gateway.lanes_closed, 0);
+    close(fds[1]);
+    io_loop_for(&r.loop, 50);
+    ck_assert_uint_eq(r.gateway.lanes_closed, 1);
+    close_rig(&r);
+}
+END_TEST
+
 /* Pings ask for answers; who doesn't read these is cut off when what waits is at its bound. */
 START_TEST(far_side_reads_nothing)
 {
@@ -415,6 +437,7 @@ int main(void)
     tcase_add_test(tc, replaced);
     tcase_add_test(tc, tunnel_ends);
     tcase_add_test(tc, no_such_number);
+    tcase_add_test(tc, finishing_is_not_cut_short);
     tcase_add_test(tc, far_side_reads_nothing);
     tcase_add_test(tc, datagrams_do_not_pile_up);
     suite_add_tcase(s, tc);

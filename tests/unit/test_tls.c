@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "sallyport/err.h"
@@ -566,28 +567,46 @@ static void expect_server_error(const char *cert, const char *key, const char *f
                   why, words);
 }
 
+static const char *const encrypted[] = {
+    "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+    "DEK-Info: AES-128-CBC,CFFD00F2CDBC0FF0245D140C73E2E7A2\n\n"
+    "ZioKSXjExMsoqd8XKTtgWkoPKXseCBjsRZjIQXiRgup3y1pn1p16G2SA0yx2b6Lw\n"
+    "Jul/388SFNITE9DQwzhDqRC1EQw948lF7x8z8o2k1oF5WmIDGJTiP3yIb4CzLkwr\n"
+    "VI8ru2BnUHLPFzlayCkktzX2QwU8BLVkBP++uerRwAc=\n-----END EC PRIVATE KEY-----\n",
+    "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+    "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhelZ8kjCDHNAICCAAw\n"
+    "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEGf1EfQaS9tQKS46UJ+5kt8EgZB8\n"
+    "qfPRUDxbFYbGYBzPf0bzygB9bBBmPdppAgEXjJBs48TQrV/eLTX+G7CTBBN7z/CH\n"
+    "YepGi0CixRMrFNlIrJDX0ibsPK7/5O98GGpkcYJkZdC82S1UNsO5gsPNLYZ/DTbI\n"
+    "uMtXqIZYA+ANpGZQhB/1pmBvSLgNkUMQLC2IJ9w8Zk2L6FZ4nkcoELw9Lympw/k=\n"
+    "-----END ENCRYPTED PRIVATE KEY-----\n",
+};
+
 START_TEST(bad_files)
 {
     struct tls_files a, b;
-    char enc[96], cmd[300], why[SP_TLS_ERROR_MAX];
+    char path[40], why[SP_TLS_ERROR_MAX];
     struct sp_tls_ctx *c;
 
     tls_files_make(&a, NULL);
     tls_files_make(&b, NULL);
     expect_server_error("/nonexistent.pem", a.key, "/nonexistent.pem", "No such file");
     expect_server_error(a.cert, "/nonexistent.pem", "/nonexistent.pem", "No such file");
-    expect_server_error(a.cert, a.dir, a.dir, "cannot read");
+    expect_server_error(a.cert, "/tmp", "/tmp", "cannot read");
     expect_server_error(a.key, a.key, a.key, "holds no certificate");
     expect_server_error(a.cert, a.cert, a.cert, "holds no private key");
     expect_server_error(a.cert, "/dev/null", "/dev/null", "holds no private key");
     expect_server_error(a.cert, b.key, b.key, "does not belong to the certificate");
 
-    snprintf(enc, sizeof enc, "%s/enc.pem", a.dir);
-    snprintf(cmd, sizeof cmd, "openssl ec -aes128 -passout pass:x -in %s -out %s 2>/dev/null",
-             a.key, enc);
-    if (system(cmd) == 0)
-        expect_server_error(a.cert, enc, enc, "encrypted");
-    unlink(enc);
+    /* Both ways to say that a password is needed. */
+    for (size_t i = 0; i < SP_ARRAY_LEN(encrypted); i++) {
+        int fd = memfd_create("key", 0);
+        ck_assert_int_ge(fd, 0);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ck_assert_int_eq(write(fd, encrypted[i], strlen(encrypted[i])), (int)strlen(encrypted[i]));
+        expect_server_error(a.cert, path, path, "is encrypted");
+        close(fd);
+    }
 
     ck_assert_int_eq(sp_tls_ctx_client(a.key, NULL, &c, why), SP_EINVAL);
     ck_assert_ptr_nonnull(strstr(why, "holds no CA certificate"));

@@ -29,6 +29,7 @@ START_TEST(urls)
     good("proxy", "proxy", 8080, "");
     good("http://[fd00::1]:3128", "fd00::1", 3128, "");
     good("http://Aladdin:open%20sesame@proxy", "proxy", 8080, "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    good("http://Aladdin@proxy", "proxy", 8080, "QWxhZGRpbjo="); /* "Aladdin:" */
     good("none", "", 0, "");
     good("", "", 0, "");
     for (size_t i = 0; i < SP_ARRAY_LEN(wrong); i++) {

@@ -84,7 +84,7 @@ START_TEST(a_web_site)
     r.status = 0;
     snprintf(r.why, sizeof r.why, "bad bytes");
     says(&r, "does not speak HTTP: bad bytes");
-    ck_assert(!sp_refusal_is_denial(&r));
+    ck_assert(sp_refusal_is_denial(&r));
 }
 END_TEST
 

@@ -32,7 +32,7 @@ static struct tls_files files;
 
 /* --- the server ----------------------------------------------------------------------------- */
 
-enum manner { WELCOME, LIKE_A_SITE, NOT_HTTP, SILENT };
+enum manner { WELCOME, LIKE_A_SITE, NOT_HTTP, SILENT, ANOTHER_TUNNEL };
 
 struct conn {
     struct sp_stream *stream; /* until it is a lane */
@@ -45,6 +45,7 @@ static struct {
     struct sp_tls_ctx *tls;
     enum manner manner;
     uint64_t date_s; /* LIKE_A_SITE: what its Date says */
+    size_t head_len; /* … and how long its answer's head is, at least */
     bool as_proxy;   /* speaks CONNECT first … */
     unsigned proxy_status;
     char proxy_head[512];     /* … and was asked this */
@@ -113,6 +114,15 @@ static void answer_like_a_site(struct conn *c)
     sp_http_date(server.date_s, date);
     snprintf(text, sizeof text, "HTTP/1.1 404 Not Found\r\nDate: %s\r\nContent-Length: 0\r\n\r\n",
              date);
+    if (server.head_len > 0) {
+        char *longer = malloc(server.head_len + sizeof text);
+        ck_assert_ptr_nonnull(longer);
+        snprintf(longer, server.head_len + sizeof text, "HTTP/1.1 404 Not Found\r\nPolicy: %0*d%s",
+                 (int)server.head_len, 0, strchr(text, '\r'));
+        write_text(c, longer);
+        free(longer);
+        return;
+    }
     write_text(c, text);
 }
 
@@ -139,6 +149,12 @@ static void upgrade(struct conn *c, const struct sp_upgrade *u)
 
     if (server.manner == LIKE_A_SITE || (!u->is_new && !is_known(u))) {
         answer_like_a_site(c);
+        return;
+    }
+    if (server.manner == ANOTHER_TUNNEL && !u->is_new) {
+        static const struct sp_tunnel_id other = {{1, 2, 3}};
+        ck_assert_int_eq(sp_upgrade_response(&other, text, sizeof text, &len), 0);
+        ck_assert_int_eq(sp_stream_write(c->stream, sp_span(text, len)), 0);
         return;
     }
     if (u->is_new) {
@@ -358,7 +374,7 @@ static void url_of(const struct sp_addr *a, struct sp_server_url *out)
 
 static void setup(void)
 {
-    static const struct tls_files_spec spec = {.names = "127.0.0.1"};
+    static const struct tls_files_spec spec = {.names = "127.0.0.1,edge.test"};
     static const char *const alpn[] = {"http/1.1", NULL};
     struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
     struct sp_sock_options options = {0};
@@ -469,6 +485,54 @@ START_TEST(a_server_that_forgot)
     expect_log("new tunnel: relayed addresses are lost");
     /* That was expected, and is no refusal to worry about. */
     ck_assert_ptr_null(strstr(logged(), "warn  could not open a lane"));
+}
+END_TEST
+
+/* A site's answer may be anything, also longer than we care to read. */
+START_TEST(a_server_that_forgot_and_says_so_at_length)
+{
+    server.head_len = SP_HTTP_HEAD_MAX;
+    start(files.ca);
+    expect_up();
+    cut_lanes(LANES);
+    sp_tunnel_free(server.tunnel);
+    server.tunnel = NULL;
+    expect_up();
+    ck_assert_uint_eq(n_made, 2);
+}
+END_TEST
+
+START_TEST(a_lane_of_another_tunnel_is_not_ours)
+{
+    start(files.ca);
+    expect_up();
+    server.manner = ANOTHER_TUNNEL;
+    cut_lanes(1);
+    expect_log("switched protocols, but not to the tunnel");
+    ck_assert_uint_eq(sp_tunnel_lane_count(tunnel), LANES - 1);
+    server.manner = WELCOME;
+    expect_up();
+    ck_assert_uint_eq(n_made, 1);
+}
+END_TEST
+
+/* The name servers of a network that was left don't answer; where the tunnel is, is known. */
+START_TEST(comes_back_without_a_name_server)
+{
+    struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0), mute;
+    int fd;
+
+    start(files.ca);
+    expect_up();
+    ck_assert_int_eq(sp_sock_udp(&any, NULL, &fd, &mute), 0);
+    ck_assert_int_eq(sp_resolver_use_server(env.resolver, &mute), 0);
+    strcpy(servers[0].host, "edge.test");
+    cut_lanes(LANES);
+    uint64_t since_us = sp_clock_us();
+    expect_up();
+    ck_assert_uint_lt(sp_clock_us() - since_us, SP_SEC(4));
+    ck_assert_uint_eq(n_made, 1);
+    close(fd);
 }
 END_TEST
 
@@ -651,6 +715,9 @@ int main(void)
     tcase_add_test(tc, a_cut_lane_is_replaced);
     tcase_add_test(tc, all_lanes_cut_and_the_tunnel_lives);
     tcase_add_test(tc, a_server_that_forgot);
+    tcase_add_test(tc, a_server_that_forgot_and_says_so_at_length);
+    tcase_add_test(tc, a_lane_of_another_tunnel_is_not_ours);
+    tcase_add_test(tc, comes_back_without_a_name_server);
     tcase_add_test(tc, refused_like_by_a_site);
     tcase_add_test(tc, an_expired_token_is_told_and_reread);
     tcase_add_test(tc, two_lines_are_no_token);

@@ -1,0 +1,300 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What bad input gets: mistakes in options and files, one line and an exit status; a gateway that the
+# server does not take, one line that says why, and patience. Secrets show up nowhere.
+set -euo pipefail
+# shellcheck source=tests/support/one-host.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/one-host.sh"
+
+edge4=198.51.100.2
+
+# refused STATUS WORD COMMAND...: it ends with that status, having said one line that holds the word.
+refused() {
+    local wanted=$1 word=$2 status=0
+    shift 2
+    timeout 5 "$@" </dev/null >"$LAB_DIR/refused.out" 2>"$LAB_DIR/refused.err" || status=$?
+    [ "$status" = "$wanted" ] || fail "${*##*/}: exit status $status, not $wanted: $(head -n 3 "$LAB_DIR/refused.err")"
+    [ "$(wc -l <"$LAB_DIR/refused.err")" = 1 ] || fail "${*##*/}: more or less than one line: $(cat "$LAB_DIR/refused.err")"
+    grep -qF -- "$word" "$LAB_DIR/refused.err" || fail "${*##*/}: no \"$word\" in: $(cat "$LAB_DIR/refused.err")"
+    [ ! -s "$LAB_DIR/refused.out" ] || fail "${*##*/}: said something to standard output: $(cat "$LAB_DIR/refused.out")"
+}
+
+# ---- the server's options and files ----------------------------------------------------------------------
+
+server() {
+    local status=$1 word=$2
+    shift 2
+    refused "$status" "$word" "$server_program" --listen $edge4:0 --listen-udp $edge4:0 --admin none \
+        --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/secret" \
+        --relay-ip $edge4 "$@"
+}
+
+bare_server() {
+    local status=$1 word=$2
+    shift 2
+    refused "$status" "$word" "$server_program" "$@"
+}
+
+server_options() {
+    local long
+    long=$(printf 'x%0500d' 0)
+    server 2 --bogus --bogus
+    server 2 --bogus --bogus=1
+    server 2 stray stray
+    server 2 --listen --listen
+    server 2 '--listen "nonsense"' --listen nonsense
+    server 2 '--listen "127.0.0.1:99999"' --listen 127.0.0.1:99999
+    server 2 '--listen-udp "nobody"' --listen-udp nobody
+    server 2 '--serve "tunnel,pigeons"' --serve tunnel,pigeons
+    server 2 '--serve: wants LIST' --serve ""
+    server 2 '--relay-ip "0.0.0.0"' --relay-ip 0.0.0.0
+    server 2 '--relay-ip "198.51.100.2=::1"' --relay-ip $edge4=::1
+    server 2 '--relay-ports "9-5"' --relay-ports 9-5
+    server 2 '--relay-ports "80-90"' --relay-ports 80-90
+    server 2 '--allow-peer "10.0.0.0/99"' --allow-peer 10.0.0.0/99
+    server 2 '--deny-peer "everybody"' --deny-peer everybody
+    server 2 '--linger "0"' --linger 0
+    server 2 '--linger "soon"' --linger soon
+    server 2 '--admin "9641"' --admin 9641
+    server 2 '--log-level "loud"' --log-level loud
+    server 2 '--log-format "xml"' --log-format xml
+    server 2 --realm --realm "$long"
+    server 2 '--user' --user nocolon
+    server 2 '--user' --user test:one --user test:two
+    server 2 --config --config /no/such/file
+    server 2 '0000..."' --serve "$long"
+    bare_server 2 '"dance"' dance
+    bare_server 2 --cert --secret-file "$LAB_DIR/secret" --relay-ip $edge4
+    bare_server 2 --secret-file --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --relay-ip $edge4
+    bare_server 2 '--key' --cert "$LAB_DIR/cert.pem" --secret-file "$LAB_DIR/secret" --relay-ip $edge4
+    bare_server 2 --relay-ip --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/secret" \
+        --relay-ports none
+    printf 'linger 5\nno-such-thing 1\n' >"$LAB_DIR/config"
+    server 2 "$LAB_DIR/config line 2: unknown option no-such-thing" --config "$LAB_DIR/config"
+    refused 2 'SALLYPORT_LINGER "soon"' env SALLYPORT_LINGER=soon "$server_program"
+    ok "the server's options"
+}
+
+server_files() {
+    local file=$LAB_DIR/file
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$LAB_DIR/other-key.pem" 2>/dev/null
+    openssl ec -in "$LAB_DIR/key.pem" -aes128 -passout pass:x -out "$LAB_DIR/locked-key.pem" 2>/dev/null
+    echo nonsense >"$file"
+    bare_server 2 /no/such --cert /no/such --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/secret" --relay-ip $edge4
+    server 2 "$LAB_DIR/other-key.pem" --key "$LAB_DIR/other-key.pem"
+    server 2 "$LAB_DIR/other-key.pem does not belong to" --key "$LAB_DIR/other-key.pem"
+    server 2 "$LAB_DIR/locked-key.pem is encrypted" --key "$LAB_DIR/locked-key.pem"
+    server 2 "$file holds no private key" --key "$file"
+    server 2 "$file holds no certificate" --cert "$file"
+    server 2 "$LAB_DIR/key.pem holds no certificate" --cert "$LAB_DIR/key.pem"
+    server 2 "$LAB_DIR: " --cert "$LAB_DIR"
+    chmod 600 "$file"
+    server 2 /no/such --secret-file /no/such
+    server 2 "$LAB_DIR: " --secret-file "$LAB_DIR"
+    server 2 /no/such --user-file /no/such
+    server 2 "$file" --user-file "$file" # its line is no NAME:PASSWORD
+    chmod 604 "$file"
+    server 2 "$file: open to everyone" --secret-file "$file"
+    server 2 "$file: open to everyone" --user-file "$file"
+    chmod 600 "$file"
+    : >"$file"
+    server 2 "$file: nothing in it" --secret-file "$file"
+    printf 'a\0b\n' >"$file"
+    server 2 "$file: line 1 holds control characters" --secret-file "$file"
+    ok "the server's files"
+}
+
+credentials_options() {
+    local program=("$server_program" credentials)
+    refused 2 --user "${program[@]}" --secret-file "$LAB_DIR/secret"
+    refused 2 --secret-file "${program[@]}" --user alice
+    refused 2 /no/such "${program[@]}" --user alice --secret-file /no/such
+    refused 2 '--ttl "0"' "${program[@]}" --user alice --secret-file "$LAB_DIR/secret" --ttl 0
+    refused 2 '--user "a b"' "${program[@]}" --user "a b" --secret-file "$LAB_DIR/secret"
+    refused 2 '--host "a/b"' "${program[@]}" --user a --secret-file "$LAB_DIR/secret" --host a/b
+    ok "credentials"
+}
+
+# ---- the gateway's ---------------------------------------------------------------------------------------
+
+gateway() {
+    local status=$1 word=$2
+    shift 2
+    refused "$status" "$word" "$client_program" --listen 127.0.0.1:0 --admin none "$@"
+}
+
+gateway_options() {
+    local url=(--server https://edge.test) token=(--token-file "$LAB_DIR/token") file=$LAB_DIR/file
+    gateway 2 --server "${token[@]}"
+    gateway 2 --token-file "${url[@]}"
+    for text in edge.test http://edge.test ftp://edge.test https:// https://edge.test:99999 "https://a b" https://u@edge.test; do
+        gateway 2 "--server \"$text\"" "${token[@]}" --server "$text"
+    done
+    gateway 2 --bogus "${url[@]}" "${token[@]}" --bogus
+    gateway 2 '--lanes "0"' "${url[@]}" "${token[@]}" --lanes 0
+    gateway 2 '--lanes "33"' "${url[@]}" "${token[@]}" --lanes 33
+    gateway 2 '--lan "lan"' "${url[@]}" "${token[@]}" --lan lan
+    gateway 2 '--listen "3478"' "${url[@]}" "${token[@]}" --listen 3478
+    gateway 2 --proxy "${url[@]}" "${token[@]}" --proxy "socks://user:proxysecret@edge.test"
+    ! grep -q proxysecret "$LAB_DIR/refused.err" || fail "a proxy's password is shown: $(cat "$LAB_DIR/refused.err")"
+    gateway 2 /no/such "${url[@]}" --token-file /no/such
+    refused 2 SALLYPORT_TOKEN env SALLYPORT_TOKEN=x "$client_program" "${url[@]}" "${token[@]}"
+    cp "$LAB_DIR/token" "$file"
+    chmod 644 "$file"
+    gateway 2 "$file: open to everyone" "${url[@]}" --token-file "$file"
+    gateway 2 /no/such "${url[@]}" "${token[@]}" --ca /no/such
+    echo nonsense >"$file"
+    gateway 2 "$file holds no CA certificate" "${url[@]}" "${token[@]}" --ca "$file"
+    gateway 2 "option dance" dance
+    refused 2 '"dance"' "$client_program" dance
+    ok "the gateway's options and files"
+}
+
+# The system's refusals, exit status 1: what is asked for is right, but is not to be had here.
+taken_ports() {
+    local token=(--server https://edge.test --token-file "$LAB_DIR/token")
+    server 1 "$edge4:443" --listen $edge4:443
+    server 1 "$edge4:3478" --listen-udp $edge4:3478
+    server 1 127.0.0.1:9641 --admin 127.0.0.1:9641
+    server 1 203.0.113.7:443 --listen 203.0.113.7:443
+    gateway 1 127.0.0.1:3478 "${token[@]}" --listen 127.0.0.1:3478
+    gateway 1 127.0.0.1:9641 "${token[@]}" --admin 127.0.0.1:9641
+    refused 1 "tcp 127.0.0.1:9641" "$client_program" "${token[@]}" --admin none --listen 127.0.0.1:9641
+    ok "ports that are taken, and addresses of others"
+}
+
+help_and_version() {
+    local program
+    for program in "$server_program" "$client_program" "$server_program credentials"; do
+        # shellcheck disable=SC2086
+        $program --help >"$LAB_DIR/help" 2>"$LAB_DIR/help.err" || fail "$program --help"
+        grep -q ^Usage "$LAB_DIR/help" && [ ! -s "$LAB_DIR/help.err" ] || fail "$program --help"
+    done
+    for program in "$server_program" "$client_program"; do
+        [[ $("$program" --version) == *wolfSSL*AES* ]] || fail "$program --version says $("$program" --version)"
+    done
+    ok "--help and --version"
+}
+
+# ---- a gateway that is not wanted ------------------------------------------------------------------------
+
+# unwanted NAME PORT OPTION...: a gateway that is to fail, beside others.
+unwanted() {
+    local name=$1 port=$2
+    shift 2
+    host_spawn "$name" "$client_program" --listen "127.0.0.1:$port" --admin "127.0.0.1:$((port + 1000))" "$@"
+    lab_wait_ready "$name"
+}
+
+# says NAME WORD...: its one warning has these in it.
+says() {
+    local name=$1 word line
+    line=$(grep ' warn ' "$LAB_DIR/$name.err" || true)
+    for word in "${@:2}"; do
+        [[ $line == *"$word"* ]] || fail "$name: no \"$word\" in: $line"
+    done
+    [ "$(grep -c ' warn ' "$LAB_DIR/$name.err")" = 1 ] || fail "$name: not one warning: $(cat "$LAB_DIR/$name.err")"
+}
+
+# backs_off NAME PORT SECONDS: so many tries in that time are patience; none would be giving up. It sleeps
+# in between.
+backs_off() {
+    local tries ticks seconds=$3
+    tries=$(curl -sS "http://127.0.0.1:$(($2 + 1000))/metrics" | sed -n 's/^sallyport_uplink_tries_total //p')
+    [ "$tries" -ge 3 ] && [ "$tries" -le $((seconds + 4)) ] || fail "$1: $tries tries in $seconds s"
+    ticks=$(awk '{ print $14 + $15 }' "/proc/$(lab_pid "$1")/stat")
+    [ "$ticks" -le $((seconds * $(getconf CLK_TCK) / 10)) ] || fail "$1: used the processor for $ticks ticks"
+}
+
+unwanted_gateways() {
+    local url=(--server https://edge.test) token=(--token-file "$LAB_DIR/token") ca=(--ca "$LAB_DIR/ca.pem")
+    local year accepted
+    local cases=(wrong-ca wrong-name expired wrong-secret wrong-path no-server no-name not-http)
+    (umask 077 && echo "another secret" >"$LAB_DIR/other-secret")
+    "$server_program" credentials --secret-file "$LAB_DIR/other-secret" --user alice --json >"$LAB_DIR/other.json"
+    (umask 077 && json token "$LAB_DIR/other.json" >"$LAB_DIR/other-token")
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$LAB_DIR/other-ca-key.pem" \
+        -out "$LAB_DIR/other-ca.pem" -days 2 -subj "/CN=somebody else" 2>/dev/null
+    host_spawn mute openssl s_server -accept $edge4:8443 -cert "$LAB_DIR/cert.pem" -key "$LAB_DIR/key.pem" -quiet -rev
+    wait_until 5 is 'ss -Hltn "sport = 8443" | wc -l' -eq 1 || fail "openssl s_server does not start"
+    accepted=$(metric server connections_accepted_total)
+
+    unwanted wrong-ca 5001 "${url[@]}" "${token[@]}" --ca "$LAB_DIR/other-ca.pem"
+    unwanted wrong-name 5002 "${token[@]}" "${ca[@]}" --server https://127.0.0.1
+    unwanted expired 5003 "${url[@]}" "${ca[@]}" --token-file "$LAB_DIR/expired-token"
+    unwanted wrong-secret 5004 "${url[@]}" "${ca[@]}" --token-file "$LAB_DIR/other-token"
+    unwanted wrong-path 5005 "${token[@]}" "${ca[@]}" --server https://edge.test/elsewhere
+    unwanted no-server 5006 "${token[@]}" "${ca[@]}" --server https://edge.test:444
+    unwanted no-name 5007 "${token[@]}" "${ca[@]}" --server https://nobody.test
+    unwanted not-http 5008 "${token[@]}" "${ca[@]}" --server https://edge.test:8443
+    sleep 6
+    year=$(date -u +%Y)
+    says wrong-ca "certificate for edge.test" "signed by" "sallyport lab CA" --ca
+    says wrong-name "certificate is for edge.test" "not for 127.0.0.1"
+    says expired expired "$year" "the server's clock says"
+    says wrong-secret "the token was refused"
+    says wrong-path "wrong path"
+    says no-server "cannot connect" "refused"
+    says no-name "cannot find the address of nobody.test"
+    says not-http "does not speak HTTP"
+    for i in "${!cases[@]}"; do
+        backs_off "${cases[i]}" $((5001 + i)) 6
+    done
+    [ $(($(metric server connections_accepted_total) - accepted)) -le 50 ] || fail "the server is stormed"
+    ok "a gateway that is not taken says why, once, and backs off"
+
+    cp "$LAB_DIR/token" "$LAB_DIR/other-token"
+    wait_until 10 grep -q 'tunnel up' "$LAB_DIR/wrong-secret.err" || fail "the renewed token is not read"
+    ok "a renewed token is read without a restart"
+    for name in "${cases[@]}"; do
+        lab_stop "$name"
+    done
+    lab_stop mute
+}
+
+# ---- secrets ---------------------------------------------------------------------------------------------
+
+# Of everything that the two of them hold: nothing may be in ps, in a log or in a core.
+secrets() {
+    local log id
+    gateway_start --log-level debug
+    printf 'GET /.well-known/sallyport HTTP/1.1\r\nHost: e\r\nConnection: Upgrade\r\nUpgrade: rfc4571\r\n%s%s\r\n%s\r\n\r\n' \
+        "Authorization: Bearer " "$(cat "$LAB_DIR/token")" "Sallyport-Tunnel: new" |
+        "$support/raw.py" tls $edge4 443 >"$LAB_DIR/knock"
+    id=$(sed -n 's/^Sallyport-Tunnel: \([0-9a-f]*\)\r$/\1/p' "$LAB_DIR/knock")
+    [ "${#id}" = 36 ] || fail "no tunnel id in $(cat "$LAB_DIR/knock")"
+    timeout 15 turnutils_uclient -y -c -n 2 -u test2 -w staticpassword 192.0.2.1 >"$LAB_DIR/call.out" 2>&1 || fail "no call"
+    ! timeout 15 turnutils_uclient -y -c -n 2 -u test2 -w wrongpassword 192.0.2.1 >"$LAB_DIR/call.out" 2>&1 ||
+        fail "a wrong password is taken"
+    for log in server gateway; do
+        tr '\0' ' ' <"/proc/$(lab_pid $log)/cmdline" >"$LAB_DIR/cmdline"
+        grep -q -- --log-level "$LAB_DIR/cmdline" || fail "$log has no command line"
+        ! grep -q staticpassword "$LAB_DIR/cmdline" || fail "ps shows a password: $(cat "$LAB_DIR/cmdline")"
+        grep -q '^Max core file size  *0  *0 ' "/proc/$(lab_pid $log)/limits" || fail "$log may dump its core"
+        [ "$(wc -l <"$LAB_DIR/$log.err")" -ge 4 ] || fail "$log has no log to speak of"
+        ! grep -nF -e staticpassword -e wrongpassword -e "$(cat "$LAB_DIR/token")" -e "$(cat "$LAB_DIR/secret")" \
+            -e "$(cat "$LAB_DIR/other-secret")" -e "$(json credential "$LAB_DIR/credentials.json")" "$LAB_DIR/$log.err" ||
+            fail "a secret in the log of the $log"
+        ! grep -nE '[0-9a-f]{36}|v1\.[A-Za-z0-9_-]{20}' "$LAB_DIR/$log.err" || fail "a tunnel id or a token in the log of the $log"
+    done
+    ok "no secret in ps, in logs or in core dumps"
+}
+
+need_commands turnutils_uclient=coturn curl=curl openssl=openssl ip=iproute2 python3=python3
+host_up
+(umask 077 && credentials alice --ttl 1 | json token /dev/stdin >"$LAB_DIR/expired-token")
+server_options
+server_files
+credentials_options
+gateway_options
+help_and_version
+# Its certificate has other names than 127.0.0.1.
+server_start --relay-ip $edge4 --listen 127.0.0.1:443 --user static:other --log-level debug
+gateway_start
+taken_ports
+lab_stop gateway
+unwanted_gateways
+lab_stop server
+server_start --relay-ip $edge4 --log-level debug --user test2:staticpassword
+secrets

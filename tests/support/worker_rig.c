@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "worker_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sallyport/clock.h"
+#include "sallyport/upgrade.h"
+#include "server_env.h"
+
+#define REQUIRE(cond)                                                                 \
+    do {                                                                              \
+        if (!(cond)) {                                                                \
+            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #cond); \
+            abort();                                                                  \
+        }                                                                             \
+    } while (0)
+
+static void write_secret(struct worker_rig *r)
+{
+    snprintf(r->secrets, sizeof r->secrets, "%s/secrets", r->files.dir);
+    FILE *f = fopen(r->secrets, "w");
+    REQUIRE(f != NULL && fprintf(f, "%s\n", SERVER_ENV_SECRET) > 0 && fclose(f) == 0);
+    REQUIRE(chmod(r->secrets, 0600) == 0);
+}
+
+void worker_rig_init(struct worker_rig *r)
+{
+    static const char *const users[] = {SERVER_ENV_USER ":" SERVER_ENV_PASSWORD};
+    static const char *const alpn[] = {"http/1.1", NULL};
+
+    *r = (struct worker_rig){.w = NULL};
+    io_loop_init(&r->loop);
+    tls_files_make(&r->files, NULL);
+    write_secret(r);
+    sp_rng_system_init(&r->rng);
+    REQUIRE(sp_cidr_parse("127.0.0.0/8", &r->loopback) == 0);
+    REQUIRE(sp_tls_ctx_client(r->files.ca, alpn, &r->client, r->why) == 0);
+    r->ip.local = r->ip.public_ = sp_addr_v4(198, 51, 100, 7, 0);
+    r->sc = (struct sp_shared_config){.serve = SP_SERVE_TUNNEL | SP_SERVE_TURN | SP_SERVE_SITE,
+                                      .cert_file = r->files.cert,
+                                      .key_file = r->files.key,
+                                      .realm = "test",
+                                      .secret_file = r->secrets,
+                                      .users = users,
+                                      .n_users = 1,
+                                      .allow = &r->loopback,
+                                      .n_allow = 1,
+                                      .tunnel_path = SP_UPGRADE_PATH};
+    r->wc = (struct sp_worker_config){.index = 7,
+                                      .listen = {sp_addr_v4(127, 0, 0, 1, 0)},
+                                      .n_listen = 1,
+                                      .listen_udp = {{.family = SP_IPV6}},
+                                      .n_listen_udp = 1,
+                                      .relay_ips = &r->ip,
+                                      .n_relay_ips = 1,
+                                      .linger_us = SP_SEC(30)};
+}
+
+int worker_rig_start(struct worker_rig *r)
+{
+    REQUIRE(sp_shared_new(&r->sc, &r->rng, &r->shared, r->why) == 0);
+    return sp_worker_new(r->loop.loop, &r->wc, r->shared, NULL, &r->w, r->why);
+}
+
+void worker_rig_close(struct worker_rig *r)
+{
+    sp_worker_free(r->w);
+    sp_shared_free(r->shared);
+    sp_tls_ctx_unref(r->client);
+    unlink(r->secrets);
+    tls_files_remove(&r->files);
+    io_loop_fini(&r->loop);
+}
+
+const struct sp_addr *worker_rig_tcp(const struct worker_rig *r)
+{
+    return sp_worker_listen(r->w, 0);
+}
+
+struct sp_addr worker_rig_udp(const struct worker_rig *r, const char *ip)
+{
+    struct sp_addr a;
+
+    REQUIRE(sp_addr_parse_ip(ip, &a) == 0);
+    a.port = sp_worker_listen_udp(r->w, 0)->port;
+    return a;
+}
+
+struct sp_worker_stats worker_rig_stats(const struct worker_rig *r)
+{
+    struct sp_worker_stats s;
+    sp_worker_stats(r->w, &s);
+    return s;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <check.h>
+#include <stdlib.h>
+
+#include "sallyport/clock.h"
+#include "sallyport/rng.h"
+#include "sallyport/seqwin.h"
+
+#define BOUND SP_MS(320) /* a 32nd is 10 ms */
+#define SLICE (BOUND / 32)
+
+static struct sp_seqwin w;
+
+static enum sp_seq_verdict take(uint32_t seq, uint64_t ms)
+{
+    return sp_seqwin_take(&w, seq, SP_SEC(5) + SP_MS(ms));
+}
+
+/* Each test from four places of the circle: wrapping is nothing special. */
+static const uint32_t bases[] = {0, 1000000, UINT32_MAX - 3, UINT32_MAX / 2 + 1};
+
+START_TEST(copies)
+{
+    uint32_t b = bases[_i];
+
+    sp_seqwin_init(&w, BOUND);
+    ck_assert_int_eq(take(b, 0), SP_SEQ_NEW);
+    ck_assert_int_eq(take(b, 0), SP_SEQ_COPY);
+    ck_assert_int_eq(take(b + 3, 0), SP_SEQ_NEW);
+    ck_assert_int_eq(take(b + 1, 0), SP_SEQ_NEW);
+    ck_assert_int_eq(take(b + 1, 0), SP_SEQ_COPY);
+    ck_assert_int_eq(take(b + 3, 0), SP_SEQ_COPY);
+    ck_assert_int_eq(take(b + 2, 0), SP_SEQ_NEW);
+    ck_assert_int_eq(take(b - 1, 0), SP_SEQ_NEW); /* below the first that came */
+    ck_assert_int_eq(take(b - 1, 0), SP_SEQ_COPY);
+    for (uint32_t i = 0; i < 4; i++)
+        ck_assert_int_eq(take(b + i, 1000), SP_SEQ_COPY); /* whatever the time */
+}
+END_TEST
+
+START_TEST(window)
+{
+    uint32_t b = bases[_i], top = b + 100000;
+
+    sp_seqwin_init(&w, BOUND);
+    ck_assert_int_eq(take(top - 1, 0), SP_SEQ_NEW);
+    ck_assert_int_eq(take(top, 0), SP_SEQ_NEW);
+    ck_assert_int_eq(take(top - SP_SEQWIN_LEN, 0), SP_SEQ_OLD);
+    ck_assert_int_eq(take(top - SP_SEQWIN_LEN, 0), SP_SEQ_OLD);
+    ck_assert_int_eq(take(top - SP_SEQWIN_LEN + 1, 0), SP_SEQ_NEW);
+    ck_assert_int_eq(take(top - SP_SEQWIN_LEN + 1, 0), SP_SEQ_COPY);
+    ck_assert_int_eq(take(top + 0x80000000u, 0), SP_SEQ_OLD); /* neither above nor below */
+    /* One step on, the lowest leaves; its place is free for the new highest. */
+    ck_assert_int_eq(take(top + 1, 0), SP_SEQ_NEW);
+    ck_assert_int_eq(take(top - SP_SEQWIN_LEN + 1, 0), SP_SEQ_OLD);
+    ck_assert_int_eq(take(top + 1, 0), SP_SEQ_COPY);
+    /* A step of all but one, of exactly, and of more than the window: nothing of before is left. */
+    for (uint32_t step = SP_SEQWIN_LEN - 1; step <= SP_SEQWIN_LEN + 1; step++) {
+        uint32_t from = top + 1;
+        top = from + step;
+        ck_assert_int_eq(take(top, 0), SP_SEQ_NEW);
+        ck_assert_int_eq(take(from, 0), step < SP_SEQWIN_LEN ? SP_SEQ_COPY : SP_SEQ_OLD);
+        bool all_new = true;
+        for (uint32_t i = 1; i < SP_SEQWIN_LEN - 1; i++)
+            all_new &= take(top - i, 0) == SP_SEQ_NEW;
+        ck_assert(all_new);
+        ck_assert_int_eq(take(top + 1, 0), SP_SEQ_NEW); /* the next round's `from` */
+    }
+}
+END_TEST
+
+START_TEST(late)
+{
+    uint32_t b = bases[_i];
+
+    sp_seqwin_init(&w, BOUND);
+    for (uint32_t i = 0; i < 5; i++)
+        ck_assert_int_eq(take(b + i, 0), SP_SEQ_NEW);
+    /* 5 to 9 are missing from 100 ms on. */
+    ck_assert_int_eq(take(b + 10, 100), SP_SEQ_NEW);
+    ck_assert_int_eq(take(b + 11, 200), SP_SEQ_NEW);
+    ck_assert_int_eq(take(b + 5, 100), SP_SEQ_NEW);
+    ck_assert_int_eq(take(b + 6, 100 + 320), SP_SEQ_NEW);
+    ck_assert_int_eq(take(b + 7, 100 + 320 + 11), SP_SEQ_LATE);
+    ck_assert_int_eq(take(b + 7, 100 + 320 + 11), SP_SEQ_COPY); /* judged once */
+    ck_assert_int_eq(take(b + 8, 50000), SP_SEQ_LATE);
+    /* A silence makes nothing late: what was never overtaken is new. */
+    ck_assert_int_eq(take(b + 12, 90000), SP_SEQ_NEW);
+    /* Many slices later the first marks are gone, but not the verdict. */
+    for (uint32_t i = 0; i < 3 * SP_SEQWIN_MARKS; i++)
+        ck_assert_int_eq(take(b + 13 + i, 90000 + i * 20), SP_SEQ_NEW);
+    ck_assert_int_eq(take(b + 9, 90000 + 3 * SP_SEQWIN_MARKS * 20), SP_SEQ_LATE);
+}
+END_TEST
+
+/* A model that remembers everything: who came, and when the highest rose. */
+#define MODEL_SPAN 300000
+
+static struct {
+    bool came[MODEL_SPAN];
+    uint64_t rose_us[MODEL_SPAN]; /* when this became the highest or was passed */
+    int64_t highest;
+} model;
+
+static void model_rise(int64_t to, uint64_t now_us)
+{
+    for (int64_t i = model.highest + 1; i <= to; i++)
+        model.rose_us[i] = now_us;
+    model.highest = to;
+}
+
+/* Where the window may say either, both are right. */
+static bool model_agrees(int64_t n, uint64_t now_us, enum sp_seq_verdict v)
+{
+    bool first = n > model.highest;
+
+    if (first) {
+        model_rise(n, now_us);
+    } else if (model.highest - n >= SP_SEQWIN_LEN) {
+        return v == SP_SEQ_OLD;
+    } else if (model.came[n]) {
+        return v == SP_SEQ_COPY;
+    }
+    model.came[n] = true;
+    if (first)
+        return v == SP_SEQ_NEW;
+    uint64_t age_us = now_us - model.rose_us[n + 1];
+    if (age_us <= BOUND)
+        return v == SP_SEQ_NEW;
+    return v == SP_SEQ_LATE || (v == SP_SEQ_NEW && age_us <= BOUND + SLICE);
+}
+
+START_TEST(like_a_model_that_forgets_nothing)
+{
+    struct sp_rng_seeded rng;
+    uint64_t now_us = SP_SEC(1);
+    uint32_t base = bases[_i];
+    unsigned verdicts[4] = {0};
+
+    sp_rng_seeded_init(&rng, 5 + (uint64_t)_i);
+    sp_seqwin_init(&w, BOUND);
+    memset(&model, 0, sizeof model);
+    model.highest = -1;
+    while (model.highest < MODEL_SPAN - 40000) {
+        uint64_t kind = sp_rng_below(&rng.rng, 1000);
+        int64_t n = model.highest + 1 + (int64_t)sp_rng_below(&rng.rng, 6);
+        if (kind == 0)
+            n += (int64_t)sp_rng_below(&rng.rng, 17000);
+        else if (kind < 500 && model.highest > 0)
+            n = model.highest - (int64_t)sp_rng_below(&rng.rng, (uint64_t)model.highest < 3000
+                                                                    ? (uint64_t)model.highest + 1
+                                                                    : 3000);
+        else if (kind < 520 && model.highest > 20000)
+            n = model.highest - 16370 - (int64_t)sp_rng_below(&rng.rng, 30);
+        now_us += sp_rng_below(&rng.rng, sp_rng_below(&rng.rng, 2000) ? 1200 : SP_MS(500));
+        enum sp_seq_verdict v = sp_seqwin_take(&w, base + (uint32_t)n, now_us);
+        if (!model_agrees(n, now_us, v))
+            ck_abort_msg("number %ld of %ld: verdict %d", (long)n, (long)model.highest, v);
+        verdicts[v]++;
+    }
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_gt(verdicts[i], 100);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("seqwin");
+    TCase *tc = tcase_create("seqwin");
+    SRunner *runner = srunner_create(suite);
+    int n = (int)(sizeof bases / sizeof bases[0]);
+
+    suite_add_tcase(suite, tc);
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, copies, 0, n);
+    tcase_add_loop_test(tc, window, 0, n);
+    tcase_add_loop_test(tc, late, 0, n);
+    tcase_add_loop_test(tc, like_a_model_that_forgets_nothing, 0, n);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
