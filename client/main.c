@@ -2,12 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gateway.h"
 #include "sallyport/crypto.h"
 #include "sallyport/process.h"
-
-extern char **environ;
 
 static const char *get_env(const char *name)
 {

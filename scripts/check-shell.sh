@@ -14,4 +14,4 @@ cd "$root"
 {
     tree_files '*.sh'
     printf '.ci/run\0'
-} | xargs -0 shellcheck -x
+} | xargs -0 -n 4 -P "$(nproc)" shellcheck -x

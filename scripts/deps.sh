@@ -52,13 +52,16 @@ installed_prefix() {
     [ -f "$prefix/lib/libwolfssl.a" ] && echo "$prefix"
 }
 
-# mirror_of SUITE DEFAULT: where this system itself gets that suite from.
+# mirror_of SUITE: where this system itself gets that suite from.
 mirror_of() {
     local uri
     # shellcheck disable=SC2016 # apt-get fills these in
-    uri=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' \
-        2>/dev/null | awk -v suite="$1" '$1 == suite { print $2; exit }')
-    echo "${uri:-$2}"
+    uri=$(apt-get indextargets --no-release-info --format '$(RELEASE) $(REPO_URI)' \
+        'Created-By: Packages' |
+        awk -v suite="$1" '$1 == suite { print $2; exit }')
+    [ -n "$uri" ] || die 2 "apt's sources do not name $1; add it, or take the packaged wolfSSL:" \
+        "scripts/build.sh -- -DSALLYPORT_WOLFSSL=system"
+    echo "$uri"
 }
 
 # A private apt: own sources, lists and caches under $work/apt. The system's apt.conf.d stays in
@@ -73,12 +76,11 @@ private_apt() {
 
 prepare_private_apt() {
     mkdir -p "$work"/apt/state/lists/partial "$work"/apt/cache/archives/partial
-    cat >"$work/apt/sources.list" <<END
-deb-src [signed-by=$keyring] $(mirror_of $release http://deb.debian.org/debian) $release main
-deb-src [signed-by=$keyring] $(mirror_of $release-security \
-        http://deb.debian.org/debian-security) $release-security main
-END
-    private_apt apt-get update
+    local suite uri
+    for suite in "$release" "$release-security"; do
+        uri=$(mirror_of "$suite")
+        echo "deb-src [signed-by=$keyring] $uri $suite main" >>"$work/apt/sources.list"
+    done
 }
 
 # Sets `version` to the newest in those suites.
@@ -154,7 +156,8 @@ build() {
     trap 'rm -rf "$work"' EXIT
     : >"$log"
 
-    step "looking for wolfSSL's source in Debian $release" prepare_private_apt
+    prepare_private_apt
+    step "looking for wolfSSL's source in Debian $release" private_apt apt-get update
     find_version
     local prefix=$cache/wolfssl-$version-$recipe
     if [ ! -f "$prefix/lib/libwolfssl.a" ]; then

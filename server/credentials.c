@@ -6,14 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/options.h"
 #include "sallyport/secret_file.h"
 #include "sallyport/token.h"
-
-extern char **environ;
 
 #define TTL_DEFAULT_S 86400
 #define TTL_MAX_S     (366 * 86400)

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "credentials.h"
 #include "edge.h"
 #include "sallyport/crypto.h"
 #include "sallyport/process.h"
-
-extern char **environ;
 
 static int run(int argc, char **argv)
 {

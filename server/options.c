@@ -292,6 +292,7 @@ static int set_shared(struct sp_edge_config *c, const struct sp_options *o,
 static int set_relays(struct sp_edge_config *c, const struct sp_options *o,
                       char why[static SP_OPTIONS_ERR_MAX])
 {
+    static const uint16_t families[] = {SP_IPV4, SP_IPV6};
     struct sp_worker_config *w = &c->worker;
     size_t given = sp_options_count(o, "relay-ip");
 
@@ -310,9 +311,9 @@ static int set_relays(struct sp_edge_config *c, const struct sp_options *o,
         return refuse(why,
                       "--relay-ports none: wants --relay-ip, an address that is unique to this "
                       "server; two that share one would mix up their callers");
-    for (uint16_t family = SP_IPV4; family <= SP_IPV6; family++) {
+    for (size_t i = 0; i < SP_ARRAY_LEN(families); i++) {
         struct sp_addr a;
-        if (sp_sock_default_addr(family, &a) == 0)
+        if (sp_sock_default_addr(families[i], &a) == 0)
             c->relay_ips[w->n_relay_ips++] = (struct sp_relay_ip){a, a};
     }
     if (w->n_relay_ips == 0)

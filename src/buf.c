@@ -33,7 +33,7 @@ static int move_to_new(struct sp_buf *b, size_t cap)
     uint8_t *mem = malloc(cap);
     if (mem == NULL)
         return SP_ENOMEM;
-    if (b->len > 0)
+    if (b->mem != NULL && b->len > 0)
         memcpy(mem, b->mem + b->off, b->len);
     free(b->mem);
     b->mem = mem;

@@ -313,7 +313,7 @@ static struct sp_lane *control_lane(const struct sp_tunnel *t, int avoid)
         if (l == NULL)
             continue;
         unsigned rank = 1 + 2 * (unsigned)can_take(l) + (unsigned)((int)i != avoid);
-        if (rank > best_rank || (rank == best_rank && l->turn < best->turn)) {
+        if (best == NULL || rank > best_rank || (rank == best_rank && l->turn < best->turn)) {
             best = l;
             best_rank = rank;
         }

@@ -42,8 +42,8 @@ struct sp_lane {
 /*
  *   gateway:  OPENING ──answer──▶ OPEN ──close──▶ CLOSING ──answer──▶ RESTING ──▶ freed
  *   edge:                         OPEN ──close──▶ CLOSING ──answer──▶ RESTING ──▶ freed
- *   A CLOSE from the far side leads from any of them to RESTING; a refusal to CLOSING, since another
- *   copy of the OPEN may have been accepted.
+ *   A CLOSE from the far side leads from any of them to RESTING; a refusal to CLOSING, since
+ * another copy of the OPEN may have been accepted.
  */
 enum flow_state { FLOW_OPENING, FLOW_OPEN, FLOW_CLOSING, FLOW_RESTING };
 
@@ -55,7 +55,7 @@ struct sp_flow {
     struct sp_addr local;
     struct sp_timer timer;      /* the next repeat, or the end of the rest */
     uint8_t id[SP_STUN_ID_LEN]; /* transaction of the OPEN or CLOSE under way */
-    bool used; /* a datagram was queued: an OPEN may have left, or may yet */
+    bool used;                  /* a datagram was queued: an OPEN may have left, or may yet */
     unsigned repeats;
     int last_lane;       /* that carried it */
     uint8_t *open_frame; /* the last OPEN that left, for repeating */

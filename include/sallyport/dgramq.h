@@ -39,9 +39,9 @@ static inline size_t sp_dgramq_bytes(const struct sp_dgramq *q)
 }
 
 /*
- * Room for one datagram of `len` framed bytes (not 0), queued at once; the caller fills all of it before
- * the next call. Drops the oldest until it fits. NULL: longer than the whole bound, or no memory
- * (counted as dropped_full).
+ * Room for one datagram of `len` framed bytes (not 0), queued at once; the caller fills all of it
+ * before the next call. Drops the oldest until it fits. NULL: longer than the whole bound, or no
+ * memory (counted as dropped_full).
  */
 uint8_t *sp_dgramq_push(struct sp_dgramq *q, size_t len, uint64_t now_us);
 

@@ -83,8 +83,8 @@ void sp_tunnel_config_default(struct sp_tunnel_config *c, enum sp_tunnel_role ro
 
 struct sp_tunnel_counters {
     uint64_t datagrams_in, bytes_in, datagrams_out, bytes_out; /* bytes: all that lanes carried */
-    uint64_t dropped_copy, dropped_old, dropped_late;    /* by the receiver */
-    uint64_t dropped_age, dropped_full, dropped_too_big; /* by the sender */
+    uint64_t dropped_copy, dropped_old, dropped_late;          /* by the receiver */
+    uint64_t dropped_age, dropped_full, dropped_too_big;       /* by the sender */
     uint64_t dropped_unknown_flow, malformed;
     uint64_t flows_opened, flows_closed, flows_refused;
     uint64_t lanes_joined, lanes_lost, lanes_suspected, control_repeats;

@@ -169,7 +169,7 @@ help_and_version() {
     for program in "$server_program" "$client_program" "$server_program credentials"; do
         # shellcheck disable=SC2086
         $program --help >"$LAB_DIR/help" 2>"$LAB_DIR/help.err" || fail "$program --help"
-        grep -q ^Usage "$LAB_DIR/help" && [ ! -s "$LAB_DIR/help.err" ] || fail "$program --help"
+        [[ $(head -n 1 "$LAB_DIR/help") == Usage:* && ! -s $LAB_DIR/help.err ]] || fail "$program --help"
     done
     for program in "$server_program" "$client_program"; do
         [[ $("$program" --version) == *wolfSSL*AES* ]] || fail "$program --version says $("$program" --version)"
@@ -202,7 +202,7 @@ says() {
 backs_off() {
     local tries ticks seconds=$3
     tries=$(curl -sS "http://127.0.0.1:$(($2 + 1000))/metrics" | sed -n 's/^sallyport_uplink_tries_total //p')
-    [ "$tries" -ge 3 ] && [ "$tries" -le $((seconds + 4)) ] || fail "$1: $tries tries in $seconds s"
+    [[ $tries -ge 3 && $tries -le $((seconds + 4)) ]] || fail "$1: $tries tries in $seconds s"
     ticks=$(awk '{ print $14 + $15 }' "/proc/$(lab_pid "$1")/stat")
     [ "$ticks" -le $((seconds * $(getconf CLK_TCK) / 10)) ] || fail "$1: used the processor for $ticks ticks"
 }
@@ -273,7 +273,7 @@ secrets() {
         ! grep -q staticpassword "$LAB_DIR/cmdline" || fail "ps shows a password: $(cat "$LAB_DIR/cmdline")"
         grep -q '^Max core file size  *0  *0 ' "/proc/$(lab_pid $log)/limits" || fail "$log may dump its core"
         [ "$(wc -l <"$LAB_DIR/$log.err")" -ge 4 ] || fail "$log has no log to speak of"
-        ! grep -nF -e staticpassword -e wrongpassword -e "$(cat "$LAB_DIR/token")" -e "$(cat "$LAB_DIR/secret")" \
+        ! grep -nF -e staticpassword -e wrongpassword -e "$(cat "$LAB_DIR/token")" -e "$(cat "$LAB_DIR/secret")" -e "$id" \
             -e "$(cat "$LAB_DIR/other-secret")" -e "$(json credential "$LAB_DIR/credentials.json")" "$LAB_DIR/$log.err" ||
             fail "a secret in the log of the $log"
         ! grep -nE '[0-9a-f]{36}|v1\.[A-Za-z0-9_-]{20}' "$LAB_DIR/$log.err" || fail "a tunnel id or a token in the log of the $log"

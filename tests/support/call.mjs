@@ -209,11 +209,11 @@ async function call(options, dir) {
     return { connected, seconds: options.seconds, a: reports[0], b: reports[1] };
 }
 
-function explain({ a, b }, timeout) {
+function explain({ a, b }) {
     const side = (id, r) => `${id}: ${r.state}, ICE ${r.ice_state}, ${r.candidates.length} candidates` +
         (r.first_frame_ms === undefined ? ', no picture' : '') +
         r.candidateErrors.map(e => `; ${e.url}: ${e.errorCode} ${e.errorText}`).join('');
-    return `no call within ${timeout} s (${side('a', a)}) (${side('b', b)})`;
+    return `the two did not see each other (${side('a', a)}) (${side('b', b)})`;
 }
 
 function writeResult(result, file) {
@@ -241,7 +241,7 @@ async function main() {
         const result = await Promise.race([call(options, dir), told]);
         writeResult(result, options.json);
         if (!result.connected)
-            throw new Error(explain(result, options.timeout));
+            throw new Error(explain(result));
         status = 0;
         if (options.keep)
             await told;

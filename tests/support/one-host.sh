@@ -14,9 +14,10 @@
 # shellcheck source=tests/support/lab.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
 
+# shellcheck disable=SC2034
+support=$root/tests/support
 server_program=${BUILD_DIR:-$root/build}/sallyport-server
 client_program=${BUILD_DIR:-$root/build}/sallyport-client
-support=$root/tests/support
 
 # host_up: runs the script again in that namespace; the second time it returns. Packages have to be there by
 # then, for nothing can be downloaded within.
@@ -57,7 +58,7 @@ host_down() {
             [ ! -f "$file" ] || ! lab_running "$(basename "$file" .pid)" || lab_show "$(basename "$file" .pid)"
         done
     fi
-    [ "${LAB_KEEP-}" = 1 ] && say "kept $LAB_DIR" || rm -rf "$LAB_DIR"
+    if [ "${LAB_KEEP-}" = 1 ]; then say "kept $LAB_DIR"; else rm -rf "$LAB_DIR"; fi
 }
 
 ok() {
@@ -84,9 +85,11 @@ host_spawn() {
 }
 
 # server_start [OPTION...]: log "server". TCP 443 of its addresses, and UDP as server_udp says; user test:test.
+# `limits` may hold a command that sets some and runs both programs.
+limits=()
 server_udp=(--listen-udp 198.51.100.2:3478 --listen-udp "[2001:db8:100::2]:3478")
 server_start() {
-    host_spawn server "$server_program" --admin 127.0.0.1:9641 --realm edge.test --user test:test \
+    host_spawn server "${limits[@]}" "$server_program" --admin 127.0.0.1:9641 --realm edge.test --user test:test \
         --listen 198.51.100.2:443 --listen "[2001:db8:100::2]:443" "${server_udp[@]}" \
         --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/secret" "$@"
     lab_wait_ready server
@@ -94,7 +97,7 @@ server_start() {
 
 # gateway_start [OPTION...]: log "gateway". UDP and TCP 3478; waits until its tunnel is up.
 gateway_start() {
-    host_spawn gateway "$client_program" --server https://edge.test --admin 127.0.0.1:9642 \
+    host_spawn gateway "${limits[@]}" "$client_program" --server https://edge.test --admin 127.0.0.1:9642 \
         --token-file "$LAB_DIR/token" --ca "$LAB_DIR/ca.pem" \
         --listen 192.0.2.1:3478 --listen 127.0.0.1:3478 --listen "[::1]:3478" "$@"
     lab_wait_ready gateway
@@ -125,20 +128,27 @@ wait_until() {
     done
 }
 
-# is VALUE OPERATOR VALUE: a comparison of numbers for wait_until, evaluated anew each time:
+# is COMMAND OPERATOR NUMBER: what the command prints now, for wait_until:
 # wait_until 5 is 'metric server lanes' -eq 4
 is() {
-    # shellcheck disable=SC1073,SC1072
     test "$(eval "$1")" "$2" "$3"
 }
 
-# descriptors LOG, memory_kb LOG: of a running program.
+# descriptors LOG, memory_kb LOG, peak_kb LOG, ticks LOG: of a running program; ticks of processor time.
 descriptors() {
     find "/proc/$(lab_pid "$1")/fd" -mindepth 1 | wc -l
 }
 
 memory_kb() {
     sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB$/\1/p' "/proc/$(lab_pid "$1")/status"
+}
+
+peak_kb() {
+    sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB$/\1/p' "/proc/$(lab_pid "$1")/status"
+}
+
+ticks() {
+    awk '{ print $14 + $15 }' "/proc/$(lab_pid "$1")/stat"
 }
 
 # value KEY LOG: of the last line "… KEY=VALUE …" that a helper printed.

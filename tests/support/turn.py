@@ -67,26 +67,33 @@ def parse(message):
     return method, (kind >> 4 & 1) | (kind >> 7 & 2), message[8:20], attrs
 
 
-class Client:
-    """target: "udp:ADDR:PORT", "tcp:…" or "tls:…"; an IPv6 address has no brackets."""
+def connect(target, receive_bytes=None):
+    """A socket to "udp:ADDR:PORT", "tcp:…" or "tls:…"; an IPv6 address has no brackets."""
+    transport, rest = target.split(":", 1)
+    host, port = rest.rsplit(":", 1)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM)
+    if receive_bytes:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    sock.settimeout(PATIENCE_S)
+    sock.connect((host, int(port)))
+    if transport != "udp":
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if transport == "tls":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        sock = context.wrap_socket(sock, server_hostname="edge.test")
+    return sock
 
-    def __init__(self, target, user="test", password="test"):
-        self.transport, rest = target.split(":", 1)
-        host, port = rest.rsplit(":", 1)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
-        self.sock = socket.socket(family, kind)
-        self.sock.settimeout(PATIENCE_S)
-        self.sock.connect((host, int(port)))
-        if self.transport == "tls":
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            self.sock = context.wrap_socket(self.sock)
-        if kind == socket.SOCK_STREAM:
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+class Client:
+    """On a socket: of datagrams, or of a stream."""
+
+    def __init__(self, sock, stream, user="test", password="test"):
+        self.sock, self.is_stream = sock, stream
         self.user, self.password = user, password
         self.credentials = self.key = self.relayed = self.mapped = None
-        self.stream = b""
+        self.buffer = b""
         self.waiting = []  # data that came while an answer was awaited
         self.channels = {}  # number: peer, and peer: number
 
@@ -94,26 +101,26 @@ class Client:
 
     def _cut(self):
         """The first whole message of the stream, or None."""
-        if len(self.stream) < 4:
+        if len(self.buffer) < 4:
             return None
-        first, length = struct.unpack_from("!HH", self.stream)
+        first, length = struct.unpack_from("!HH", self.buffer)
         whole = 4 + length + -length % 4 if first & 0xC000 else 20 + length
-        if len(self.stream) < whole:
+        if len(self.buffer) < whole:
             return None
-        message, self.stream = self.stream[:whole], self.stream[whole:]
+        message, self.buffer = self.buffer[:whole], self.buffer[whole:]
         return message
 
     def _message(self, until):
         while True:
-            if self.transport != "udp" and (message := self._cut()):
+            if self.is_stream and (message := self._cut()):
                 return message
             self.sock.settimeout(max(until - time.monotonic(), 0.001))
             got = self.sock.recv(65536)
-            if self.transport == "udp":
+            if not self.is_stream:
                 return got
             if not got:
                 raise ConnectionError("closed by the server")
-            self.stream += got
+            self.buffer += got
 
     def _data(self, message):
         """(peer, data) of ChannelData and Data indications, or None."""
@@ -152,7 +159,7 @@ class Client:
         while True:
             self.sock.settimeout(PATIENCE_S)
             self.sock.sendall(message)
-            until = min(time.monotonic() + wait_s, end) if self.transport == "udp" else end
+            until = end if self.is_stream else min(time.monotonic() + wait_s, end)
             try:
                 return self._answer(tid, until)
             except (TimeoutError, ConnectionRefusedError):
@@ -203,9 +210,14 @@ class Client:
 
     def send(self, peer, data):
         message = struct.pack("!HH", self.channels[peer], len(data)) + data
-        if self.transport != "udp":
+        if self.is_stream:
             message += bytes(-len(data) % 4)
         self.sock.sendall(message)
 
     def close(self):
         self.sock.close()
+
+
+def client(target, **more):
+    """A client on a socket of its own."""
+    return Client(connect(target, **more), stream=not target.startswith("udp:"))

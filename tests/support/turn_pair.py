@@ -24,12 +24,12 @@ import time
 import turn
 
 NUMBER = struct.Struct("!I")
-SETTLE_S = 1
+SETTLE_S = 0.5
 
 
 class Side:
     def __init__(self, target, length):
-        self.client = turn.Client(target)
+        self.client = turn.client(target)
         self.client.allocate()
         self.length = length
         self.sent = self.twice = self.altered = self.gap_s = 0

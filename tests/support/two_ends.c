@@ -96,6 +96,9 @@ static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
     end->closed_code = code;
     if (end->flow == f)
         end->flow = NULL;
+    struct sp_flow **pointer = sp_flow_user(f);
+    if (pointer != NULL)
+        *pointer = NULL;
 }
 
 static void on_lane_suspect(struct sp_lane *l, void *arg)

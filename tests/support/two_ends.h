@@ -127,7 +127,8 @@ void ends_live(struct two_ends *e, uint64_t us);
 
 /* A datagram on a flow, from the side that it belongs to. */
 void ends_send(struct two_ends *e, struct sp_flow *f, const void *p, size_t len);
-/* Opens a flow on the gateway. */
+/* Opens a flow on the gateway. A flow's user, where a test sets it, is a pointer to the flow: it
+ * becomes NULL when the far side closes it. */
 struct sp_flow *ends_flow(struct two_ends *e);
 /* Opens one, sends "hello" by it, settles: both ends have it. *edge is the far side's. */
 struct sp_flow *ends_connected_flow(struct two_ends *e, struct sp_flow **edge);

@@ -25,6 +25,7 @@ struct rig {
     struct sp_tunnel *tunnel;
     struct sp_deferred flush;
     unsigned datagrams, opened, closed, expired;
+    bool mute; /* sends nothing back */
     int why;
     char text[256];
     struct sp_stream_lane *lane; /* the last one that was added */
@@ -50,7 +51,8 @@ static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, u
 
     for (size_t i = 0; i < n; i++) {
         r->datagrams++;
-        sp_flow_send(f, &d[i], 1, now_us);
+        if (!r->mute)
+            sp_flow_send(f, &d[i], 1, now_us);
     }
 }
 
@@ -424,6 +426,33 @@ START_TEST(datagrams_do_not_pile_up)
 }
 END_TEST
 
+static bool has_200(void *arg)
+{
+    struct rig *r = arg;
+    return r->datagrams >= 200;
+}
+
+/* More at once than the lane takes: the rest follows as soon as there is room. */
+START_TEST(a_burst)
+{
+    static uint8_t datagram[1200];
+    struct sp_span d = sp_span(datagram, sizeof datagram);
+    struct rig r;
+
+    open_rig(&r);
+    join(&r, 0);
+    struct sp_flow *f = gateway_end_flow(&r.gateway);
+    check_echo(&r, f, "is it open?");
+    r.mute = true;
+    r.datagrams = 0;
+    for (int i = 0; i < 200; i++)
+        gateway_end_send(&r.gateway, f, d);
+    ck_assert(io_loop_until(&r.loop, has_200, &r));
+    ck_assert_uint_eq(sp_tunnel_counters(r.gateway.tunnel)->dropped_age, 0);
+    close_rig(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("stream_lane");
@@ -440,6 +469,7 @@ int main(void)
     tcase_add_test(tc, finishing_is_not_cut_short);
     tcase_add_test(tc, far_side_reads_nothing);
     tcase_add_test(tc, datagrams_do_not_pile_up);
+    tcase_add_test(tc, a_burst);
     suite_add_tcase(s, tc);
 
     SRunner *r = srunner_create(s);

@@ -6,6 +6,7 @@
  */
 #include <check.h>
 
+#include "alloc_fail.h"
 #include "sallyport/err.h"
 #include "tunnel_impl.h"
 #include "two_ends.h"
@@ -87,7 +88,7 @@ START_TEST(cut_anywhere)
     start(2);
     for (unsigned i = 0; i < 200; i++) {
         memset(big, (int)i, sizeof big);
-        ends_send(&e, i % 2 ? gw : edge, big, i * 15);
+        ends_send(&e, i % 2 ? gw : edge, big, i * 10);
     }
     ends_settle_cut(&e, pieces[_i]);
     ck_assert_uint_eq(ends_count(&e, EDGE)->datagrams_in, 101);
@@ -304,8 +305,10 @@ START_TEST(batches_keep_flows_and_order)
     size_t got = e.end[EDGE].n_got;
     unsigned batches = e.end[EDGE].batches;
 
-    for (size_t i = 0; i < SP_ARRAY_LEN(order); i++)
-        send_text(order[i] == gw ? gw : other, "0\0001\0002\0003\0004\0005" + 2 * i);
+    for (size_t i = 0; i < SP_ARRAY_LEN(order); i++) {
+        char text[] = {(char)('0' + i), '\0'};
+        send_text(order[i] == gw ? gw : other, text);
+    }
     ends_flush(&e);
     ck_assert_int_eq(ends_carry(&e, GATEWAY, 0, SIZE_MAX), 0);
     ck_assert_uint_eq(e.end[EDGE].batches, batches + 4);
@@ -533,6 +536,85 @@ START_TEST(freed_with_everything_in_use)
 }
 END_TEST
 
+/* Everything that a tunnel does, a little of each; nothing of Check's, since memory may fail. */
+static void live_a_little(struct sp_flow *flows[static 3])
+{
+    static uint8_t big[2000];
+
+    for (unsigned i = 0; i < 3; i++)
+        (void)ends_join(&e, i);
+    for (unsigned i = 0; i < 3; i++) {
+        if ((flows[i] = ends_flow(&e)) == NULL)
+            continue;
+        sp_flow_set_user(flows[i], &flows[i]);
+        ends_send(&e, flows[i], big, 300);
+        ends_send(&e, flows[i], big, 20);
+        ends_settle(&e);
+    }
+    for (unsigned i = 0; i < 20 && flows[0] != NULL; i++)
+        ends_send(&e, flows[0], big, sizeof big);
+    ends_settle(&e);
+    if (flows[1] != NULL) {
+        sp_flow_close(flows[1], e.now_us);
+        flows[1] = NULL;
+    }
+    ends_live(&e, SP_MS(300));
+    if (e.end[EDGE].flow != NULL) { /* the third: the edge closes it */
+        sp_flow_close(e.end[EDGE].flow, e.now_us);
+        e.end[EDGE].flow = NULL;
+    }
+    ends_settle(&e);
+    ends_lose(&e, EDGE, 1);
+    ends_lose_both(&e, 2);
+    (void)ends_join(&e, 0); /* in place of the old one */
+    ends_live(&e, SP_SEC(2));
+}
+
+/* Afterwards there is memory again, and the two ends come to agree. */
+static void recover(struct sp_flow *flows[static 3])
+{
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(ends_join(&e, i), 0);
+    ends_live(&e, SP_SEC(5));
+    for (unsigned i = 0; i < 3; i++)
+        if (flows[i] != NULL)
+            send_text(flows[i], "still there?");
+    ends_settle(&e);
+    gw = ends_connected_flow(&e, &edge);
+    send_text(edge, "welcome");
+    ends_live(&e, SP_SEC(200));
+    check_last(GATEWAY, "welcome");
+    for (unsigned side = 0; side < 2; side++) {
+        const struct sp_tunnel *t = e.end[side].tunnel;
+        ck_assert_uint_eq(t->n_resting, 0);
+        ck_assert_uint_eq(t->counters.flows_opened - t->counters.flows_closed, t->n_flows);
+        ck_assert_uint_eq(t->counters.malformed, 0);
+    }
+    ck_assert_uint_eq(sp_tunnel_flow_count(e.end[GATEWAY].tunnel),
+                      sp_tunnel_flow_count(e.end[EDGE].tunnel));
+}
+
+START_TEST(each_allocation_fails_once)
+{
+    unsigned k = 0;
+    bool failed;
+
+    do {
+        struct sp_flow *flows[3] = {NULL};
+        alloc_fail_at(++k);
+        int err = ends_open(&e, NULL, NULL);
+        if (err == 0)
+            live_a_little(flows);
+        failed = alloc_fail_disarm();
+        ck_assert(err == 0 || (failed && err == SP_ENOMEM));
+        if (err == 0)
+            recover(flows);
+        ends_close(&e);
+    } while (failed);
+    ck_assert_uint_gt(k, 20);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tunnel");
@@ -562,6 +644,7 @@ int main(void)
     tcase_add_test(tc, what_says_nothing_is_skipped);
     tcase_add_test(tc, malformed_control_messages);
     tcase_add_test(tc, freed_with_everything_in_use);
+    tcase_add_test(tc, each_allocation_fails_once);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
 

@@ -169,6 +169,29 @@ START_TEST(idle)
 }
 END_TEST
 
+/* It is what was said last that counts. */
+START_TEST(not_idle)
+{
+    struct turn_user u;
+    struct peer p;
+    struct rig r;
+
+    open_rig(&r);
+    struct sp_ticker *t = &r.e.loop.ticker;
+    open_endpoint(&r, &p);
+    uint64_t began_us = sp_ticker_now(t);
+    io_loop_for(&r.e.loop, 400);
+    turn_user_init(&u, "nobody", "", 1);
+    ck_assert_int_eq(ask(&p, &u, turn_user_binding(&u)), 0);
+    sp_timerq_run(&t->timers, began_us + SP_MS(30200));
+    ck_assert_uint_eq(count(&r.endpoints), 1);
+    sp_timerq_run(&t->timers, began_us + SP_MS(31500));
+    ck_assert_uint_eq(count(&r.endpoints), 0);
+    peer_close(&p);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(neither_stun_nor_channel_data)
 {
     struct peer p;
@@ -260,6 +283,7 @@ int main(void)
     tcase_add_test(tc, allocation);
     tcase_add_test(tc, client_goes);
     tcase_add_test(tc, idle);
+    tcase_add_test(tc, not_idle);
     tcase_add_test(tc, neither_stun_nor_channel_data);
     tcase_add_test(tc, hairpin);
     tcase_add_test(tc, crowded);

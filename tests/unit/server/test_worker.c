@@ -101,7 +101,7 @@ static void check_hairpin(struct client *a, struct client *b)
 
 START_TEST(binding_by_udp)
 {
-    struct udp_peer udp;
+    struct udp_peer udp, second;
     struct worker_rig r;
 
     worker_rig_init(&r);
@@ -117,9 +117,18 @@ START_TEST(binding_by_udp)
         ck_assert(sp_addr_eq(&udp.from, &c.server));
         ck_assert(sp_addr_eq(&c.user.mapped, &udp.addr));
     }
-    ck_assert_uint_eq(worker_rig_stats(&r).udp_received, 3);
-    ck_assert_uint_eq(worker_rig_stats(&r).udp_sent, 3);
+    udp_peer_open(&second, "127.0.0.1");
+    struct client d = {.rig = &r, .udp = &second, .server = c.server};
+    turn_user_init(&d.user, "nobody", "", 2);
+    send_to(&c, turn_user_binding(&c.user)); /* two at once: each gets his own */
+    ck_assert_int_eq(ask(&d, turn_user_binding(&d.user)), 0);
+    ck_assert(sp_addr_eq(&d.user.mapped, &second.addr));
+    ck_assert_int_eq(turn_user_take(&c.user, recv_from(&c)), 0);
+    ck_assert(sp_addr_eq(&c.user.mapped, &udp.addr));
+    ck_assert_uint_eq(worker_rig_stats(&r).udp_received, 5);
+    ck_assert_uint_eq(worker_rig_stats(&r).udp_sent, 5);
     udp_peer_close(&udp);
+    udp_peer_close(&second);
     worker_rig_close(&r);
 }
 END_TEST
@@ -310,13 +319,15 @@ START_TEST(garbage)
 }
 END_TEST
 
-/* Connections that only ever ask for bindings hold places, but not all: the first has to go. */
+/* Connections that only ever ask for bindings hold places, but not all: the first has to go, and
+ * nobody who has an allocation. */
 START_TEST(turn_strangers)
 {
     struct rlimit before, few;
     struct sockaddr_storage ss;
     struct turn_user u;
     struct worker_rig r;
+    struct peer known;
     int fds[17];
     char c;
 
@@ -326,6 +337,9 @@ START_TEST(turn_strangers)
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
     worker_rig_init(&r);
     start(&r);
+    ck_assert(peer_connect(&known, &r.loop, worker_rig_tcp(&r), r.client));
+    struct client k = {.rig = &r, .peer = &known};
+    allocate(&k, 2);
     turn_user_init(&u, "nobody", "", 1);
     for (uint8_t i = 0; i < SP_ARRAY_LEN(fds); i++) {
         struct sp_addr from = sp_addr_v4(127, 0, 0, (uint8_t)(2 + i), 0);
@@ -345,8 +359,10 @@ START_TEST(turn_strangers)
     ck_assert_int_eq(recv(fds[0], rest, sizeof rest, MSG_DONTWAIT), 0); /* closed */
     ck_assert_int_gt(recv(fds[1], rest, sizeof rest, MSG_DONTWAIT), 0);
     ck_assert_int_lt(recv(fds[1], rest, sizeof rest, MSG_DONTWAIT), 0); /* open */
+    ck_assert_int_eq(ask(&k, turn_user_refresh(&k.user, 600)), 0);
     for (size_t i = 0; i < SP_ARRAY_LEN(fds); i++)
         close(fds[i]);
+    peer_close(&known);
     worker_rig_close(&r);
     setrlimit(RLIMIT_NOFILE, &before);
 }

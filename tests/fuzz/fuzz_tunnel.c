@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Two ends of a tunnel, and somebody between them who holds lanes back, cuts, repeats and alters
+ * what they carry, as the input says: a script, one byte a command, each followed by its argument.
+ * Until the first byte was altered nothing may come twice, wrong, or on a wrong flow; after that,
+ * whatever happens, bounds hold, everything is counted, and nothing is left behind.
+ */
+#include <string.h>
+
+#include "fuzz.h"
+#include "sallyport/err.h"
+#include "tunnel_impl.h"
+#include "two_ends.h"
+
+#define FLOWS 6
+#define LANES 4
+
+static struct {
+    struct two_ends ends;
+    struct sp_flow *flow[FLOWS]; /* on the gateway */
+    bool honest;                 /* nobody altered anything yet */
+    uint32_t offered[2];
+    bool came[2][1024]; /* by index: what arrived at that side */
+    size_t told[2];
+} world;
+
+static struct two_ends *const e = &world.ends;
+
+/* --- traffic: each datagram says which it is, and whose ------------------------------------- */
+
+static void offer(struct sp_flow *f, unsigned side, size_t len)
+{
+    uint8_t bytes[512] = {0};
+    uint32_t index = world.offered[side]++;
+
+    sp_put_be32(bytes, index);
+    sp_put_be16(bytes + 4, sp_flow_number(f));
+    ends_send(e, f, bytes, 8 + len);
+}
+
+static void on_datagrams(struct end *end, struct sp_flow *f)
+{
+    unsigned side = end->side;
+
+    for (size_t i = world.told[side]; i < end->n_got && world.honest; i++) {
+        const struct end_got *got = &end->got[i % ENDS_GOT];
+        uint32_t index = sp_get_be32(got->head);
+
+        REQUIRE(got->len >= 8 && index < world.offered[1 - side]);
+        REQUIRE(sp_get_be16(got->head + 4) == sp_flow_number(f) && got->flow == sp_flow_number(f));
+        REQUIRE(index < SP_ARRAY_LEN(world.came[0]) && !world.came[side][index]);
+        world.came[side][index] = true;
+    }
+    world.told[side] = end->n_got;
+}
+
+/* --- what must be so at any moment ---------------------------------------------------------- */
+
+static size_t count_flows(const struct sp_tunnel *t, bool ended)
+{
+    size_t n = 0;
+
+    for (size_t p = 0; p < SP_ARRAY_LEN(t->pages); p++)
+        for (size_t i = 0; t->pages[p] != NULL && i < FLOW_PAGE; i++) {
+            const struct sp_flow *f = t->pages[p][i];
+            n += f != NULL && (f->state == FLOW_CLOSING || f->state == FLOW_RESTING) == ended;
+        }
+    return n;
+}
+
+static void check_end(unsigned side)
+{
+    struct sp_tunnel *t = e->end[side].tunnel;
+
+    if (t == NULL)
+        return;
+    const struct sp_tunnel_counters *c = sp_tunnel_counters(t);
+
+    REQUIRE(count_flows(t, false) == t->n_flows && count_flows(t, true) == t->n_resting);
+    REQUIRE(t->n_flows <= t->config.max_flows);
+    REQUIRE(t->n_resting <= 5 * t->config.max_flows);
+    REQUIRE(c->flows_opened - c->flows_closed == t->n_flows);
+    REQUIRE(sp_dgramq_bytes(&t->queue) <= t->config.max_queue_bytes);
+    REQUIRE(world.offered[side] == c->datagrams_out + c->dropped_age + c->dropped_full +
+                                       c->dropped_too_big + t->queue.count);
+    REQUIRE(c->datagrams_in == e->end[side].n_got);
+    REQUIRE(!world.honest || c->malformed == 0);
+}
+
+/* --- the script ----------------------------------------------------------------------------- */
+
+static void join(unsigned number)
+{
+    if (e->end[EDGE].tunnel != NULL)
+        REQUIRE(ends_join(e, number) == 0);
+}
+
+static void open_flow(unsigned i)
+{
+    if (world.flow[i] == NULL && (world.flow[i] = ends_flow(e)) != NULL)
+        sp_flow_set_user(world.flow[i], &world.flow[i]);
+}
+
+static void close_flow(unsigned i, bool by_edge)
+{
+    struct sp_flow *f = world.flow[i];
+
+    if (f != NULL && by_edge && e->end[EDGE].tunnel != NULL) {
+        f = flow_find(e->end[EDGE].tunnel, sp_flow_number(f));
+        if (f != NULL && f->state == FLOW_OPEN)
+            sp_flow_close(f, e->now_us);
+    } else if (f != NULL && !by_edge) {
+        world.flow[i] = NULL;
+        sp_flow_close(f, e->now_us);
+    }
+}
+
+static void talk(unsigned i, bool from_edge, size_t len)
+{
+    struct sp_flow *f = world.flow[i];
+
+    if (f == NULL)
+        return;
+    if (!from_edge) {
+        offer(f, GATEWAY, len);
+    } else if (e->end[EDGE].tunnel != NULL) {
+        f = flow_find(e->end[EDGE].tunnel, sp_flow_number(f));
+        if (f != NULL && f->state == FLOW_OPEN)
+            offer(f, EDGE, len);
+    }
+}
+
+static void carry(unsigned from, unsigned number, size_t max)
+{
+    if (e->end[from].tunnel == NULL || e->end[1 - from].tunnel == NULL)
+        return;
+    int err = ends_carry(e, from, number, max);
+    REQUIRE(err == 0 || ((err == SP_EBADMSG || err == SP_ETOOBIG) && !world.honest));
+    if (err != 0) /* as any transport does */
+        ends_lose_both(e, number);
+}
+
+static void carry_all(void)
+{
+    ends_flush(e);
+    for (unsigned i = 0; i < LANES; i++) {
+        carry(GATEWAY, i, SIZE_MAX);
+        carry(EDGE, i, SIZE_MAX);
+    }
+}
+
+static void alter(unsigned from, unsigned number, size_t at, uint8_t by)
+{
+    struct end_lane *l = &e->end[from].lanes[number];
+
+    if (l->len == 0 || by == 0)
+        return;
+    world.honest = false;
+    l->wire[at % l->len] ^= by;
+}
+
+/* The bytes that wait once more, by another lane: copies, as a repeat makes them. */
+static void repeat(unsigned from, unsigned number)
+{
+    const struct end_lane *l = &e->end[from].lanes[number];
+    struct end_lane *other = &e->end[from].lanes[(number + 1) % LANES];
+
+    if (other->lane == NULL || l->len > 4096 || other->len > 4096)
+        return;
+    ends_inject(e, from, other->number, l->wire, l->len);
+}
+
+static void forge(unsigned from, unsigned number, const uint8_t *p, size_t len)
+{
+    struct end_lane *l = &e->end[from].lanes[number];
+
+    if (l->lane == NULL || l->len > 4096)
+        return;
+    world.honest = false;
+    ends_inject(e, from, number, p, len);
+}
+
+/* A wire holds no more than it holds: what nobody carries for long ends, as a transport would. */
+static void relieve(void)
+{
+    for (unsigned from = 0; from < 2; from++)
+        for (unsigned i = 0; i < LANES; i++) {
+            const struct end_lane *l = &e->end[from].lanes[i];
+            if (l->len > ENDS_WIRE / 4)
+                carry(from, i, SIZE_MAX);
+            if (l->len > ENDS_WIRE / 4)
+                ends_lose_both(e, i);
+        }
+}
+
+/* Returns how many bytes of the script it took. */
+static size_t command(const uint8_t *p, size_t left)
+{
+    uint8_t arg = p[1];
+    unsigned lane = arg % LANES, flow = arg % FLOWS, side = arg >> 7;
+
+    switch (p[0] % 14) {
+    case 0:
+        open_flow(flow);
+        break;
+    case 1:
+        close_flow(flow, side);
+        break;
+    case 2:
+        talk(flow, side, (size_t)(arg & 0x78) * 4);
+        break;
+    case 3:
+        carry(side, lane, (size_t)(arg & 0x7C) * 4 + 1);
+        break;
+    case 4:
+        carry(side, lane, SIZE_MAX);
+        break;
+    case 5:
+        carry_all();
+        break;
+    case 6:
+        ends_wait(e, SP_MS(arg) * 4);
+        break;
+    case 7:
+        ends_wait(e, SP_SEC(arg) / 8);
+        break;
+    case 8:
+        join(lane);
+        break;
+    case 9:
+        if (e->end[EDGE].tunnel != NULL)
+            (arg & 0x40) ? ends_lose_both(e, lane) : ends_lose(e, side, lane);
+        break;
+    case 10:
+        e->end[side].lanes[lane].full = arg & 0x40;
+        if (!(arg & 0x40) && e->end[side].lanes[lane].lane != NULL)
+            sp_tunnel_lane_writable(e->end[side].lanes[lane].lane);
+        break;
+    case 11:
+        repeat(side, lane);
+        break;
+    case 12:
+        if (left < 5)
+            break;
+        alter(side, lane, sp_get_be16(p + 2), p[4]);
+        return 5;
+    case 13:
+        if (left < 3 || left - 3 < p[2])
+            break;
+        forge(side, lane, p + 3, p[2]);
+        return 3 + (size_t)p[2];
+    }
+    return 2;
+}
+
+static void begin(void)
+{
+    struct sp_tunnel_config gateway, edge;
+
+    memset(&world.flow, 0, sizeof world.flow);
+    memset(&world.offered, 0, sizeof world.offered);
+    memset(&world.came, 0, sizeof world.came);
+    memset(&world.told, 0, sizeof world.told);
+    world.honest = true;
+    sp_tunnel_config_default(&gateway, SP_TUNNEL_GATEWAY);
+    sp_tunnel_config_default(&edge, SP_TUNNEL_EDGE);
+    gateway.max_flows = 5;
+    edge.max_flows = 4;
+    gateway.max_queue_bytes = edge.max_queue_bytes = 4000;
+    REQUIRE(ends_open(e, &gateway, &edge) == 0);
+    for (unsigned side = 0; side < 2; side++)
+        e->end[side].on_datagrams = on_datagrams;
+    e->end[EDGE].free_when_expired = true;
+    join(0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    begin();
+    for (size_t at = 0; size - at >= 2 && at < 2000; at += command(data + at, size - at)) {
+        check_end(GATEWAY);
+        check_end(EDGE);
+        relieve();
+    }
+    check_end(GATEWAY);
+    check_end(EDGE);
+    ends_close(e);
+    return 0;
+}
