@@ -199,6 +199,8 @@ static void on_accept(struct sp_listener *listener, int fd, const struct sp_addr
     c->tcp = wrap(l, fd, c);
     if (c->tcp == NULL)
         forget(l, c);
+    else
+        sp_msg_stream_count_drops(c->tcp, &l->counters.dropped);
 }
 
 /* --- what the tunnel brings ----------------------------------------------------------------- */
@@ -351,7 +353,7 @@ const struct sp_counter *sp_local_counter_table(size_t *n)
 {
     static const struct sp_counter table[] = {
         FIELD(datagrams_in), FIELD(datagrams_out), FIELD(clients_opened), FIELD(clients_evicted),
-        FIELD(denied),       FIELD(not_turn),      FIELD(no_flow),
+        FIELD(denied),       FIELD(not_turn),      FIELD(no_flow),        FIELD(dropped),
     };
     *n = SP_ARRAY_LEN(table);
     return table;

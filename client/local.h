@@ -30,6 +30,7 @@ struct sp_local_counters {
     uint64_t denied;   /* from elsewhere than this host and --lan */
     uint64_t not_turn; /* neither STUN nor ChannelData, or a beginning without STUN */
     uint64_t no_flow;  /* the tunnel could not open one */
+    uint64_t dropped;  /* messages that clients by TCP did not read */
 };
 
 int sp_local_new(const struct sp_client_env *env, const struct sp_local_config *config,

@@ -61,7 +61,7 @@ def rtt(side):
     return f"{side['pair']['rtt_mean_ms']:.1f} ms"
 
 def loss(side):
-    lost = max(0, side["video"]["packets_lost"]) + max(0, side["audio"]["packets_lost"])
+    lost = side["video"]["packets_lost"] + side["audio"]["packets_lost"]
     received = side["video"]["packets_received"] + side["audio"]["packets_received"]
     return f"{100 * lost / max(1, lost + received):.2f} %"
 

@@ -46,8 +46,8 @@ static const struct sp_counter relays[] = {
     RELAY(dropped),
 };
 static const struct sp_counter sockets[] = {
-    WORKER(accept_pauses), WORKER(udp_received),    WORKER(udp_sent),
-    WORKER(udp_dropped),   WORKER(turn_pushed_out), WORKER(turn_crowded),
+    WORKER(accept_pauses),   WORKER(udp_received), WORKER(udp_sent),     WORKER(udp_dropped),
+    WORKER(turn_pushed_out), WORKER(turn_crowded), WORKER(turn_dropped),
 };
 
 /* Every struct of counters, and where it lies in a worker's. */

@@ -139,7 +139,9 @@ int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struc
     int err = sp_guests_add(guests, &ep->guest, sp_stream_remote(s));
     if (err == 0)
         err = sp_msg_stream_new(s, env->ticker, &stream_config, &stream_events, ep, &ep->stream);
-    if (err != 0)
+    if (err == 0)
+        sp_msg_stream_count_drops(ep->stream, env->turn_dropped);
+    else
         sp_endpoint_free(ep);
     return err;
 }

@@ -7,6 +7,7 @@
 
 #include "port_pool.h"
 #include "sallyport/err.h"
+#include "sallyport/ratelimit.h"
 #include "sallyport/sock.h"
 
 #define IPS_MAX    16
@@ -23,6 +24,7 @@ struct sp_relays {
     struct relay_ip ips[IPS_MAX];
     size_t n_ips;
     bool virtual_;
+    struct sp_ratelimit log_limit;
     struct sp_relays_counters counters;
 };
 
@@ -79,6 +81,7 @@ int sp_relays_new(const struct sp_env *env, const struct sp_relay_ip *ips, size_
     if (r == NULL)
         return SP_ENOMEM;
     r->env = *env;
+    sp_ratelimit_init(&r->log_limit, 1, 1);
     r->virtual_ = min_port == 0;
     if (r->virtual_) {
         min_port = SP_PORT_DYNAMIC_MIN;
@@ -117,6 +120,14 @@ static void on_input(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n,
     }
 }
 
+/* A client is told 508 for anything; what the system said is for the operator. */
+static void log_failure(struct sp_relays *r, const struct sp_addr *local, int why)
+{
+    if (sp_ratelimit_take(&r->log_limit, sp_ticker_now(r->env.ticker)))
+        sp_log_warn(r->env.log, "cannot open a relayed address", SP_F_ADDR("address", local),
+                    SP_F_STR("reason", strerrordesc_np(why)));
+}
+
 /* Tries a few ports: another program may sit on one of the range. Those stay taken meanwhile, so
  * that the same one isn't tried again. */
 static int open_socket(struct sp_relays *r, struct relay_ip *ip, struct relay *relay,
@@ -143,6 +154,8 @@ static int open_socket(struct sp_relays *r, struct relay_ip *ip, struct relay *r
         if (err == 0)
             break;
         bool in_use = err == SP_ESYS && errno == EADDRINUSE;
+        if (err == SP_ESYS && !in_use)
+            log_failure(r, &local, errno);
         err = SP_EFULL;
         if (want->port == 0) /* a reserved one stays taken: reservation_end gives it back */
             busy[n_busy++] = *port;

@@ -11,7 +11,9 @@
 
 #define OWN_ADDRS_MAX 256
 
-static const char *const alpn[] = {"http/1.1", "stun.turn", NULL};
+/* Who knows "stun.turn" is no ordinary web site. */
+static const char *const alpn_of_site[] = {"http/1.1", NULL};
+static const char *const alpn_with_turn[] = {"http/1.1", "stun.turn", NULL};
 
 /* What a reload replaces, read completely before anything is exchanged. */
 struct fresh {
@@ -38,6 +40,7 @@ static int read_tls(const struct sp_shared_config *c, struct fresh *f,
                     char why[static SP_SHARED_WHY_MAX])
 {
     char tls_why[SP_TLS_ERROR_MAX];
+    const char *const *alpn = c->serve & SP_SERVE_TURN ? alpn_with_turn : alpn_of_site;
 
     if (c->cert_file == NULL)
         return 0;

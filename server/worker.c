@@ -39,7 +39,7 @@ struct sp_worker {
     struct sp_relays *relays;
     struct sp_list endpoints; /* of TCP and TLS connections */
     struct sp_guests guests;  /* those that had no allocation yet */
-    uint64_t pushed_out, crowded;
+    uint64_t pushed_out, crowded, turn_dropped;
     struct sp_listener *listeners[SP_LISTEN_MAX];
     struct sp_dgram *udp[SP_LISTEN_MAX];
 };
@@ -304,6 +304,7 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
                              .ticker = &w->ticker,
                              .rng = &w->rng,
                              .log = log,
+                             .turn_dropped = &w->turn_dropped,
                              .max_strangers = max_strangers()};
     sp_guests_init(&w->guests, w->env.max_strangers, &w->rng);
     int err = check_relay_ips(c, why);
@@ -376,6 +377,7 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         .http = *sp_http_service_counters(w->http),
         .turn_pushed_out = w->pushed_out,
         .turn_crowded = w->crowded,
+        .turn_dropped = w->turn_dropped,
     };
     sp_sessions_counters(w->sessions, &out->sessions);
     for (size_t i = 0; i < w->config.n_listen; i++)

@@ -54,6 +54,7 @@ struct sp_worker_stats {
     struct sp_http_counters http;
     uint64_t accept_pauses, udp_received, udp_sent, udp_dropped;
     uint64_t turn_pushed_out, turn_crowded; /* connections that had no allocation yet */
+    uint64_t turn_dropped;                  /* messages that clients by TCP and TLS did not read */
 };
 void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out);
 

@@ -17,6 +17,7 @@ struct sp_msg_stream {
     const struct sp_msg_stream_events *events;
     void *arg;
     bool *freed; /* set when it is freed from within a callback */
+    uint64_t *dropped, dropped_told;
 };
 
 static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg);
@@ -79,6 +80,15 @@ static void on_closed(struct sp_stream *s, int why, void *arg)
 
 /* --- out ------------------------------------------------------------------------------------ */
 
+static void tell_drops(struct sp_msg_stream *m)
+{
+    uint64_t all = m->queue.dropped_full + m->queue.dropped_old;
+
+    if (m->dropped != NULL)
+        *m->dropped += all - m->dropped_told;
+    m->dropped_told = all;
+}
+
 /* Only as the stream has room: what waits here may still be dropped. Each message is a TLS record
  * of its own, since there are clients that take one for the other (coturn's turnutils_uclient loses
  * the rest of a record that holds more); several records leave by one call of the system. */
@@ -87,6 +97,7 @@ static void flush(struct sp_msg_stream *m, uint64_t now_us)
     size_t room = sp_stream_room(m->stream), n;
 
     sp_dgramq_expire(&m->queue, now_us);
+    tell_drops(m);
     while (room > 0 && !sp_dgramq_empty(&m->queue)) {
         struct sp_span record = sp_dgramq_front(&m->queue, 0, &n);
         if (sp_stream_put(m->stream, record) != 0) {
@@ -124,6 +135,7 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
         len += parts[i].len;
     size_t padding = sp_chandata_padding(len);
     uint8_t *p = sp_dgramq_push(&m->queue, len + padding, now_us);
+    tell_drops(m);
     if (p == NULL)
         return;
     for (size_t i = 0; i < n; i++) {
@@ -160,6 +172,11 @@ int sp_msg_stream_new(struct sp_stream *s, struct sp_ticker *ticker,
     sp_stream_set_events(s, &stream_events, m);
     *out = m;
     return 0;
+}
+
+void sp_msg_stream_count_drops(struct sp_msg_stream *m, uint64_t *dropped)
+{
+    m->dropped = dropped;
 }
 
 struct sp_stream *sp_msg_stream_stream(struct sp_msg_stream *m)

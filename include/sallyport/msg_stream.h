@@ -31,6 +31,8 @@ struct sp_msg_stream_config {
 int sp_msg_stream_new(struct sp_stream *s, struct sp_ticker *ticker,
                       const struct sp_msg_stream_config *c, const struct sp_msg_stream_events *ev,
                       void *arg, struct sp_msg_stream **out);
+/* Adds to *dropped, from now on, the messages that waited in vain: too long, or at its bound. */
+void sp_msg_stream_count_drops(struct sp_msg_stream *m, uint64_t *dropped);
 /* Frees the stream too. Safe from within its callbacks. */
 void sp_msg_stream_free(struct sp_msg_stream *m);
 

@@ -25,7 +25,8 @@ meet() {
 # browsers write into candidates and raddr) is always one of the relayed addresses.
 no_local_address() {
     local out=$LAB_DIR/$1.out
-    [ "$(grep -c "^candidate [ab] relay $edge4 [0-9]*$" "$out")" = 2 ] || fail "$1: relays: $(grep ^candidate "$out")"
+    [ "$(grep -c "^candidate [ab] relay $edge4 [0-9]*$" "$out")" = 2 ] ||
+        fail "$1: relays: $(grep ^candidate "$out")"
     [ "$(grep -c ^candidate "$out")" = 2 ] || fail "$1: more than relays: $(grep ^candidate "$out")"
     [ "$(grep -c "^relayed $edge4 " "$out")" = 2 ] || fail "$1: relayed addresses: $(grep ^relayed "$out")"
     [ "$(sed -n 's/^relayed //p' "$out" | sort)" = "$(sed -n 's/^reflexive //p' "$out" | sort)" ] ||

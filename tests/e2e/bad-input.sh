@@ -11,13 +11,14 @@ edge4=198.51.100.2
 
 # refused STATUS WORD COMMAND...: it ends with that status, having said one line that holds the word.
 refused() {
-    local wanted=$1 word=$2 status=0
+    local wanted=$1 word=$2 status=0 what
     shift 2
+    what=${*##*/}
     timeout 5 "$@" </dev/null >"$LAB_DIR/refused.out" 2>"$LAB_DIR/refused.err" || status=$?
-    [ "$status" = "$wanted" ] || fail "${*##*/}: exit status $status, not $wanted: $(head -n 3 "$LAB_DIR/refused.err")"
-    [ "$(wc -l <"$LAB_DIR/refused.err")" = 1 ] || fail "${*##*/}: more or less than one line: $(cat "$LAB_DIR/refused.err")"
-    grep -qF -- "$word" "$LAB_DIR/refused.err" || fail "${*##*/}: no \"$word\" in: $(cat "$LAB_DIR/refused.err")"
-    [ ! -s "$LAB_DIR/refused.out" ] || fail "${*##*/}: said something to standard output: $(cat "$LAB_DIR/refused.out")"
+    [ "$status" = "$wanted" ] || fail "$what: exit status $status: $(head -n 3 "$LAB_DIR/refused.err")"
+    [ "$(wc -l <"$LAB_DIR/refused.err")" = 1 ] || fail "$what: not one line: $(cat "$LAB_DIR/refused.err")"
+    grep -qF -- "$word" "$LAB_DIR/refused.err" || fail "$what: no \"$word\" in: $(cat "$LAB_DIR/refused.err")"
+    [ ! -s "$LAB_DIR/refused.out" ] || fail "$what: to standard output: $(cat "$LAB_DIR/refused.out")"
 }
 
 # ---- the server's options and files ----------------------------------------------------------------------
@@ -81,7 +82,8 @@ server_files() {
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$LAB_DIR/other-key.pem" 2>/dev/null
     openssl ec -in "$LAB_DIR/key.pem" -aes128 -passout pass:x -out "$LAB_DIR/locked-key.pem" 2>/dev/null
     echo nonsense >"$file"
-    bare_server 2 /no/such --cert /no/such --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/secret" --relay-ip $edge4
+    server 2 /no/such --cert /no/such
+    server 2 /no/such --key /no/such
     server 2 "$LAB_DIR/other-key.pem" --key "$LAB_DIR/other-key.pem"
     server 2 "$LAB_DIR/other-key.pem does not belong to" --key "$LAB_DIR/other-key.pem"
     server 2 "$LAB_DIR/locked-key.pem is encrypted" --key "$LAB_DIR/locked-key.pem"
@@ -128,7 +130,8 @@ gateway_options() {
     local url=(--server https://edge.test) token=(--token-file "$LAB_DIR/token") file=$LAB_DIR/file
     gateway 2 --server "${token[@]}"
     gateway 2 --token-file "${url[@]}"
-    for text in edge.test http://edge.test ftp://edge.test https:// https://edge.test:99999 "https://a b" https://u@edge.test; do
+    for text in edge.test http://edge.test ftp://edge.test https:// https://edge.test:99999 "https://a b" \
+        https://user@edge.test; do
         gateway 2 "--server \"$text\"" "${token[@]}" --server "$text"
     done
     gateway 2 --bogus "${url[@]}" "${token[@]}" --bogus
@@ -137,7 +140,7 @@ gateway_options() {
     gateway 2 '--lan "lan"' "${url[@]}" "${token[@]}" --lan lan
     gateway 2 '--listen "3478"' "${url[@]}" "${token[@]}" --listen 3478
     gateway 2 --proxy "${url[@]}" "${token[@]}" --proxy "socks://user:proxysecret@edge.test"
-    ! grep -q proxysecret "$LAB_DIR/refused.err" || fail "a proxy's password is shown: $(cat "$LAB_DIR/refused.err")"
+    ! grep proxysecret "$LAB_DIR/refused.err" || fail "a proxy's password is shown"
     gateway 2 /no/such "${url[@]}" --token-file /no/such
     refused 2 SALLYPORT_TOKEN env SALLYPORT_TOKEN=x "$client_program" "${url[@]}" "${token[@]}"
     cp "$LAB_DIR/token" "$file"
@@ -194,7 +197,7 @@ says() {
     for word in "${@:2}"; do
         [[ $line == *"$word"* ]] || fail "$name: no \"$word\" in: $line"
     done
-    [ "$(grep -c ' warn ' "$LAB_DIR/$name.err")" = 1 ] || fail "$name: not one warning: $(cat "$LAB_DIR/$name.err")"
+    [ "$(grep -c ' warn ' "$LAB_DIR/$name.err")" = 1 ] || fail "$name: $(cat "$LAB_DIR/$name.err")"
 }
 
 # backs_off NAME PORT SECONDS: so many tries in that time are patience; none would be giving up. It sleeps
@@ -216,7 +219,8 @@ unwanted_gateways() {
     (umask 077 && json token "$LAB_DIR/other.json" >"$LAB_DIR/other-token")
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$LAB_DIR/other-ca-key.pem" \
         -out "$LAB_DIR/other-ca.pem" -days 2 -subj "/CN=somebody else" 2>/dev/null
-    host_spawn mute openssl s_server -accept $edge4:8443 -cert "$LAB_DIR/cert.pem" -key "$LAB_DIR/key.pem" -quiet -rev
+    host_spawn mute openssl s_server -accept $edge4:8443 -quiet -rev \
+        -cert "$LAB_DIR/cert.pem" -key "$LAB_DIR/key.pem"
     wait_until 5 is 'ss -Hltn "sport = 8443" | wc -l' -eq 1 || fail "openssl s_server does not start"
     accepted=$(metric server connections_accepted_total)
 
@@ -257,31 +261,31 @@ unwanted_gateways() {
 
 # Of everything that the two of them hold: nothing may be in ps, in a log or in a core.
 secrets() {
-    local log id
+    local log id call=(turnutils_uclient -y -c -n 2 -u test2) hidden=(staticpassword wrongpassword)
     gateway_start --log-level debug
-    printf 'GET /.well-known/sallyport HTTP/1.1\r\nHost: e\r\nConnection: Upgrade\r\nUpgrade: rfc4571\r\n%s%s\r\n%s\r\n\r\n' \
-        "Authorization: Bearer " "$(cat "$LAB_DIR/token")" "Sallyport-Tunnel: new" |
+    printf '%s\r\n' "GET /.well-known/sallyport HTTP/1.1" "Host: edge.test" "Connection: Upgrade" \
+        "Upgrade: rfc4571" "Authorization: Bearer $(cat "$LAB_DIR/token")" "Sallyport-Tunnel: new" "" |
         "$support/raw.py" tls $edge4 443 >"$LAB_DIR/knock"
     id=$(sed -n 's/^Sallyport-Tunnel: \([0-9a-f]*\)\r$/\1/p' "$LAB_DIR/knock")
     [ "${#id}" = 36 ] || fail "no tunnel id in $(cat "$LAB_DIR/knock")"
-    timeout 15 turnutils_uclient -y -c -n 2 -u test2 -w staticpassword 192.0.2.1 >"$LAB_DIR/call.out" 2>&1 || fail "no call"
-    ! timeout 15 turnutils_uclient -y -c -n 2 -u test2 -w wrongpassword 192.0.2.1 >"$LAB_DIR/call.out" 2>&1 ||
-        fail "a wrong password is taken"
+    timeout 15 "${call[@]}" -w staticpassword 192.0.2.1 >"$LAB_DIR/call.out" 2>&1 || fail "no call"
+    ! timeout 15 "${call[@]}" -w wrongpassword 192.0.2.1 >"$LAB_DIR/call.out" 2>&1 || fail "a wrong password is taken"
+    hidden+=("$id" "$(cat "$LAB_DIR/token")" "$(json credential "$LAB_DIR/credentials.json")")
+    hidden+=("$(cat "$LAB_DIR/secret")" "$(cat "$LAB_DIR/other-secret")")
     for log in server gateway; do
         tr '\0' ' ' <"/proc/$(lab_pid $log)/cmdline" >"$LAB_DIR/cmdline"
         grep -q -- --log-level "$LAB_DIR/cmdline" || fail "$log has no command line"
         ! grep -q staticpassword "$LAB_DIR/cmdline" || fail "ps shows a password: $(cat "$LAB_DIR/cmdline")"
         grep -q '^Max core file size  *0  *0 ' "/proc/$(lab_pid $log)/limits" || fail "$log may dump its core"
         [ "$(wc -l <"$LAB_DIR/$log.err")" -ge 4 ] || fail "$log has no log to speak of"
-        ! grep -nF -e staticpassword -e wrongpassword -e "$(cat "$LAB_DIR/token")" -e "$(cat "$LAB_DIR/secret")" -e "$id" \
-            -e "$(cat "$LAB_DIR/other-secret")" -e "$(json credential "$LAB_DIR/credentials.json")" "$LAB_DIR/$log.err" ||
-            fail "a secret in the log of the $log"
-        ! grep -nE '[0-9a-f]{36}|v1\.[A-Za-z0-9_-]{20}' "$LAB_DIR/$log.err" || fail "a tunnel id or a token in the log of the $log"
+        ! printf '%s\n' "${hidden[@]}" | grep -nFf - "$LAB_DIR/$log.err" || fail "a secret in the log of the $log"
+        ! grep -nE '[0-9a-f]{36}|v1\.[A-Za-z0-9_-]{20}' "$LAB_DIR/$log.err" || fail "an id or a token in a log"
     done
     ok "no secret in ps, in logs or in core dumps"
 }
 
-need_commands turnutils_uclient=coturn curl=curl openssl=openssl ip=iproute2 python3=python3
+need_packages python3
+need_commands turnutils_uclient=coturn curl=curl openssl=openssl ip=iproute2
 host_up
 (umask 077 && credentials alice --ttl 1 | json token /dev/stdin >"$LAB_DIR/expired-token")
 server_options

@@ -46,7 +46,8 @@ grew() {
 }
 
 alive() {
-    lab_running server && lab_running gateway || fail "$1: somebody died"
+    lab_running server || fail "$1: the server died"
+    lab_running gateway || fail "$1: the gateway died"
 }
 
 malformed_datagrams() {
@@ -114,7 +115,7 @@ starved() {
     before=$(ticks "$log")
     host_spawn hold "$support/mischief.py" hold "$@"
     lab_wait_ready hold
-    wait_until 1 is "descriptors $log" -ge 125 || fail "$log still has descriptors: $(descriptors "$log") are open"
+    wait_until 1 is "descriptors $log" -ge 125 || fail "$log has but $(descriptors "$log") descriptors open"
     wait_until 1 grep -q 'cannot accept connections' "$LAB_DIR/$log.err" || fail "$log does not pause"
     lab_wait hold || fail "$log starved: $(tail -n 1 "$LAB_DIR/hold.err")"
     used=$(($(ticks "$log") - before))
@@ -156,7 +157,8 @@ strangers() {
     ok "strangers alone can't use up the descriptors"
 }
 
-need_commands curl=curl openssl=openssl ip=iproute2 python3=python3
+need_packages python3
+need_commands curl=curl openssl=openssl ip=iproute2
 host_up
 server_start --relay-ip $edge4 --allow-peer $peer4
 gateway_start --lanes 4

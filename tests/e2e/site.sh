@@ -33,8 +33,9 @@ page_length() {
 }
 
 pages() {
-    local url=https://edge.test out=$LAB_DIR/site length head_length
-    out=$(curl -sS --cacert "$LAB_DIR/ca.pem" -w '%{http_version} %{http_code} %{content_type}' -o "$LAB_DIR/body" $url/)
+    local out length head_length
+    out=$(curl -sS --cacert "$LAB_DIR/ca.pem" -w '%{http_version} %{http_code} %{content_type}' \
+        -o "$LAB_DIR/body" https://edge.test/)
     [ "$out" = "1.1 200 text/html; charset=utf-8" ] || fail "GET / says $out"
     grep -q '<h1>' "$LAB_DIR/body" || fail "GET / shows no page"
     length=$(page_length)
@@ -100,16 +101,19 @@ like_a_missing_page() {
     got=$(ask "$transport" "$text" | od -c)
     wanted=$(ask "$transport" "${text/"$door"/"$elsewhere"}" | od -c)
     [[ $text == *"$door"* && $got == *"4   0   4"* ]] || fail "$what: no 404: $got"
-    [ "$got" = "$wanted" ] || fail "$what can be told from a missing page: $(diff <(echo "$got") <(echo "$wanted"))"
+    [ "$got" = "$wanted" ] ||
+        fail "$what can be told from a missing page: $(diff <(echo "$got") <(echo "$wanted"))"
 }
 
 tokens() {
     local token stranger id=0000aabbccddeeff00112233445566778899
     token=$(cat "$LAB_DIR/token")
     (umask 077 && echo "another secret" >"$LAB_DIR/other-secret")
-    stranger=$("$server_program" credentials --secret-file "$LAB_DIR/other-secret" --user alice --json | json token /dev/stdin)
+    stranger=$("$server_program" credentials --secret-file "$LAB_DIR/other-secret" --user alice --json |
+        json token /dev/stdin)
     [[ $token == v1.* && $stranger == v1.* && $token != "$stranger" ]] || fail "what credentials are these?"
-    answers "$(knock $door "$token")" "HTTP/1.1 101 Switching Protocols" "Upgrade: rfc4571" "Sallyport-Tunnel: 0000"
+    answers "$(knock $door "$token")" "HTTP/1.1 101 Switching Protocols" "Upgrade: rfc4571" \
+        "Sallyport-Tunnel: 0000"
     like_a_missing_page "a plain visit" "GET $door HTTP/1.1\r\nHost: e\r\n\r\n"
     like_a_missing_page "no token" "$(knock $door "")"
     like_a_missing_page "a wrong token" "$(knock $door wrong)"
@@ -122,7 +126,7 @@ tokens() {
     like_a_missing_page "a POST" "$(knock $door "$token" new POST)"
     like_a_missing_page "a tunnel without TLS" "$(knock $door "$token")" tcp
     like_a_missing_page "a huge token" "$(knock $door "v1.$(printf '%02000d' 0)")"
-    [ "$(metric server http_upgrades_total)" = 1 ] || fail "not one upgrade, but $(metric server http_upgrades_total)"
+    [ "$(metric server http_upgrades_total)" = 1 ] || fail "$(metric server http_upgrades_total) upgrades"
     [ "$(metric server http_upgrades_refused_total)" -ge 5 ] || fail "refused upgrades are not counted"
     # Whoever was refused is still a visitor, and may try again on the same connection.
     answers "$(knock $door wrong)$(knock $door "$token")" "HTTP/1.1 404 " "HTTP/1.1 101 "
@@ -144,7 +148,7 @@ shakes() {
     shift
     got=$(handshake "$@")
     [[ $got == *"$wanted"* ]] || fail "openssl s_client $*: no \"$wanted\" in $got"
-    [[ $got == *"Verify return code: 0 (ok)"* && $got == *"200 OK"* ]] || fail "openssl s_client $*: no page: $got"
+    [[ $got == *"Verify return code: 0 (ok)"* && $got == *"200 OK"* ]] || fail "s_client $*: no page: $got"
 }
 
 handshakes() {
@@ -166,7 +170,8 @@ handshakes() {
 
 http2() {
     local got
-    got=$(curl -sS --http2 --cacert "$LAB_DIR/ca.pem" -w '%{http_version} %{http_code}' -o /dev/null https://edge.test/)
+    got=$(curl -sS --http2 --cacert "$LAB_DIR/ca.pem" -w '%{http_version} %{http_code}' -o /dev/null \
+        https://edge.test/)
     [ "$got" = "1.1 200" ] || fail "curl --http2 says $got"
     got=$(printf 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' |
         timeout 5 openssl s_client -connect edge.test:443 -alpn h2 -ign_eof 2>&1) || fail "no end of HTTP/2 alone"
@@ -192,7 +197,7 @@ invisible() {
     lab_stop server
     server_udp=()
     server_start --relay-ip $edge4 --serve tunnel,site
-    ! grep -q ' udp ' "$LAB_DIR/server.out" || fail "--serve tunnel,site listens by UDP: $(cat "$LAB_DIR/server.out")"
+    ! grep ' udp ' "$LAB_DIR/server.out" || fail "--serve tunnel,site listens by UDP"
     [ -z "$(ss -Hlun)" ] || fail "--serve tunnel,site has an UDP socket: $(ss -Hlun)"
     for transport in tls tcp; do
         [ "$(ask $transport "$stun" | od -c)" = "$(ask $transport "$garbage" | od -c)" ] ||
@@ -222,12 +227,13 @@ patience() {
     ok "a connection that says nothing is closed after ten seconds"
 }
 
-need_commands curl=curl openssl=openssl ip=iproute2 python3=python3
+need_packages python3
+need_commands curl=curl openssl=openssl ip=iproute2
 host_up
 expired=$(credentials alice --ttl 1 | json token /dev/stdin)
 server_start --relay-ip $edge4
 # shellcheck disable=SC2016
-host_spawn silent bash -c 'exec 3<>/dev/tcp/198.51.100.2/443; SECONDS=0; timeout 20 cat <&3; echo "seconds=$SECONDS"'
+host_spawn silent bash -c 'exec 3<>"/dev/tcp/$0/443"; SECONDS=0; timeout 20 cat <&3; echo "seconds=$SECONDS"' $edge4
 pages
 refusals
 connections

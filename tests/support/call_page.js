@@ -103,10 +103,12 @@ const callPage = (() => {
     function describeInbound(rtp) {
         if (!rtp)
             return undefined;
-        const all = rtp.packetsReceived + rtp.packetsLost;
+        // Below zero where packets arrived more often than once (RFC 3550 section 6.4.1).
+        const lost = Math.max(0, rtp.packetsLost);
+        const all = rtp.packetsReceived + lost;
         return {
-            packets_received: rtp.packetsReceived, packets_lost: rtp.packetsLost,
-            loss_percent: all ? 100 * rtp.packetsLost / all : 0, bytes_received: rtp.bytesReceived,
+            packets_received: rtp.packetsReceived, packets_lost: lost, loss_percent: all ? 100 * lost / all : 0,
+            bytes_received: rtp.bytesReceived,
             jitter_ms: rtp.jitter * 1000, frames_decoded: rtp.framesDecoded, frames_per_second: rtp.framesPerSecond,
             width: rtp.frameWidth, height: rtp.frameHeight, freezes: rtp.freezeCount,
             concealed_samples: rtp.concealedSamples,

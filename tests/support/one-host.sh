@@ -50,7 +50,8 @@ host_up() {
     (umask 077 && json token "$LAB_DIR/credentials.json" >"$LAB_DIR/token")
 }
 
-# Shows the logs of what still runs, after a failure; it goes with the namespace. LAB_KEEP=1 keeps the directory with the logs.
+# Shows the logs of what still runs, after a failure; it goes with the namespace. LAB_KEEP=1 keeps the
+# directory with the logs.
 host_down() {
     local status=$? file
     if [ "$status" != 0 ] && [ "$status" != 77 ]; then

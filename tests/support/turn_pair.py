@@ -1,12 +1,12 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A call in miniature: two TURN clients that send each other numbered datagrams until SIGTERM.
 
     turn_pair.py TARGET TARGET [INTERVAL_MS [BYTES]]
 
 TARGET is "udp:ADDR:PORT", "tcp:…" or "tls:…" of a TURN server; the user is test:test. Prints
-"ready" when data has come both ways. At the end it asks for a Refresh of both allocations, and
-prints one line:
+"ready" when data has come both ways. At the end it refreshes both allocations, gives them back,
+and prints one line:
 
     sent=N lost=N twice=N altered=N gap_ms=N last_ms=N kept=yes|no
 
@@ -63,9 +63,11 @@ class Side:
         except OSError as error:
             self.error = error
 
-    def has_kept_its_allocation(self):
+    def gives_back_its_allocation(self):
+        """Whether it still had one."""
         try:
             self.client.refresh()
+            self.client.refresh(0)
         except (OSError, turn.TurnError) as error:
             self.error = self.error or error
         return self.error is None
@@ -99,7 +101,7 @@ def main():
             print("ready", *a.client.relayed, *b.client.relayed, flush=True)
     stopped = time.monotonic()
     listen(sides, stopped + SETTLE_S)
-    kept = all([side.has_kept_its_allocation() for side in sides])
+    kept = all([side.gives_back_its_allocation() for side in sides])
     for side in sides:
         if side.error:
             print("error:", repr(side.error), file=sys.stderr)

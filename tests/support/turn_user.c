@@ -94,6 +94,16 @@ struct sp_span turn_user_permit(struct turn_user *u, const struct sp_addr *peer)
     return sign(u, &b);
 }
 
+struct sp_span turn_user_bind(struct turn_user *u, uint16_t channel, const struct sp_addr *peer)
+{
+    struct sp_stun_builder b;
+
+    begin(u, &b, SP_TURN_CHANNEL_BIND, SP_STUN_REQUEST);
+    sp_stun_put_u32(&b, SP_ATTR_CHANNEL_NUMBER, (uint32_t)channel << 16);
+    sp_stun_put_xor_addr(&b, SP_ATTR_XOR_PEER_ADDRESS, peer);
+    return sign(u, &b);
+}
+
 struct sp_span turn_user_send(struct turn_user *u, const struct sp_addr *peer, struct sp_span data)
 {
     struct sp_stun_builder b;

@@ -30,6 +30,7 @@ struct sp_span turn_user_allocate(struct turn_user *u);
 struct sp_span turn_user_allocate_pair(struct turn_user *u);
 struct sp_span turn_user_refresh(struct turn_user *u, uint32_t lifetime_s);
 struct sp_span turn_user_permit(struct turn_user *u, const struct sp_addr *peer);
+struct sp_span turn_user_bind(struct turn_user *u, uint16_t channel, const struct sp_addr *peer);
 /* A Send indication. */
 struct sp_span turn_user_send(struct turn_user *u, const struct sp_addr *peer, struct sp_span data);
 

@@ -356,10 +356,12 @@ START_TEST(slow_reader)
     struct sp_msg_stream_config c = {50000, SP_SEC(60)};
     static uint8_t got[16 << 20];
     const unsigned total = 10000;
+    uint64_t counted = 7;
     struct rig r;
     unsigned last;
 
     open_rig(&r, &c, sp_span(NULL, 0));
+    sp_msg_stream_count_drops(r.m, &counted);
     for (unsigned i = 0; i < total; i++) {
         send_number(&r, i);
         ck_assert_uint_le(sp_dgramq_bytes(sp_msg_stream_queue(r.m)), c.max_bytes);
@@ -368,6 +370,7 @@ START_TEST(slow_reader)
     }
     uint64_t dropped = sp_msg_stream_queue(r.m)->dropped_full;
     ck_assert_uint_gt(dropped, 0);
+    ck_assert_uint_eq(counted, 7 + dropped);
     ck_assert_uint_le(sp_stream_pending(sp_msg_stream_stream(r.m)), 2 * SP_SOCK_NOTSENT_MAX);
     size_t want = (total - dropped) * 1204;
     ck_assert_uint_eq(far_receive(&r, got, sizeof got, want), want);

@@ -279,6 +279,35 @@ START_TEST(check_of_addresses)
 }
 END_TEST
 
+/* What the system has against it is told, and not once for each client that tries. */
+START_TEST(system_refuses)
+{
+    struct sp_log log = {.level = SP_LOG_WARN};
+    struct sp_turn_relay relay;
+    struct server_env e;
+    char text[4096];
+    int logs[2];
+
+    ck_assert_int_eq(pipe(logs), 0);
+    log.fd = logs[1];
+    server_env_open(&e, 0, 0);
+    e.env.log = &log;
+    struct sp_relays *r = make(&e, "203.0.113.77", "203.0.113.77", 20000, 20100);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(sp_relays_open(r, &any_port, NULL, &relay), SP_EFULL);
+    ssize_t n = read(logs[0], text, sizeof text - 1);
+    ck_assert_int_gt(n, 0);
+    text[n] = '\0';
+    ck_assert_ptr_nonnull(strstr(text, "203.0.113.77"));
+    ck_assert_ptr_nonnull(strstr(text, "assign"));
+    ck_assert_ptr_eq(strchr(text, '\n'), text + n - 1); /* one line */
+    sp_relays_free(r);
+    server_env_close(&e);
+    close(logs[0]);
+    close(logs[1]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("relay");
@@ -293,6 +322,7 @@ int main(void)
     tcase_add_test(tc, both_ways);
     tcase_add_test(tc, dont_fragment);
     tcase_add_test(tc, check_of_addresses);
+    tcase_add_test(tc, system_refuses);
     suite_add_tcase(s, tc);
 
     SRunner *r = srunner_create(s);

@@ -202,6 +202,33 @@ START_TEST(site_and_strangers)
 }
 END_TEST
 
+/* By ALPN nobody learns of TURN where it is not served. */
+START_TEST(alpn)
+{
+    static const char *const offered[] = {"stun.turn", NULL};
+    static const struct {
+        unsigned serve;
+        const char *chosen;
+    } cases[] = {{SP_SERVE_TUNNEL | SP_SERVE_TURN, "stun.turn"},
+                 {SP_SERVE_TUNNEL | SP_SERVE_SITE, ""}};
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
+        struct sp_tls_ctx *ctx;
+        struct peer p;
+        struct worker_rig r;
+        worker_rig_init(&r);
+        r.sc.serve = cases[i].serve;
+        start(&r);
+        ck_assert_int_eq(sp_tls_ctx_client(r.files.ca, offered, &ctx, r.why), 0);
+        ck_assert(peer_connect(&p, &r.loop, worker_rig_tcp(&r), ctx));
+        ck_assert_str_eq(sp_tls_alpn(sp_stream_tls(p.s)), cases[i].chosen);
+        peer_close(&p);
+        sp_tls_ctx_unref(ctx);
+        worker_rig_close(&r);
+    }
+}
+END_TEST
+
 /* One TURN engine under all: a caller by TCP, one by TLS, one by UDP, one behind a gateway. */
 START_TEST(every_transport)
 {
@@ -522,6 +549,7 @@ int main(void)
     tcase_add_test(tc, binding_by_udp);
     tcase_add_test(tc, relay_by_udp);
     tcase_add_test(tc, site_and_strangers);
+    tcase_add_test(tc, alpn);
     tcase_add_test(tc, every_transport);
     tcase_add_test(tc, two_tunnels);
     tcase_add_test(tc, garbage);
