@@ -166,15 +166,17 @@ static void log_alloc(const struct sp_worker *w, const char *msg, const struct s
     const struct sp_turn_path *path = sp_turn_alloc_path(a);
     struct sp_span name = sp_turn_alloc_username(a);
     const struct sp_turn_relay *relay = sp_turn_alloc_relay(a, SP_IPV4);
+    const struct sp_log_field client = path->transport == SP_TURN_FLOW
+                                           ? SP_F_STR("client", "in a tunnel")
+                                           : SP_F_ADDR("client", &path->remote);
     char user[SP_TURN_USERNAME_MAX + 1];
 
     if (relay == NULL)
         relay = sp_turn_alloc_relay(a, SP_IPV6);
     snprintf(user, sizeof user, "%.*s", (int)name.len, (const char *)name.p);
     sp_log_info(w->env.log, msg, SP_F_STR("user", user),
-                SP_F_STR("transport", transport_names[path->transport]),
-                SP_F_ADDR("client", &path->remote), SP_F_ADDR("relayed", &relay->public_),
-                SP_F_STR("reason", why));
+                SP_F_STR("transport", transport_names[path->transport]), client,
+                SP_F_ADDR("relayed", &relay->public_), SP_F_STR("reason", why));
 }
 
 static void on_alloc_begin(void *arg, const struct sp_turn_alloc *a)

@@ -91,18 +91,21 @@ malformed_frames() {
     ok "frames and control messages that are wrong or make no sense"
 }
 
-# The most that the server ever had, since what waits for the deaf goes with them.
+# deaf LOG METRIC ARGUMENT...: mischief that the program has to bear without growing, and to count. What counts
+# is the most that it ever had, since what waits for the deaf goes with them.
 deaf() {
-    local before after
+    local log=$1 counter=$2 before after
+    shift 2
     calls_begin
-    before=$(memory_kb server)
-    mischief "$@"
+    before=$(memory_kb "$log")
+    mischief deaf "$@"
     [ "$(value flood mischief)" -ge 500000 ] || fail "no flood: $(cat "$LAB_DIR/mischief.out")"
-    after=$(peak_kb server)
-    [ $((after - before)) -lt 16000 ] || fail "$*: the server grew from $before to $after kB"
-    alive "$*"
-    calls_end "$*"
-    ok "$1 $2: a flood of $(value flood mischief) bytes, memory at most from $before to $after kB"
+    after=$(peak_kb "$log")
+    [ $((after - before)) -lt 16000 ] || fail "deaf $1: the $log grew from $before to $after kB"
+    [ "$counter" = - ] || grew "$log" "$counter"
+    alive "deaf $1"
+    calls_end "deaf $1"
+    ok "deaf $1 and $log: a flood of $(value flood mischief) bytes, memory from $before to at most $after kB"
 }
 
 # ---- no more descriptors ---------------------------------------------------------------------------------
@@ -165,8 +168,9 @@ gateway_start --lanes 4
 malformed_datagrams
 malformed_streams
 malformed_frames
-deaf deaf turn $edge4 $peer4
-deaf deaf lane $edge4 $peer4 "$LAB_DIR/token"
-deaf deaf http $edge4
+deaf server sockets_turn_dropped_total turn $peer4 tcp:$edge4:443 tls:$edge4:443
+deaf server tunnel_dropped_full_total lane $peer4 $edge4 "$LAB_DIR/token"
+deaf gateway local_dropped_total turn $peer4 tcp:192.0.2.1:3478
+deaf server - http $edge4
 no_descriptors
 strangers

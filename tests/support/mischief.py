@@ -5,8 +5,8 @@
     mischief.py datagrams ADDR PORT            malformed STUN, ChannelData and noise by UDP
     mischief.py streams tcp|tls ADDR PORT      the same, and worse HTTP and TLS, over connections
     mischief.py frames ADDR TOKEN_FILE         lanes that break framing, or say what makes no sense
-    mischief.py deaf turn ADDR PEER            TURN over TCP that never reads what it is sent
-    mischief.py deaf lane ADDR PEER TOKEN_FILE a lane that never reads
+    mischief.py deaf turn PEER TARGET...       TURN over TCP or TLS that never reads what it is sent
+    mischief.py deaf lane PEER ADDR TOKEN_FILE a lane that never reads
     mischief.py deaf http ADDR                 requests without end, whose answers nobody reads
     mischief.py hold connections ADDR PORT     so many that no program has place for them, for HOLD_S
     mischief.py hold relays ADDR               allocations by UDP until there is no place (508), and then
@@ -238,10 +238,10 @@ def flood(clients, peer):
     return sent * FLOOD_BYTES
 
 
-def deaf_turn(address, peer):
+def deaf_turn(peer, *targets):
     clients = [
-        turn.client(f"{kind}:{address}:443", receive_bytes=DEAF_RECEIVE_BYTES)
-        for kind in ("tcp", "tls")
+        turn.client(target, receive_bytes=DEAF_RECEIVE_BYTES)
+        for target in targets
         for _ in range(DEAF_CLIENTS)
     ]
     for client in clients:
@@ -250,7 +250,7 @@ def deaf_turn(address, peer):
     time.sleep(1)
 
 
-def deaf_lane(address, peer, path):
+def deaf_lane(peer, address, path):
     clients = []
     for _ in range(DEAF_CLIENTS):
         one = lane.Lane(address, token_in(path), receive_bytes=DEAF_RECEIVE_BYTES)
