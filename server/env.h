@@ -19,9 +19,8 @@ struct sp_env {
     const struct sp_log *log;
     struct sp_dgram_pool *dgrams;
     struct sp_turn *turn;
-    uint64_t
-        *turn_dropped; /* counts what TURN clients by TCP and TLS don't read; NULL: nobody asks */
-    size_t max_strangers; /* in each place where connections wait that have proven nothing yet */
+    uint64_t *turn_dropped; /* counts what TURN clients by TCP and TLS don't read; or NULL */
+    size_t max_strangers;   /* in each place where connections wait that have proven nothing yet */
 };
 
 #endif

@@ -3,7 +3,9 @@
 
 #include <check.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "peer.h"
@@ -244,6 +246,21 @@ START_TEST(both_ways)
 }
 END_TEST
 
+/* How the socket that is bound there sets DF. */
+static int mtu_discovery_of(const struct sp_addr *local)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        struct sp_addr a;
+        int value, type;
+        socklen_t len = sizeof value, type_len = sizeof type;
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 && type == SOCK_DGRAM &&
+            sp_sock_local(fd, &a) == 0 && sp_addr_eq(&a, local) &&
+            getsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, &len) == 0)
+            return value;
+    }
+    return -1;
+}
+
 /* DF is asked for datagram by datagram, and changes nothing else. */
 START_TEST(dont_fragment)
 {
@@ -256,6 +273,8 @@ START_TEST(dont_fragment)
     for (uint8_t i = 0; i < 8; i++) {
         struct sp_span part = sp_span(&i, 1);
         sp_relays_send(relay.relay, &udp.addr, i % 3 == 0, &part, 1);
+        ck_assert_int_eq(mtu_discovery_of(&relay.local),
+                         i % 3 == 0 ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
     }
     for (uint8_t i = 0; i < 8; i++) {
         ck_assert(udp_peer_recv(&udp, &e.loop));
