@@ -74,8 +74,8 @@ gateway_start
 over_relays virtual
 gathering
 everything_returned
-lab_stop gateway
-lab_stop server
+host_stop gateway
+host_stop server
 server_start --relay-ip $edge4
 gateway_start
 over_relays real

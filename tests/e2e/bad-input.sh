@@ -297,8 +297,8 @@ help_and_version
 server_start --relay-ip $edge4 --listen 127.0.0.1:443 --user static:other --log-level debug
 gateway_start
 taken_ports
-lab_stop gateway
+host_stop gateway
 unwanted_gateways
-lab_stop server
+host_stop server
 server_start --relay-ip $edge4 --log-level debug --user test2:staticpassword
 secrets

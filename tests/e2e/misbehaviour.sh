@@ -128,8 +128,8 @@ starved() {
 }
 
 no_descriptors() {
-    lab_stop gateway
-    lab_stop server
+    host_stop gateway
+    host_stop server
     limits=(prlimit --nofile=128)
     server_start --relay-ip $edge4
     gateway_start

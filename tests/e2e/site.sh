@@ -194,7 +194,7 @@ as_stun_server() {
 }
 
 invisible() {
-    lab_stop server
+    host_stop server
     server_udp=()
     server_start --relay-ip $edge4 --serve tunnel,site
     ! grep ' udp ' "$LAB_DIR/server.out" || fail "--serve tunnel,site listens by UDP"
@@ -209,11 +209,11 @@ invisible() {
 }
 
 without_site() {
-    lab_stop server
+    host_stop server
     server_start --relay-ip $edge4 --serve tunnel,turn
     answers 'GET / HTTP/1.1\r\nHost: e\r\n\r\n' "HTTP/1.1 404 Not Found"
     like_a_missing_page "a wrong token" "$(knock $door wrong)"
-    lab_stop server
+    host_stop server
     server_start --relay-ip $edge4 --serve turn,site
     like_a_missing_page "the right token where no tunnel is served" "$(knock $door "$(cat "$LAB_DIR/token")")"
     ok "--serve without site, and without tunnel"

@@ -211,8 +211,8 @@ everything_vanishes
 nothing_left gateway "$gateway_descriptors"
 nothing_left server "$server_descriptors"
 ok "no descriptor and no connection was left behind"
-lab_stop gateway
-lab_stop server
+host_stop gateway
+host_stop server
 server_start --relay-ip $edge4 --linger 3
 server_descriptors=$(descriptors server)
 gateway_start --lanes $lanes

@@ -120,8 +120,8 @@ binding() {
 }
 
 virtual_relays() {
-    lab_stop gateway
-    lab_stop server
+    host_stop gateway
+    host_stop server
     server_start --relay-ip $edge4 --relay-ip $edge6 --relay-ports none
     gateway_start
     call virtual-gateway -y -m 4 "${static[@]}" 192.0.2.1

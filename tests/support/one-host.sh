@@ -50,16 +50,43 @@ host_up() {
     (umask 077 && json token "$LAB_DIR/credentials.json" >"$LAB_DIR/token")
 }
 
-# Shows the logs of what still runs, after a failure; it goes with the namespace. LAB_KEEP=1 keeps the
-# directory with the logs.
+# Both programs end in good order if the test did. After a failure: shows the logs of what still runs; it goes
+# with the namespace. LAB_KEEP=1 keeps the directory with the logs.
 host_down() {
     local status=$? file
+    if [ "$status" = 0 ]; then
+        { host_stop gateway && host_stop server; } || status=1
+    fi
     if [ "$status" != 0 ] && [ "$status" != 77 ]; then
         for file in "$LAB_DIR"/*.pid; do
             [ ! -f "$file" ] || ! lab_running "$(basename "$file" .pid)" || lab_show "$(basename "$file" .pid)"
         done
     fi
     if [ "${LAB_KEEP-}" = 1 ]; then say "kept $LAB_DIR"; else rm -rf "$LAB_DIR"; fi
+    exit "$status"
+}
+
+# host_stop server|gateway: if it runs. It has to end by itself, and without a word from a sanitizer; otherwise
+# host_stop says why, and fails.
+host_stop() {
+    local status=0
+    if [ ! -f "$LAB_DIR/$1.pid" ] || ! kill -TERM "$(lab_pid "$1")" 2>/dev/null; then
+        return 0
+    fi
+    if ! wait_until 10 has_ended "$1"; then
+        echo "FAILED: $1 does not stop" >&2
+        return 1
+    fi
+    lab_wait "$1" || status=$?
+    if [ "$status" != 0 ] || grep -Eq 'Sanitizer|runtime error:' "$LAB_DIR/$1.err"; then
+        echo "FAILED: $1 ended with status $status" >&2
+        lab_show "$1"
+        return 1
+    fi
+}
+
+has_ended() {
+    ! lab_running "$1"
 }
 
 ok() {
