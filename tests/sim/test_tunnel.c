@@ -280,7 +280,7 @@ static int on_flow_opened(struct sim_tunnel *t, struct sp_flow *end, void *arg)
     f->was_open = true;
     f->end[SIM_EDGE] = end;
     sp_flow_set_user(end, f);
-    if (!w->quiet && sim_chance(&w->sim, 900000))
+    if (!w->quiet && sim_chance(&w->sim, 700000))
         talk_soon(f, SIM_EDGE);
     return 0;
 }
@@ -738,7 +738,8 @@ static const struct scenario scenarios[] = {
      .path = {.bytes_per_s = 30000, .window_bytes = 8000, .room_bytes = 4000},
      .lanes = 2,
      .flows = 6,
-     .seen = AGE},
+     .churn_us = SP_MS(100),
+     .seen = AGE | REPEAT},
     {.name = "a small queue",
      .path = {.bytes_per_s = 100000, .window_bytes = 8000, .room_bytes = 2000},
      .lanes = 2,
@@ -768,7 +769,7 @@ static const struct scenario scenarios[] = {
      .seen = UNKNOWN_FLOW | REPEAT | COPY | SUSPECT | LANE_LOST},
     {.name = "flows come and go while the network is away",
      .lanes = 3,
-     .flows = 4,
+     .flows = 16,
      .run_ms = 20000,
      .away_ms = 16000,
      .churn_us = SP_MS(200),

@@ -573,6 +573,11 @@ static void live_a_little(struct sp_flow *flows[static 3])
 /* Afterwards there is memory again, and the two ends come to agree. */
 static void recover(struct sp_flow *flows[static 3])
 {
+    for (unsigned side = 0; side < 2; side++)
+        for (unsigned i = 0; i < 3; i++) {
+            const struct sp_lane *l = e.end[side].lanes[i].lane;
+            ck_assert(l == NULL || sp_timer_is_set(&l->check)); /* none is unwatched */
+        }
     for (unsigned i = 0; i < 3; i++)
         ck_assert_int_eq(ends_join(&e, i), 0);
     ends_live(&e, SP_SEC(5));
