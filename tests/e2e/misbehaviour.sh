@@ -24,7 +24,7 @@ calls_end() {
     for call in call-gateway call-server; do
         lab_wait $call || fail "$1: $call failed: $(cat "$LAB_DIR/$call.err")"
         text=$(tail -n 1 "$LAB_DIR/$call.out")
-        [ "$(value sent $call)" -ge 50 ] || fail "$1: $call hardly sent anything: $text"
+        [ "$(value sent $call)" -ge 100 ] || fail "$1: $call hardly sent anything: $text"
         [[ $text == *" lost=0 twice=0 altered=0 "*" kept=yes" ]] || fail "$1: $call: $text"
         [ "$(value gap_ms $call)" -lt 1000 ] || fail "$1: $call was held up: $text"
     done
