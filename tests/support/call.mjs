@@ -11,6 +11,7 @@ import { createRequire } from 'node:module';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { writePortrait } from './portrait.mjs';
 
@@ -26,6 +27,9 @@ const USAGE = `Usage: call.mjs [OPTION]...
   --png FILE       a screenshot of a's page at the end
   --json FILE      the result goes there and not to standard output
   --keep           then stay in the call until SIGTERM
+  --orders         watch each frame's arrival and restart ICE when the connection is lost; the call lasts until
+                   standard input says so: 'mark NAME' notes a moment, 'report FILE' writes how long media was
+                   away since each mark (JSON), 'end' ends it
   --chromium FILE  (default: /usr/bin/chromium)
 
 Exit status: 0 both sides saw each other, 1 they did not (the JSON says how far it came), 2 wrong use.
@@ -35,6 +39,7 @@ const ORIGIN = 'https://app.test/';
 const PAGES = {
     '/': ['call.html', 'text/html'],
     '/call_page.js': ['call_page.js', 'text/javascript'],
+    '/call_meter.js': ['call_meter.js', 'text/javascript'],
 };
 const VIEW = { width: 1280, height: 800 };
 const VIDEO = { width: 640, height: 480 };
@@ -78,7 +83,7 @@ function parseOptions(argv) {
     const text = fallback => ({ type: 'string', default: fallback });
     const options = {
         seconds: text('10'), timeout: text('30'), png: { type: 'string' }, json: { type: 'string' },
-        keep: { type: 'boolean' }, chromium: text('/usr/bin/chromium'), help: { type: 'boolean' },
+        keep: { type: 'boolean' }, orders: { type: 'boolean' }, chromium: text('/usr/bin/chromium'), help: { type: 'boolean' },
     };
     for (const id of ['a', 'b']) {
         options[`${id}-netns`] = { type: 'string' };
@@ -186,6 +191,27 @@ async function holdCall(sides, seconds) {
     }
 }
 
+// Orders from standard input, one a line, each done before the next one is read. See USAGE.
+async function takeOrders(sides) {
+    const obey = {
+        mark: name => Promise.all(sides.map(side => side.page.evaluate(([n, at]) => callPage.mark(n, at), [name, Date.now()]))),
+        report: async file => writeResult(await watched(sides), file),
+    };
+    for await (const line of createInterface({ input: process.stdin })) {
+        const [order, ...rest] = line.split(' ');
+        if (order === 'end')
+            return;
+        if (!obey[order])
+            throw new Error(`'${line}': an order is one of ${Object.keys(obey).join(', ')}, end`);
+        await obey[order](rest.join(' '));
+    }
+}
+
+async function watched(sides) {
+    const [a, b] = await Promise.all(sides.map(side => side.page.evaluate(() => callPage.watched())));
+    return { a, b };
+}
+
 async function call(options, dir) {
     const { sides } = options, [a, b] = sides;
     sides.forEach(makeInbox);
@@ -193,7 +219,7 @@ async function call(options, dir) {
     await Promise.all([openPage(a, b), openPage(b, a)]);
     await Promise.all([[a, b], [b, a]].map(([side, peer]) => side.page.evaluate(o => callPage.prepare(o), {
         name: side.name, peerName: peer.name, iceServers: side.iceServers, iceTransportPolicy: side.iceTransportPolicy,
-        ...VIDEO,
+        watch: options.orders, ...VIDEO,
     })));
     say('calling');
     await a.page.evaluate(() => callPage.offer());
@@ -201,7 +227,7 @@ async function call(options, dir) {
     const connected = reports.every(isUp);
     if (connected) {
         say(`connected in ${reports[0].connect_ms} ms, first picture after ${reports[0].first_frame_ms} ms`);
-        await holdCall(sides, options.seconds);
+        await (options.orders ? takeOrders(sides) : holdCall(sides, options.seconds));
         reports = await Promise.all(sides.map(reportOf));
     }
     if (options.png)

@@ -6,10 +6,14 @@
 'use strict';
 
 const REFRESH_MS = 500;
+const RESTART_MS = 5000; // between two attempts to restart ICE
+const GAP_MS = 75;       // call_meter.js notes what is longer
 
 const callPage = (() => {
-    let pc, began;
-    const seen = { candidates: [], candidateErrors: [] };
+    let pc, began, isCaller = false;
+    let meter, restarts, restarting = false; // call_meter.js, if asked; whether ICE is restarted, and just now
+    const marks = [];                        // moments of which the caller of the page told: { name, at }
+    const seen = { candidates: [], candidateErrors: [], ice_restarts: 0 };
     let last = null; // the bytes and time of the figures shown before
 
     const show = (id, text) => { document.getElementById(id).textContent = text; };
@@ -20,11 +24,14 @@ const callPage = (() => {
 
     // ---- the connection --------------------------------------------------------------------------
 
-    async function prepare({ name, peerName, iceServers, iceTransportPolicy, width, height }) {
+    // With `watch` each frame's arrival is noted, and ICE is restarted when the connection is lost.
+    async function prepare({ name, peerName, iceServers, iceTransportPolicy, width, height, watch }) {
         show('title', `Video call with ${peerName}`);
         show('remote-name', peerName);
         show('own-name', name);
         pc = new RTCPeerConnection({ iceServers, iceTransportPolicy });
+        meter = watch && new Worker('call_meter.js');
+        restarts = watch;
         pc.onicecandidate = ({ candidate }) => onCandidate(candidate);
         pc.onicecandidateerror = ({ url, address, port, errorCode, errorText }) =>
             seen.candidateErrors.push({ url, address, port, errorCode, errorText, at_ms: sinceBegin() });
@@ -36,20 +43,46 @@ const callPage = (() => {
         document.getElementById('own').srcObject = stream;
         for (const track of stream.getTracks())
             pc.addTrack(track, stream);
+        // At once: later Chromium takes them, and sends nothing through.
+        for (const { receiver } of watch ? pc.getTransceivers() : [])
+            receiver.transform = new RTCRtpScriptTransform(meter, { kind: receiver.track.kind });
         setInterval(refresh, REFRESH_MS);
     }
 
-    async function offer() {
-        began = performance.now();
-        await pc.setLocalDescription(await pc.createOffer());
+    async function offer(options) {
+        isCaller = true;
+        began ??= performance.now();
+        await pc.setLocalDescription(await pc.createOffer(options));
         window.signal({ description: pc.localDescription });
     }
 
-    async function receive({ description, candidate }) {
+    // As applications do: again and again, until the two are connected.
+    async function restartIce() {
+        if (restarting)
+            return;
+        restarting = true;
+        while (pc.connectionState !== 'connected') {
+            if (pc.signalingState === 'stable') {
+                seen.ice_restarts++;
+                await offer({ iceRestart: true });
+            }
+            await until(() => pc.connectionState === 'connected', RESTART_MS);
+        }
+        restarting = false;
+    }
+
+    async function until(condition, ms) {
+        for (const end = performance.now() + ms; !condition() && performance.now() < end;)
+            await new Promise(resolve => { setTimeout(resolve, 50); });
+    }
+
+    async function receive({ description, candidate, restart }) {
+        if (restart)
+            return void restartIce(); // what it waits for comes by this way, too
         if (candidate)
             return pc.addIceCandidate(candidate);
         if (description.type === 'offer')
-            began = performance.now();
+            began ??= performance.now();
         await pc.setRemoteDescription(description);
         if (description.type === 'offer') {
             await pc.setLocalDescription(await pc.createAnswer());
@@ -80,6 +113,16 @@ const callPage = (() => {
             seen.connect_ms = sinceBegin();
             showFigure('connect', Math.round(seen.connect_ms), 'ms');
         }
+        if (restarts && (pc.connectionState === 'disconnected' || pc.connectionState === 'failed'))
+            onLost();
+    }
+
+    // The one that called makes the offers.
+    function onLost() {
+        if (isCaller)
+            restartIce();
+        else
+            window.signal({ restart: true });
     }
 
     // ---- the figures -----------------------------------------------------------------------------
@@ -131,6 +174,41 @@ const callPage = (() => {
         };
     }
 
+    // ---- gaps ------------------------------------------------------------------------------------
+
+    function mark(name, at) {
+        marks.push({ name, at });
+    }
+
+    // The longest time without a frame that reaches well into a span of time: how long it was, and when it
+    // ended, counted from the span's begin. Without gap_ms there was none, without back_ms it still lasts.
+    function longestGap({ last, gaps }, from, to, now) {
+        let gap_ms, back_ms;
+        for (const [begin, end] of [...gaps, [last, undefined]]) {
+            const ms = Math.round((end ?? now) - begin);
+            if (Math.min(end ?? now, to) - Math.max(begin, from) > GAP_MS && !(ms <= gap_ms)) {
+                gap_ms = ms;
+                back_ms = end && Math.round(end - from);
+            }
+        }
+        return { gap_ms, back_ms };
+    }
+
+    // What arrived since each mark, until the next one.
+    async function watched() {
+        const { port1, port2 } = new MessageChannel();
+        const answer = new Promise(resolve => { port1.onmessage = ({ data }) => resolve(data); });
+        meter.postMessage(null, [port2]);
+        const { now, arrivals } = await answer;
+        const each = describe => Object.fromEntries(Object.entries(arrivals).map(([k, a]) => [k, describe(a)]));
+        return {
+            state: pc.connectionState, ice_restarts: seen.ice_restarts,
+            silent_ms: each(a => Math.round(now - a.last)),
+            marks: marks.map(({ name, at }, i) =>
+                ({ name, ...each(a => longestGap(a, at, marks[i + 1]?.at ?? now, now)) })),
+        };
+    }
+
     function describeEnd(c) {
         const where = `${c.address?.includes(':') ? `[${c.address}]` : c.address}:${c.port}`;
         return c.url ? `${c.url.replace(/\?.*/, '')} → ${c.type} ${where}` : `${c.type} ${where}`;
@@ -161,5 +239,5 @@ const callPage = (() => {
             show('cipher', 'end-to-end encrypted');
     }
 
-    return { prepare, offer, receive, report };
+    return { prepare, offer, receive, report, mark, watched };
 })();
