@@ -27,6 +27,7 @@
 #include "env.h"
 #include "local.h"
 #include "ready.h"
+#include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/ratelimit.h"
 #include "sallyport/secret_file.h"
@@ -326,6 +327,7 @@ static int start_admin(struct gateway *g)
     const struct sp_addr *addr = &g->config->admin;
     char text[SP_ADDR_STRLEN];
 
+    g->status.start_unix_s = sp_clock_unix_s();
     g->status.local = g->local;
     g->status.uplink = g->uplink;
     if (!g->config->has_admin || sp_status_open(&g->status, &g->env, addr, &g->admin) == 0)

@@ -346,15 +346,3 @@ const struct sp_local_counters *sp_local_counters(const struct sp_local *l)
 {
     return &l->counters;
 }
-
-#define FIELD(name) SP_COUNTER(struct sp_local_counters, name)
-
-const struct sp_counter *sp_local_counter_table(size_t *n)
-{
-    static const struct sp_counter table[] = {
-        FIELD(datagrams_in), FIELD(datagrams_out), FIELD(clients_opened), FIELD(clients_evicted),
-        FIELD(denied),       FIELD(not_turn),      FIELD(no_flow),        FIELD(dropped),
-    };
-    *n = SP_ARRAY_LEN(table);
-    return table;
-}

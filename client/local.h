@@ -13,7 +13,6 @@
 
 #include "env.h"
 #include "sallyport/addr.h"
-#include "sallyport/counters.h"
 #include "sallyport/tunnel.h"
 
 struct sp_local;
@@ -59,6 +58,5 @@ void sp_local_flow_closed(struct sp_local *l, struct sp_flow *f);
 
 size_t sp_local_client_count(const struct sp_local *l);
 const struct sp_local_counters *sp_local_counters(const struct sp_local *l);
-const struct sp_counter *sp_local_counter_table(size_t *n);
 
 #endif

@@ -4,8 +4,10 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "metrics.h"
 #include "sallyport/control.h"
 #include "sallyport/crypto.h"
+#include "sallyport/prometheus.h"
 
 /* "up": datagrams flow; "away": its lanes are gone, and it is looked for; "none": never made. */
 static const char *state_of(const struct sp_status *s)
@@ -15,14 +17,19 @@ static const char *state_of(const struct sp_status *s)
     return sp_uplink_server(s->uplink) != NULL ? "away" : "none";
 }
 
-static struct sp_tunnel_counters tunnel_counters(const struct sp_status *s)
+static void look(const struct sp_status *s, struct sp_client_stats *out)
 {
-    struct sp_tunnel_counters sum = s->past;
     size_t n;
     const struct sp_counter *table = sp_tunnel_counter_table(&n);
 
-    sp_counters_add(table, n, &sum, sp_tunnel_counters(s->tunnel));
-    return sum;
+    *out = (struct sp_client_stats){.tunnel_up = sp_uplink_is_up(s->uplink),
+                                    .lanes = sp_tunnel_lane_count(s->tunnel),
+                                    .flows = sp_tunnel_flow_count(s->tunnel),
+                                    .clients = sp_local_client_count(s->local),
+                                    .local = *sp_local_counters(s->local),
+                                    .uplink = *sp_uplink_counters(s->uplink),
+                                    .tunnel = s->past};
+    sp_counters_add(table, n, &out->tunnel, sp_tunnel_counters(s->tunnel));
 }
 
 static void healthz(struct sp_admin_reply *r, void *arg)
@@ -36,50 +43,56 @@ static void healthz(struct sp_admin_reply *r, void *arg)
 
 /* --- /metrics ------------------------------------------------------------------------------- */
 
-static void lane_metrics(struct sp_admin_reply *r, const struct sp_status *s)
+/* One sample for each lane there is. */
+static void rtt_metric(struct sp_prometheus *p, const struct sp_status *s)
 {
     char label[32];
+    const struct sp_sample sample = {SP_IS_GAUGE, "lane_rtt_seconds", label,
+                                     "Round trip of a lane, as TCP measures it."};
 
     for (unsigned i = 0; i < SP_LANES_MAX; i++) {
         const struct sp_lane *l = sp_tunnel_lane(s->tunnel, i);
         if (l == NULL)
             continue;
         snprintf(label, sizeof label, "lane=\"%u\"", i);
-        sp_admin_metric(r, "gauge", "sallyport_lane_rtt_us", "round trip of a lane", label,
-                        sp_lane_rtt_us(l));
+        sp_prometheus_seconds(p, &sample, sp_lane_rtt_us(l));
     }
+}
+
+static void suspect_metric(struct sp_prometheus *p, const struct sp_status *s)
+{
+    char label[32];
+    const struct sp_sample sample = {SP_IS_GAUGE, "lane_suspect", label,
+                                     "1: no progress, waits for its replacement."};
+
     for (unsigned i = 0; i < SP_LANES_MAX; i++) {
         const struct sp_lane *l = sp_tunnel_lane(s->tunnel, i);
         if (l == NULL)
             continue;
         snprintf(label, sizeof label, "lane=\"%u\"", i);
-        sp_admin_metric(r, "gauge", "sallyport_lane_suspect",
-                        "1: no progress, waits for its replacement", label, sp_lane_is_suspect(l));
+        sp_prometheus_sample(p, &sample, sp_lane_is_suspect(l));
     }
 }
 
 static void metrics(struct sp_admin_reply *r, void *arg)
 {
     const struct sp_status *s = arg;
-    struct sp_tunnel_counters tunnel = tunnel_counters(s);
-    const struct sp_counter *table;
-    size_t n;
+    struct sp_client_stats stats;
+    struct sp_prometheus p;
+    size_t n_groups, n_tunnel;
+    const struct sp_counter_group *groups = sp_client_metrics(&n_groups);
+    const struct sp_counter *tunnel = sp_tunnel_counter_table(&n_tunnel);
 
-    sp_admin_metric(r, "gauge", "sallyport_tunnel_up", "1: a lane carries datagrams", NULL,
-                    sp_uplink_is_up(s->uplink));
-    sp_admin_metric(r, "gauge", "sallyport_lanes", "lanes of the tunnel", NULL,
-                    sp_tunnel_lane_count(s->tunnel));
-    sp_admin_metric(r, "gauge", "sallyport_flows", "flows of the tunnel", NULL,
-                    sp_tunnel_flow_count(s->tunnel));
-    sp_admin_metric(r, "gauge", "sallyport_clients", "local clients", NULL,
-                    sp_local_client_count(s->local));
-    lane_metrics(r, s);
-    table = sp_tunnel_counter_table(&n);
-    sp_admin_counters(r, "sallyport_tunnel_", table, n, &tunnel);
-    table = sp_local_counter_table(&n);
-    sp_admin_counters(r, "sallyport_local_", table, n, sp_local_counters(s->local));
-    table = sp_uplink_counter_table(&n);
-    sp_admin_counters(r, "sallyport_uplink_", table, n, sp_uplink_counters(s->uplink));
+    look(s, &stats);
+    r->type = SP_PROMETHEUS_TYPE;
+    sp_prometheus_init(&p, &r->body);
+    sp_prometheus_build_info(&p);
+    sp_prometheus_groups(&p, groups, n_groups, &stats);
+    sp_prometheus_table(&p, tunnel, n_tunnel, &stats.tunnel);
+    rtt_metric(&p, s);
+    suspect_metric(&p, s);
+    sp_prometheus_process(&p, s->start_unix_s);
+    r->failed = p.failed;
 }
 
 /* --- /status -------------------------------------------------------------------------------- */
@@ -121,34 +134,24 @@ static json_t *json_listen(const struct sp_status *s)
     return list;
 }
 
-static json_t *json_counters(const struct sp_status *s)
-{
-    struct sp_tunnel_counters tunnel = tunnel_counters(s);
-    const struct sp_counter *table;
-    json_t *o = json_object();
-    size_t n;
-
-    table = sp_tunnel_counter_table(&n);
-    json_object_set_new(o, "tunnel", sp_admin_json_counters(table, n, &tunnel));
-    table = sp_local_counter_table(&n);
-    json_object_set_new(o, "local", sp_admin_json_counters(table, n, sp_local_counters(s->local)));
-    table = sp_uplink_counter_table(&n);
-    json_object_set_new(o, "uplink",
-                        sp_admin_json_counters(table, n, sp_uplink_counters(s->uplink)));
-    return o;
-}
-
 static void status(struct sp_admin_reply *r, void *arg)
 {
     const struct sp_status *s = arg;
     const struct sp_server_url *server = sp_uplink_server(s->uplink);
+    struct sp_client_stats stats;
+    size_t n_groups, n_tunnel;
+    const struct sp_counter_group *groups = sp_client_metrics(&n_groups);
+    const struct sp_counter *tunnel = sp_tunnel_counter_table(&n_tunnel);
 
-    sp_admin_put_json(
-        r, json_pack("{s:s, s:s, s:s, s:s?, s:o, s:o, s:I, s:I, s:o}", "version", SALLYPORT_VERSION,
-                     "crypto", sp_crypto_describe(), "tunnel", state_of(s), "server",
-                     server != NULL ? server->authority : NULL, "listen", json_listen(s), "lanes",
-                     json_lanes(s), "flows", (json_int_t)sp_tunnel_flow_count(s->tunnel), "clients",
-                     (json_int_t)sp_local_client_count(s->local), "counters", json_counters(s)));
+    look(s, &stats);
+    json_t *counters = sp_admin_json_groups(groups + 1, n_groups - 1, &stats);
+    json_object_set_new(counters, "tunnel", sp_admin_json_table(tunnel, n_tunnel, &stats.tunnel));
+    sp_admin_put_json(r, json_pack("{s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:o}", "version",
+                                   SALLYPORT_VERSION, "crypto", sp_crypto_describe(), "tunnel",
+                                   state_of(s), "server", server != NULL ? server->authority : NULL,
+                                   "listen", json_listen(s), "lanes", json_lanes(s), "now",
+                                   sp_admin_json_table(groups[0].table, groups[0].n, &stats),
+                                   "counters", counters));
 }
 
 static const struct sp_admin_route routes[] = {

@@ -16,6 +16,7 @@ struct sp_status {
     const struct sp_uplink *uplink;
     struct sp_tunnel *tunnel;
     struct sp_tunnel_counters past; /* of tunnels before this one */
+    uint64_t start_unix_s;
 };
 
 int sp_status_open(struct sp_status *s, const struct sp_client_env *env, const struct sp_addr *addr,

@@ -396,16 +396,3 @@ const struct sp_uplink_counters *sp_uplink_counters(const struct sp_uplink *u)
 {
     return &u->counters;
 }
-
-#define FIELD(name) SP_COUNTER(struct sp_uplink_counters, name)
-
-const struct sp_counter *sp_uplink_counter_table(size_t *n)
-{
-    static const struct sp_counter table[] = {
-        FIELD(tries),
-        FIELD(tries_failed),
-        FIELD(tunnels_made),
-    };
-    *n = SP_ARRAY_LEN(table);
-    return table;
-}

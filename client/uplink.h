@@ -10,7 +10,6 @@
 #include "env.h"
 #include "plan.h"
 #include "proxy.h"
-#include "sallyport/counters.h"
 #include "sallyport/stream_lane.h"
 #include "sallyport/tls_ctx.h"
 #include "sallyport/tunnel.h"
@@ -65,6 +64,5 @@ struct sp_uplink_counters {
     uint64_t tries, tries_failed, tunnels_made;
 };
 const struct sp_uplink_counters *sp_uplink_counters(const struct sp_uplink *u);
-const struct sp_counter *sp_uplink_counter_table(size_t *n);
 
 #endif

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 
 #include "edge_admin.h"
+#include "sallyport/clock.h"
 #include "sallyport/err.h"
 
 struct edge {
@@ -32,6 +33,7 @@ struct edge {
     struct sp_rng rng;
     struct sp_shared *shared;
     struct sp_worker *worker;
+    struct sp_edge_view view;
     struct sp_admin *admin;
     ev_signal on_term, on_int, on_hup;
 };
@@ -104,7 +106,8 @@ static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
         return err == SP_ENOMEM ? 1 : 2;
     if (sp_worker_new(e->loop, &c->worker, e->shared, &c->log, &e->worker, why) != 0)
         return 1;
-    if (c->has_admin && sp_edge_admin_open(e->worker, &c->log, &c->admin, &e->admin) != 0) {
+    e->view = (struct sp_edge_view){.worker = e->worker, .start_unix_s = sp_clock_unix_s()};
+    if (c->has_admin && sp_edge_admin_open(&e->view, &c->log, &c->admin, &e->admin) != 0) {
         snprintf(why, SP_SHARED_WHY_MAX, "cannot listen on %s (--admin): %m",
                  sp_addr_format(&c->admin, text));
         return 1;

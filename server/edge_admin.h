@@ -8,8 +8,14 @@
 #include "sallyport/admin.h"
 #include "worker.h"
 
+/* Where it looks; stays where it is while the port is open. */
+struct sp_edge_view {
+    struct sp_worker *worker;
+    uint64_t start_unix_s;
+};
+
 /* SP_ESYS with errno: not listening; SP_ENOMEM. */
-int sp_edge_admin_open(struct sp_worker *w, const struct sp_log *log, const struct sp_addr *addr,
+int sp_edge_admin_open(struct sp_edge_view *v, const struct sp_log *log, const struct sp_addr *addr,
                        struct sp_admin **out);
 
 #endif

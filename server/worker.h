@@ -44,9 +44,9 @@ const struct sp_addr *sp_worker_listen_udp(const struct sp_worker *w, size_t i);
 
 struct sp_ticker *sp_worker_ticker(struct sp_worker *w);
 
-/* A picture of it, for /metrics and /status. */
+/* A picture of it, for /metrics and /status: what stands here stands in metrics.c, too. */
 struct sp_worker_stats {
-    size_t allocations, tunnels, lanes, flows;
+    uint64_t allocations, tunnels, lanes, flows;
     struct sp_turn_counters turn;
     struct sp_conns_counters conns;
     struct sp_sessions_counters sessions;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sallyport/admin.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,42 +51,26 @@ void sp_admin_put_json(struct sp_admin_reply *r, struct json_t *root)
     json_decref(root);
 }
 
-struct json_t *sp_admin_json_counters(const struct sp_counter *table, size_t n, const void *base)
+struct json_t *sp_admin_json_table(const struct sp_counter *table, size_t n, const void *base)
 {
     json_t *o = json_object();
 
     for (size_t i = 0; i < n; i++)
-        json_object_set_new(o, table[i].name,
+        json_object_set_new(o, table[i].field,
                             json_integer((json_int_t)sp_counter_value(&table[i], base)));
     return o;
 }
 
-void sp_admin_metric(struct sp_admin_reply *r, const char *type, const char *name, const char *help,
-                     const char *labels, uint64_t value)
+struct json_t *sp_admin_json_groups(const struct sp_counter_group *groups, size_t n,
+                                    const void *base)
 {
-    r->type = "text/plain; version=0.0.4; charset=utf-8";
-    if (strcmp(r->last_metric, name) != 0)
-        sp_admin_put(r, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-    snprintf(r->last_metric, sizeof r->last_metric, "%s", name);
-    if (labels != NULL)
-        sp_admin_put(r, "%s{%s} %" PRIu64 "\n", name, labels, value);
-    else
-        sp_admin_put(r, "%s %" PRIu64 "\n", name, value);
-}
+    json_t *o = json_object();
 
-void sp_admin_counters(struct sp_admin_reply *r, const char *prefix, const struct sp_counter *table,
-                       size_t n, const void *base)
-{
-    char name[sizeof r->last_metric], help[sizeof r->last_metric];
-
-    for (size_t i = 0; i < n; i++) {
-        snprintf(name, sizeof name, "%s%s_total", prefix, table[i].name);
-        snprintf(help, sizeof help, "%s", table[i].name);
-        for (char *p = help; *p != '\0'; p++)
-            if (*p == '_')
-                *p = ' ';
-        sp_admin_metric(r, "counter", name, help, NULL, sp_counter_value(&table[i], base));
-    }
+    for (size_t i = 0; i < n; i++)
+        json_object_set_new(o, groups[i].name,
+                            sp_admin_json_table(groups[i].table, groups[i].n,
+                                                (const char *)base + groups[i].offset));
+    return o;
 }
 
 /* --- a request and its answer --------------------------------------------------------------- */

@@ -3,14 +3,41 @@
 
 #include "sallyport/tunnel.h"
 
-#define FIELD(name) SP_COUNTER(struct sp_tunnel_counters, name)
+#define FIELD(field, metric, labels, help) \
+    SP_COUNTER(struct sp_tunnel_counters, field, "tunnel_" metric, labels, help)
+#define DROPPED(reason, help) \
+    FIELD(dropped_##reason, "dropped_datagrams_total", "reason=\"" #reason "\"", help)
 
 static const struct sp_counter tunnel_table[] = {
-    FIELD(datagrams_in), FIELD(bytes_in),        FIELD(datagrams_out),        FIELD(bytes_out),
-    FIELD(dropped_copy), FIELD(dropped_old),     FIELD(dropped_late),         FIELD(dropped_age),
-    FIELD(dropped_full), FIELD(dropped_too_big), FIELD(dropped_unknown_flow), FIELD(malformed),
-    FIELD(flows_opened), FIELD(flows_closed),    FIELD(flows_refused),        FIELD(lanes_joined),
-    FIELD(lanes_lost),   FIELD(lanes_suspected), FIELD(control_repeats),
+    FIELD(datagrams_in, "received_datagrams_total", NULL,
+          "Datagrams that came out of tunnels, each once."),
+    FIELD(bytes_in, "received_bytes_total", NULL,
+          "Bytes that lanes brought, inside TLS: frames, copies and control messages."),
+    FIELD(datagrams_out, "sent_datagrams_total", NULL, "Datagrams that went into tunnels."),
+    FIELD(bytes_out, "sent_bytes_total", NULL,
+          "Bytes that lanes took, inside TLS: frames, copies and control messages."),
+    FIELD(dropped_copy, "duplicate_datagrams_total", NULL,
+          "Copies of datagrams that had been delivered already. No loss."),
+    DROPPED(old, "Datagrams dropped. By the receiver: old (behind the window), late (came after "
+                 "newer ones of its flow by too much); by the sender: age (waited too long for a "
+                 "lane), full (too many waited), too_big; by either: unknown_flow."),
+    DROPPED(late, NULL),
+    DROPPED(age, NULL),
+    DROPPED(full, NULL),
+    DROPPED(too_big, NULL),
+    DROPPED(unknown_flow, NULL),
+    FIELD(malformed, "malformed_messages_total", NULL,
+          "Frames and control messages that broke the protocol."),
+    FIELD(flows_opened, "flows_opened_total", NULL, "Flows that were opened."),
+    FIELD(flows_closed, "flows_closed_total", NULL, "Flows that were closed by either end."),
+    FIELD(flows_refused, "flows_refused_total", NULL,
+          "Flows that could not be opened: too many, no memory, or of no known kind."),
+    FIELD(lanes_joined, "lanes_joined_total", NULL, "Lanes that joined a tunnel."),
+    FIELD(lanes_lost, "lanes_lost_total", NULL, "Lanes whose connection ended."),
+    FIELD(lanes_suspected, "lanes_suspected_total", NULL,
+          "Times that a lane made no progress and got no more datagrams."),
+    FIELD(control_repeats, "control_repeats_total", NULL,
+          "Control messages that were sent again for want of an answer."),
 };
 
 _Static_assert(sizeof tunnel_table / sizeof tunnel_table[0] * sizeof(uint64_t) ==

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sallyport/process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -32,4 +35,52 @@ void sp_process_prepare(void)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+}
+
+/* --- what it uses --------------------------------------------------------------------------- */
+
+static uint64_t us_of(const struct timeval *t)
+{
+    return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
+}
+
+static void read_memory(struct sp_process_usage *out)
+{
+    FILE *f = fopen("/proc/self/statm", "re");
+    uint64_t total, resident, page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    if (f == NULL)
+        return;
+    if (fscanf(f, "%" SCNu64 " %" SCNu64, &total, &resident) == 2) {
+        out->virtual_bytes = total * page;
+        out->resident_bytes = resident * page;
+    }
+    fclose(f);
+}
+
+static uint64_t count_fds(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    uint64_t n = 0;
+
+    if (d == NULL)
+        return 0;
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n - 1; /* but for the one that counted */
+}
+
+void sp_process_usage(struct sp_process_usage *out)
+{
+    struct rusage used;
+    struct rlimit files;
+
+    *out = (struct sp_process_usage){0};
+    if (getrusage(RUSAGE_SELF, &used) == 0)
+        out->cpu_us = us_of(&used.ru_utime) + us_of(&used.ru_stime);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+        out->max_fds = files.rlim_cur;
+    read_memory(out);
+    out->open_fds = count_fds();
 }

@@ -26,11 +26,10 @@
 
 /* What a handler fills in. */
 struct sp_admin_reply {
-    unsigned status;      /* 200 unless changed */
-    const char *type;     /* Content-Type; "text/plain; charset=utf-8" unless changed */
-    struct sp_buf body;   /* bounded by SP_ADMIN_BODY_MAX */
-    bool failed;          /* something did not fit: 500 is answered instead */
-    char last_metric[64]; /* of sp_admin_metric */
+    unsigned status;    /* 200 unless changed */
+    const char *type;   /* Content-Type; "text/plain; charset=utf-8" unless changed */
+    struct sp_buf body; /* bounded by SP_ADMIN_BODY_MAX */
+    bool failed;        /* something did not fit: 500 is answered instead */
 };
 
 typedef void sp_admin_fn(struct sp_admin_reply *r, void *arg);
@@ -46,19 +45,11 @@ __attribute__((format(printf, 2, 3))) void sp_admin_put(struct sp_admin_reply *r
 struct json_t; /* jansson's */
 /* Appends it as text and frees it. NULL, as jansson gives it without memory, fails the reply. */
 void sp_admin_put_json(struct sp_admin_reply *r, struct json_t *root);
-/* A table of counters as an object, the caller's. NULL without memory. */
-struct json_t *sp_admin_json_counters(const struct sp_counter *table, size_t n, const void *base);
-
-/*
- * One sample in the text format of Prometheus, and HELP and TYPE before the first of a name:
- * samples of one name follow each other, and `name` is a literal. `type` is "counter" or "gauge";
- * `labels` is NULL or like `lane="0"`. Sets the reply's Content-Type.
- */
-void sp_admin_metric(struct sp_admin_reply *r, const char *type, const char *name, const char *help,
-                     const char *labels, uint64_t value);
-/* All of a table, each named prefix, field, "_total". */
-void sp_admin_counters(struct sp_admin_reply *r, const char *prefix, const struct sp_counter *table,
-                       size_t n, const void *base);
+/* A table of counters as an object, the caller's; several of them as an object of objects. NULL
+ * without memory. */
+struct json_t *sp_admin_json_table(const struct sp_counter *table, size_t n, const void *base);
+struct json_t *sp_admin_json_groups(const struct sp_counter_group *groups, size_t n,
+                                    const void *base);
 
 /* The answer to a request, apart from sockets: appends it to `out`. SP_EMORE: `in` is not a whole
  * request yet. Never fails otherwise: what is wrong is answered as HTTP says. */

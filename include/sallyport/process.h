@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a process that holds secrets and thousands of sockets sets up for itself, once, first thing
- * in main.
+ * in main; and what it uses of the machine.
  */
 #ifndef SALLYPORT_PROCESS_H
 #define SALLYPORT_PROCESS_H
+
+#include <stdint.h>
 
 /* No core dumps (also where the kernel pipes them to a collector), as many descriptors as the hard
  * limit allows, and no SIGPIPE: a write to a closed socket is an error like others. Standard files
  * that the caller closed become /dev/null. What the system refuses stays as it is. */
 void sp_process_prepare(void);
+
+struct sp_process_usage {
+    uint64_t cpu_us; /* user and kernel */
+    /* 0 where the system does not tell: */
+    uint64_t resident_bytes, virtual_bytes;
+    uint64_t open_fds, max_fds;
+};
+void sp_process_usage(struct sp_process_usage *out);
 
 #endif

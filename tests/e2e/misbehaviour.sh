@@ -53,10 +53,10 @@ alive() {
 malformed_datagrams() {
     calls_begin
     mischief datagrams $edge4 3478
-    grew server turn_malformed_total
-    grew server turn_unanswered_total
+    grew server turn_malformed_messages_total
+    grew server turn_unanswered_requests_total
     mischief datagrams 192.0.2.1 3478
-    grew server turn_malformed_total
+    grew server turn_malformed_messages_total
     alive datagrams
     calls_end "malformed datagrams"
     ok "malformed datagrams"
@@ -68,12 +68,12 @@ malformed_streams() {
     [ "$(value ended mischief)" -ge 30 ] || fail "few were sent away: $(cat "$LAB_DIR/mischief.out")"
     grew server connections_tls_failed_total
     grew server connections_unknown_total
-    grew server http_malformed_total
+    grew server http_malformed_requests_total
     mischief streams tls $edge4 443
     grew server connections_unknown_total
-    grew server http_malformed_total
+    grew server http_malformed_requests_total
     mischief streams tcp 127.0.0.1 3478
-    grew gateway local_not_turn_total
+    grew gateway 'local_dropped_datagrams_total{reason="not_turn"}'
     alive streams
     calls_end "malformed streams"
     ok "malformed TLS, HTTP and TURN on connections"
@@ -83,8 +83,8 @@ malformed_frames() {
     calls_begin
     mischief frames $edge4 "$LAB_DIR/token"
     [ "$(value ended mischief)" = 6 ] || fail "lanes that break framing go on: $(cat "$LAB_DIR/mischief.out")"
-    grew server tunnel_malformed_total
-    grew server tunnel_dropped_unknown_flow_total
+    grew server tunnel_malformed_messages_total
+    grew server 'tunnel_dropped_datagrams_total{reason="unknown_flow"}'
     grew server tunnel_flows_refused_total
     alive frames
     calls_end "malformed frames"
@@ -168,9 +168,9 @@ gateway_start --lanes 4
 malformed_datagrams
 malformed_streams
 malformed_frames
-deaf server sockets_turn_dropped_total turn $peer4 tcp:$edge4:443 tls:$edge4:443
-deaf server tunnel_dropped_full_total lane $peer4 $edge4 "$LAB_DIR/token"
-deaf gateway local_dropped_total turn $peer4 tcp:192.0.2.1:3478
+deaf server sockets_turn_dropped_messages_total turn $peer4 tcp:$edge4:443 tls:$edge4:443
+deaf server 'tunnel_dropped_datagrams_total{reason="full"}' lane $peer4 $edge4 "$LAB_DIR/token"
+deaf gateway 'local_dropped_datagrams_total{reason="unread"}' turn $peer4 tcp:192.0.2.1:3478
 deaf server - http $edge4
 no_descriptors
 strangers

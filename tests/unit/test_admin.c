@@ -31,14 +31,6 @@ static void endless(struct sp_admin_reply *r, void *arg)
         sp_admin_put(r, "%d,", i);
 }
 
-static void metrics(struct sp_admin_reply *r, void *arg)
-{
-    (void)arg;
-    sp_admin_metric(r, "gauge", "rtt", "Round trip.", "lane=\"0\"", 5);
-    sp_admin_metric(r, "gauge", "rtt", "Round trip.", "lane=\"1\"", 6);
-    sp_admin_metric(r, "counter", "bytes", "All of them.", NULL, UINT64_MAX);
-}
-
 static void no_memory(struct sp_admin_reply *r, void *arg)
 {
     (void)arg;
@@ -51,16 +43,22 @@ struct things {
 
 static void counters(struct sp_admin_reply *r, void *arg)
 {
-    static const struct sp_counter table[] = {SP_COUNTER(struct things, thing_one),
-                                              SP_COUNTER(struct things, two)};
+    static const struct sp_counter table[] = {
+        SP_COUNTER(struct things, thing_one, "one_total", NULL, "One."),
+        SP_COUNTER(struct things, two, "two_total", NULL, "Two."),
+    };
+    static const struct sp_counter_group groups[] = {
+        {"all", table, 2, 0},
+        {"second", table, 1, offsetof(struct things, two)},
+    };
     struct things t = {1, 2};
     (void)arg;
-    sp_admin_counters(r, "sp_", table, SP_ARRAY_LEN(table), &t);
+    sp_admin_put_json(r, sp_admin_json_groups(groups, 2, &t));
 }
 
 static const struct sp_admin_route routes[] = {
-    {"/hello", hello},     {"/sick", sick},           {"/endless", endless},
-    {"/metrics", metrics}, {"/no-memory", no_memory}, {"/counters", counters},
+    {"/hello", hello},         {"/sick", sick},         {"/endless", endless},
+    {"/no-memory", no_memory}, {"/counters", counters},
 };
 
 /* The answer as a string; the caller frees. NULL: wants more. */
@@ -165,15 +163,11 @@ START_TEST(a_head_without_end)
 }
 END_TEST
 
-START_TEST(metrics_are_in_the_text_format)
+START_TEST(counters_are_objects_of_numbers)
 {
-    expect("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "200 OK",
-           "# HELP rtt Round trip.\n# TYPE rtt gauge\nrtt{lane=\"0\"} 5\nrtt{lane=\"1\"} 6\n"
-           "# HELP bytes All of them.\n# TYPE bytes counter\nbytes 18446744073709551615\n");
     expect("GET /counters HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "200 OK",
-           "# HELP sp_thing_one_total thing one\n# TYPE sp_thing_one_total counter\n"
-           "sp_thing_one_total 1\n"
-           "# HELP sp_two_total two\n# TYPE sp_two_total counter\nsp_two_total 2\n");
+           "{\n  \"all\": {\n    \"thing_one\": 1,\n    \"two\": 2\n  },\n"
+           "  \"second\": {\n    \"thing_one\": 2\n  }\n}\n");
 }
 END_TEST
 
@@ -271,7 +265,7 @@ int main(void)
     tcase_add_test(tc, names_are_refused);
     tcase_add_test(tc, what_is_wrong_is_said);
     tcase_add_test(tc, a_head_without_end);
-    tcase_add_test(tc, metrics_are_in_the_text_format);
+    tcase_add_test(tc, counters_are_objects_of_numbers);
     suite_add_tcase(s, tc);
 
     tc = tcase_create("sockets");

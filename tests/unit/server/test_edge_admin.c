@@ -19,6 +19,7 @@
 
 struct rig {
     struct worker_rig r;
+    struct sp_edge_view view;
     struct sp_admin *admin;
     char text[TEXT_MAX];
 };
@@ -29,7 +30,8 @@ static void open_rig(struct rig *r)
 
     worker_rig_init(&r->r);
     ck_assert_int_eq(worker_rig_start(&r->r), 0);
-    ck_assert_int_eq(sp_edge_admin_open(r->r.w, NULL, &any, &r->admin), 0);
+    r->view = (struct sp_edge_view){.worker = r->r.w, .start_unix_s = 1700000000};
+    ck_assert_int_eq(sp_edge_admin_open(&r->view, NULL, &any, &r->admin), 0);
 }
 
 static void close_rig(struct rig *r)
@@ -116,8 +118,10 @@ START_TEST(metrics)
                       groups[i].prefix, count(r.text, groups[i].prefix));
     ck_assert_uint_eq(count(r.text, "sallyport_allocations 0\n"), 1);
     ck_assert_uint_eq(count(r.text, "sallyport_turn_binding_requests_total 1\n"), 1);
-    ck_assert_uint_eq(count(r.text, "sallyport_sockets_udp_received_total 1\n"), 1);
+    ck_assert_uint_eq(count(r.text, "sallyport_sockets_udp_received_datagrams_total 1\n"), 1);
     ck_assert_uint_eq(count(r.text, "# TYPE sallyport_flows gauge\n"), 1);
+    ck_assert_uint_eq(count(r.text, "process_start_time_seconds 1700000000\n"), 1);
+    ck_assert_uint_eq(count(r.text, "sallyport_build_info{version="), 1);
     close_rig(&r);
 }
 END_TEST
@@ -133,7 +137,7 @@ START_TEST(status)
     ck_assert_ptr_nonnull(o);
     ck_assert_ptr_nonnull(json_string_value(json_object_get(o, "version")));
     ck_assert_ptr_nonnull(json_string_value(json_object_get(o, "crypto")));
-    ck_assert(json_is_integer(json_object_get(o, "tunnels")));
+    ck_assert(json_is_integer(json_object_get(json_object_get(o, "now"), "tunnels")));
     const json_t *counters = json_object_get(o, "counters");
     ck_assert_uint_eq(json_object_size(counters), 7);
     const json_t *turn = json_object_get(counters, "turn");

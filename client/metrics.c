@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "metrics.h"
+
+#include "sallyport/bytes.h"
+
+/* FIELD(field, metric, labels, help): see sallyport/counters.h. */
+
+#define FIELD(...) SP_GAUGE(struct sp_client_stats, __VA_ARGS__)
+static const struct sp_counter now[] = {
+    FIELD(tunnel_up, "tunnel_up", NULL, "1: a lane carries datagrams; 0: calls stand still."),
+    FIELD(lanes, "lanes", NULL, "Connections that are lanes of the tunnel."),
+    FIELD(flows, "flows", NULL, "Flows of the tunnel, also those that are being closed."),
+    FIELD(clients, "clients", NULL, "Local clients: browsers' sockets that use the gateway."),
+};
+#undef FIELD
+
+#define FIELD(...)      SP_COUNTER(struct sp_local_counters, __VA_ARGS__)
+#define DROPPED(reason) "local_dropped_datagrams_total", "reason=\"" reason "\""
+static const struct sp_counter local[] = {
+    FIELD(datagrams_in, "local_received_datagrams_total", NULL,
+          "Datagrams and messages of local clients that went into their flows."),
+    FIELD(datagrams_out, "local_sent_datagrams_total", NULL,
+          "Datagrams and messages that went to local clients."),
+    FIELD(clients_opened, "local_clients_opened_total", NULL, "Local clients that came."),
+    FIELD(clients_evicted, "local_clients_evicted_total", NULL,
+          "Local clients that lost their flow to a newer one, having been silent for longest."),
+    FIELD(denied, DROPPED("denied"),
+          "Datagrams and connections that went nowhere: denied (from elsewhere than this host and "
+          "--lan), not_turn (neither STUN nor ChannelData), no_flow (the tunnel could not open "
+          "one), unread (a client by TCP did not read in time)."),
+    FIELD(not_turn, DROPPED("not_turn"), NULL),
+    FIELD(no_flow, DROPPED("no_flow"), NULL),
+    FIELD(dropped, DROPPED("unread"), NULL),
+};
+#undef FIELD
+
+#define FIELD(...) SP_COUNTER(struct sp_uplink_counters, __VA_ARGS__)
+static const struct sp_counter uplink[] = {
+    FIELD(tries, "uplink_tries_total", NULL, "Times that a lane was asked for."),
+    FIELD(tries_failed, "uplink_tries_failed_total", NULL, "Those that failed, for any reason."),
+    FIELD(tunnels_made, "uplink_tunnels_made_total", NULL,
+          "Tunnels that servers made; each after the first ended all calls."),
+};
+#undef FIELD
+
+static const struct sp_counter_group groups[] = {
+    {"now", now, SP_ARRAY_LEN(now), 0},
+    {"local", local, SP_ARRAY_LEN(local), offsetof(struct sp_client_stats, local)},
+    {"uplink", uplink, SP_ARRAY_LEN(uplink), offsetof(struct sp_client_stats, uplink)},
+};
+
+const struct sp_counter_group *sp_client_metrics(size_t *n)
+{
+    *n = SP_ARRAY_LEN(groups);
+    return groups;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "metrics.h"
+
+#include "sallyport/bytes.h"
+#include "worker.h"
+
+/* FIELD(field, metric, labels, help): see sallyport/counters.h. */
+
+#define FIELD(...) SP_GAUGE(struct sp_worker_stats, __VA_ARGS__)
+static const struct sp_counter now[] = {
+    FIELD(allocations, "allocations", NULL, "TURN allocations there are."),
+    FIELD(tunnels, "tunnels", NULL, "Tunnels there are, also those that wait for their gateway."),
+    FIELD(lanes, "lanes", NULL, "Connections that are lanes of tunnels."),
+    FIELD(flows, "flows", NULL, "Flows of tunnels: clients of gateways."),
+};
+#undef FIELD
+
+#define FIELD(...)      SP_COUNTER(struct sp_turn_counters, __VA_ARGS__)
+#define DROPPED(reason) "turn_dropped_datagrams_total", "reason=\"" reason "\""
+static const struct sp_counter turn[] = {
+    FIELD(binding_requests, "turn_binding_requests_total", NULL, "STUN Binding requests."),
+    FIELD(allocations, "turn_allocations_total", NULL, "Allocations that were made."),
+    FIELD(allocation_errors, "turn_allocation_errors_total", NULL,
+          "Allocate requests that were answered with an error, but for the challenge."),
+    FIELD(malformed, "turn_malformed_messages_total", NULL,
+          "Messages that are neither STUN nor ChannelData, or broken."),
+    FIELD(auth_errors, "turn_auth_errors_total", NULL,
+          "Requests whose credentials were wrong, expired, or another user's."),
+    FIELD(unknown_method, "turn_unknown_methods_total", NULL,
+          "STUN messages of a method or class that is not served."),
+    FIELD(challenges_limited, "turn_challenges_limited_total", NULL,
+          "Challenges (401, 438) by UDP that were held back: too many to one prefix."),
+    FIELD(unanswered, "turn_unanswered_requests_total", NULL,
+          "Requests by UDP, not authenticated, whose error would have been longer than they."),
+    FIELD(from_client_datagrams, "turn_from_client_datagrams_total", NULL,
+          "Datagrams that clients sent for peers."),
+    FIELD(from_client_bytes, "turn_from_client_bytes_total", NULL, "Bytes of these."),
+    FIELD(to_client_datagrams, "turn_to_client_datagrams_total", NULL,
+          "Datagrams that went to clients."),
+    FIELD(to_client_bytes, "turn_to_client_bytes_total", NULL, "Bytes of these."),
+    FIELD(from_peer_datagrams, "turn_from_peer_datagrams_total", NULL,
+          "Datagrams that came from peers by UDP."),
+    FIELD(from_peer_bytes, "turn_from_peer_bytes_total", NULL, "Bytes of these."),
+    FIELD(to_peer_datagrams, "turn_to_peer_datagrams_total", NULL,
+          "Datagrams that went to peers by UDP."),
+    FIELD(to_peer_bytes, "turn_to_peer_bytes_total", NULL, "Bytes of these."),
+    FIELD(hairpin_datagrams, "turn_hairpin_datagrams_total", NULL,
+          "Datagrams from one allocation to another in memory; also counted as to a client."),
+    FIELD(hairpin_bytes, "turn_hairpin_bytes_total", NULL, "Bytes of these."),
+    FIELD(dropped_no_permission, DROPPED("no_permission"),
+          "Datagrams that were not relayed: no permission for the peer, no allocation, no such "
+          "channel, a peer that may not be relayed to, a plain peer of a virtual relayed address, "
+          "too big."),
+    FIELD(dropped_no_allocation, DROPPED("no_allocation"), NULL),
+    FIELD(dropped_no_channel, DROPPED("no_channel"), NULL),
+    FIELD(dropped_denied_peer, DROPPED("denied_peer"), NULL),
+    FIELD(dropped_virtual, DROPPED("virtual"), NULL),
+    FIELD(dropped_too_big, DROPPED("too_big"), NULL),
+};
+#undef FIELD
+
+#define FIELD(...) SP_COUNTER(struct sp_conns_counters, __VA_ARGS__)
+static const struct sp_counter conns[] = {
+    FIELD(accepted, "connections_accepted_total", NULL, "TCP connections that were accepted."),
+    FIELD(tls_failed, "connections_tls_failed_total", NULL, "TLS handshakes that failed."),
+    FIELD(timed_out, "connections_timed_out_total", NULL,
+          "Connections that said too little in the time they have for it."),
+    FIELD(pushed_out, "connections_pushed_out_total", NULL,
+          "Connections that had said nothing yet, closed to make room for newer ones."),
+    FIELD(crowded, "connections_crowded_total", NULL,
+          "Connections that were refused: too many that say nothing from one address."),
+    FIELD(turn, "connections_turn_total", NULL, "Connections that turned out to be TURN."),
+    FIELD(http, "connections_http_total", NULL, "Connections that turned out to be HTTP."),
+    FIELD(unknown, "connections_unknown_total", NULL,
+          "Connections that turned out to be nothing known; answered as the site does."),
+};
+#undef FIELD
+
+#define FIELD(...) SP_COUNTER(struct sp_http_counters, __VA_ARGS__)
+static const struct sp_counter http[] = {
+    FIELD(requests, "http_requests_total", NULL, "HTTP requests, upgrades among them."),
+    FIELD(malformed, "http_malformed_requests_total", NULL, "What is no HTTP request."),
+    FIELD(upgrades, "http_upgrades_total", NULL, "Connections that became lanes."),
+    FIELD(upgrades_refused, "http_upgrades_refused_total", NULL,
+          "Lanes that were refused: token, tunnel or bound. Answered as the site does."),
+    FIELD(timed_out, "http_timed_out_total", NULL, "Requests that did not arrive in time."),
+    FIELD(pushed_out, "http_pushed_out_total", NULL,
+          "HTTP connections closed to make room for newer ones."),
+    FIELD(crowded, "http_crowded_total", NULL,
+          "HTTP connections that were refused: too many from one address."),
+};
+#undef FIELD
+
+#define FIELD(...) SP_COUNTER(struct sp_sessions_counters, __VA_ARGS__)
+static const struct sp_counter sessions[] = {
+    FIELD(opened, "tunnels_opened_total", NULL, "Tunnels that were opened."),
+    FIELD(ended, "tunnels_ended_total", NULL, "Tunnels that ended."),
+    FIELD(refused, "tunnels_refused_total", NULL,
+          "Lanes that found no tunnel of theirs, or no room for a new one."),
+    FIELD(lanes, "tunnels_lanes_total", NULL, "Connections that joined tunnels."),
+};
+#undef FIELD
+
+#define FIELD(...) SP_COUNTER(struct sp_relays_counters, __VA_ARGS__)
+static const struct sp_counter relays[] = {
+    FIELD(opened, "relays_opened_total", NULL, "Relayed addresses that were opened."),
+    FIELD(refused, "relays_refused_total", NULL,
+          "Relayed addresses that could not be opened: no port left, or none of that family."),
+    FIELD(dropped, "relays_dropped_datagrams_total", NULL,
+          "Datagrams to peers that the kernel did not take; counted when the relay closes."),
+};
+#undef FIELD
+
+#define FIELD(...) SP_COUNTER(struct sp_worker_stats, __VA_ARGS__)
+static const struct sp_counter sockets[] = {
+    FIELD(accept_pauses, "sockets_accept_pauses_total", NULL,
+          "Times that accepting paused, for want of descriptors or memory."),
+    FIELD(udp_received, "sockets_udp_received_datagrams_total", NULL,
+          "Datagrams that clients sent by UDP."),
+    FIELD(udp_sent, "sockets_udp_sent_datagrams_total", NULL,
+          "Datagrams that went to clients by UDP."),
+    FIELD(udp_dropped, "sockets_udp_dropped_datagrams_total", NULL,
+          "Datagrams to and from clients by UDP that the kernel did not take, or cut."),
+    FIELD(turn_pushed_out, "sockets_turn_pushed_out_total", NULL,
+          "TURN connections without an allocation, closed to make room for newer ones."),
+    FIELD(turn_crowded, "sockets_turn_crowded_total", NULL,
+          "TURN connections that were refused: too many without allocation from one address."),
+    FIELD(turn_dropped, "sockets_turn_dropped_messages_total", NULL,
+          "Messages that clients by TCP and TLS did not read in time."),
+};
+#undef FIELD
+
+#define GROUP(name, table, part)                                                 \
+    {                                                                            \
+        name, table, SP_ARRAY_LEN(table), offsetof(struct sp_worker_stats, part) \
+    }
+
+static const struct sp_counter_group groups[] = {
+    {"now", now, SP_ARRAY_LEN(now), 0},
+    GROUP("turn", turn, turn),
+    GROUP("connections", conns, conns),
+    GROUP("http", http, http),
+    GROUP("tunnels", sessions, sessions),
+    GROUP("relays", relays, relays),
+    {"sockets", sockets, SP_ARRAY_LEN(sockets), 0},
+};
+
+const struct sp_counter_group *sp_server_metrics(size_t *n)
+{
+    *n = SP_ARRAY_LEN(groups);
+    return groups;
+}
