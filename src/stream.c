@@ -22,7 +22,7 @@ enum state {
 };
 
 /* What the owner has to be told, in this order. */
-enum news { ESTABLISHED = 1, INPUT = 2, WRITABLE = 4, CLOSED = 8 };
+enum news { ESTABLISHED = 1, INPUT = 2, HEARD_ALL = 4, WRITABLE = 8, CLOSED = 16 };
 
 struct sp_stream {
     uint32_t magic;
@@ -42,7 +42,8 @@ struct sp_stream {
     bool blocked; /* the owner has been, or will be, told a room of 0 */
     bool look;    /* TLS may have something to say: new input, or new space for it */
     bool eof;     /* the other side sends no more */
-    bool fin_sent;
+    bool said_all, fin_sent;
+    const char *heard_all;   /* nothing will be added to `in`, and why; NULL: it may */
     int end_code, end_errno; /* for `closed` */
     const char *end_text;    /* or NULL: TLS's, or of end_errno */
     bool *freed;             /* within a callback: set by sp_stream_free */
@@ -123,7 +124,7 @@ static void flush(struct sp_stream *s)
 
     if (s->state == OPEN && (!all || s->room == 0))
         s->blocked = true;
-    if (s->state == FINISHING && all && !s->fin_sent) {
+    if ((s->state == FINISHING || s->said_all) && all && !s->fin_sent) {
         shutdown(s->fd, SHUT_WR);
         s->fin_sent = true;
     }
@@ -138,6 +139,8 @@ static size_t read_room(const struct sp_stream *s)
         return 0;
     if (s->state == FINISHING)
         return READ_MAX;
+    if (s->heard_all != NULL)
+        return 0;
     const struct sp_buf *b = &s->in;
     if (s->tls != NULL) {
         if (s->in.len == s->in.max)
@@ -213,6 +216,13 @@ static void shake(struct sp_stream *s)
         established(s);
 }
 
+static void hear_all(struct sp_stream *s, const char *how)
+{
+    if (s->heard_all == NULL)
+        s->news |= HEARD_ALL;
+    s->heard_all = how;
+}
+
 static void decrypt(struct sp_stream *s)
 {
     size_t before = s->in.len;
@@ -225,7 +235,7 @@ static void decrypt(struct sp_stream *s)
     if (sp_tls_cipher_out(s->tls)->len > 0)
         flush(s); /* TLS itself has answered something */
     if (err == SP_ECLOSED)
-        end(s, SP_ECLOSED, "closed by the other side");
+        hear_all(s, "closed by the other side");
     else if (err == SP_ETLS)
         end(s, SP_ETLS, NULL);
 }
@@ -240,15 +250,14 @@ static void advance(struct sp_stream *s)
     }
     if (s->look && s->state == OPEN && s->in.len < s->in.max) {
         s->look = false;
-        if (s->tls != NULL)
+        if (s->tls != NULL && s->heard_all == NULL)
             decrypt(s);
     }
     if (s->eof && s->state == SHAKING)
         end(s, SP_ECLOSED, "the connection was closed during the TLS handshake");
-    if (s->eof && s->state == OPEN)
-        end(s, SP_ECLOSED,
-            s->tls == NULL ? "closed by the other side"
-                           : "the connection was cut: closed without a word from TLS");
+    if (s->eof && s->state == OPEN && !s->look && s->heard_all == NULL)
+        hear_all(s, s->tls == NULL ? "closed by the other side"
+                                   : "the connection was cut: closed without a word from TLS");
     if (s->state == FINISHING)
         sp_buf_fini(&s->in); /* not before: the owner may have looked at it while he finished */
     if (s->eof && s->state == FINISHING && s->fin_sent)
@@ -292,6 +301,12 @@ static void tell(struct sp_stream *s)
     case INPUT:
         if ((s->state == OPEN || s->state == ENDED) && s->in.len > 0)
             s->ev.input(s, s->arg);
+        break;
+    case HEARD_ALL:
+        if (s->state == OPEN && s->ev.half_closed != NULL)
+            s->ev.half_closed(s, s->arg);
+        else
+            end(s, SP_ECLOSED, s->heard_all);
         break;
     case WRITABLE:
         if (s->state == OPEN && !s->blocked && s->ev.writable != NULL)
@@ -471,10 +486,12 @@ void sp_stream_set_events(struct sp_stream *s, const struct sp_stream_events *ev
 {
     s->ev = *ev;
     s->arg = arg;
-    if (s->in.len > 0) {
+    if (s->in.len > 0)
         s->news |= INPUT;
+    if (s->heard_all != NULL)
+        s->news |= HEARD_ALL;
+    if (s->news != 0)
         call_later(s);
-    }
 }
 
 /* What was read already may be the beginning of TLS. */
@@ -526,7 +543,7 @@ int sp_stream_put(struct sp_stream *s, struct sp_span bytes)
 {
     if (s->state == CONNECTING || s->state == SHAKING)
         return SP_EAGAIN;
-    if (s->state != OPEN)
+    if (s->state != OPEN || s->said_all)
         return SP_ECLOSED;
     if (bytes.len > SP_STREAM_OUT_MAX - sp_stream_pending(s))
         return SP_EFULL;
@@ -559,7 +576,18 @@ int sp_stream_write(struct sp_stream *s, struct sp_span bytes)
 
 size_t sp_stream_room(const struct sp_stream *s)
 {
-    return s->state == OPEN && !s->blocked && sp_stream_pending(s) == 0 ? s->room : 0;
+    bool may = s->state == OPEN && !s->said_all && !s->blocked;
+    return may && sp_stream_pending(s) == 0 ? s->room : 0;
+}
+
+void sp_stream_half_close(struct sp_stream *s)
+{
+    assert(s->tls == NULL);
+    if (s->state != OPEN || s->said_all)
+        return;
+    s->said_all = true;
+    flush(s);
+    call_later(s); /* for the watcher */
 }
 
 void sp_stream_finish(struct sp_stream *s, uint64_t timeout_us)

@@ -32,6 +32,10 @@ struct sp_stream_events {
     /* The end: SP_ECLOSED (the other side, in good order), SP_ESYS, SP_ETLS, SP_ETIMEDOUT.
      * Nothing comes after it; the owner frees the stream. */
     void (*closed)(struct sp_stream *s, int why, void *arg);
+    /* The other side has said all it will ever say (FIN, or close_notify), and may still read:
+     * what it said has all come into sp_stream_in. The owner finishes or frees the stream. NULL:
+     * it is the end, `closed` with SP_ECLOSED. */
+    void (*half_closed)(struct sp_stream *s, void *arg);
 };
 
 /* Input bound of a stream: a largest frame or TURN message, and an HTTP head, fit. */
@@ -62,8 +66,8 @@ int sp_stream_start_tls_client(struct sp_stream *s, struct sp_tls_ctx *ctx, cons
 struct sp_buf *sp_stream_in(struct sp_stream *s);
 
 /* Sends all of it; under TLS one record per call (up to 16 KiB). SP_EFULL: over the bound, nothing
- * was taken; SP_ENOMEM; SP_EAGAIN: not established yet; SP_ECLOSED: it has ended or is being
- * finished. Never calls back from within. */
+ * was taken; SP_ENOMEM; SP_EAGAIN: not established yet; SP_ECLOSED: it has ended, is being
+ * finished or was half closed. Never calls back from within. */
 int sp_stream_write(struct sp_stream *s, struct sp_span bytes);
 
 /* The same in two steps, so that several short records leave by one call of the system. */
@@ -80,6 +84,9 @@ size_t sp_stream_pending(const struct sp_stream *s);
 
 /* The kernel's side of it. SP_ESYS. */
 int sp_stream_tcp_info(const struct sp_stream *s, struct sp_sock_tcp *out);
+
+/* Sends what waits, then FIN, as who has said all and still listens. Of a plain stream only. */
+void sp_stream_half_close(struct sp_stream *s);
 
 /* Sends what waits, then close_notify and FIN, then `closed` when the other side has closed too;
  * bounded by `timeout_us` (SP_ECLOSED also when it then ends with all sent, SP_ETIMEDOUT

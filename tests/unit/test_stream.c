@@ -99,7 +99,8 @@ static void on_closed(struct sp_stream *s, int why, void *arg)
         free_end(e);
 }
 
-static const struct sp_stream_events events = {on_established, on_input, on_writable, on_closed};
+static const struct sp_stream_events events = {
+    .established = on_established, .input = on_input, .writable = on_writable, .closed = on_closed};
 
 static void open_rig(struct rig *r)
 {
