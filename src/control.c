@@ -11,7 +11,7 @@ static int parse_attributes(const struct sp_stun_msg *m, struct sp_control *c)
 
     if (m->cls == SP_STUN_ERROR && sp_stun_find_error(m, &c->code, NULL) != 0)
         return SP_EBADMSG;
-    if (c->method == SP_CONTROL_PING)
+    if (c->method == SP_CONTROL_PING || c->method == SP_CONTROL_DRAIN)
         return 0;
     if (sp_stun_find_u32(m, SP_ATTR_FLOW, &v) != 0)
         return SP_EBADMSG;
@@ -39,7 +39,7 @@ int sp_control_parse(struct sp_span s, struct sp_control *out, bool *answerable)
     c.method = m.method;
     c.cls = m.cls;
     memcpy(c.id, m.id, sizeof c.id);
-    bool known = c.method >= SP_CONTROL_OPEN && c.method <= SP_CONTROL_PING;
+    bool known = c.method >= SP_CONTROL_OPEN && c.method <= SP_CONTROL_DRAIN;
     if (!known || m.cls == SP_STUN_INDICATION || parse_attributes(&m, &c) != 0) {
         *answerable = m.cls == SP_STUN_REQUEST;
         out->method = c.method;

@@ -45,6 +45,7 @@ int sp_tunnel_new(const struct sp_tunnel_config *c, const struct sp_tunnel_event
     sp_ratelimit_init(&t->close_limit, 10, 20);
     sp_timer_init(&t->age, on_age, t);
     sp_timer_init(&t->linger, on_linger, t);
+    drain_init(t);
     *out = t;
     return 0;
 }
@@ -62,6 +63,7 @@ void sp_tunnel_free(struct sp_tunnel *t)
         free(l);
     }
     flow_free_all(t);
+    drain_fini(t);
     sp_timerq_cancel(t->timers, &t->age);
     sp_timerq_cancel(t->timers, &t->linger);
     sp_dgramq_fini(&t->queue);
@@ -105,6 +107,7 @@ int sp_tunnel_lane_add(struct sp_tunnel *t, unsigned number, const struct sp_lan
         old->ops->close(old->arg);
         free(old);
     }
+    drain_on_lane(t, now_us);
     tunnel_want_flush(t);
     return 0;
 }
@@ -119,7 +122,7 @@ void sp_tunnel_lane_remove(struct sp_lane *l, uint64_t now_us)
     t->counters.lanes_lost++;
     free(l);
     if (t->n_lanes == 0 && t->config.role == SP_TUNNEL_EDGE)
-        sp_timerq_set(t->timers, &t->linger, now_us + t->config.linger_us);
+        sp_timerq_set(t->timers, &t->linger, now_us + (t->drain.heard ? 0 : t->config.linger_us));
 }
 
 size_t sp_tunnel_lane_count(const struct sp_tunnel *t)
@@ -138,7 +141,7 @@ void sp_tunnel_lane_writable(struct sp_lane *l)
 }
 
 /* The best that is known: the least of the lanes' round trips. */
-uint64_t tunnel_rtt_us(const struct sp_tunnel *t)
+static uint64_t least_rtt_us(const struct sp_tunnel *t)
 {
     uint64_t best = 0;
 
@@ -148,6 +151,16 @@ uint64_t tunnel_rtt_us(const struct sp_tunnel *t)
             best = rtt;
     }
     return best;
+}
+
+uint64_t tunnel_repeat_us(const struct sp_tunnel *t, unsigned repeats)
+{
+    uint64_t wait_us = least_rtt_us(t);
+
+    if (wait_us < REPEAT_MIN_US)
+        wait_us = REPEAT_MIN_US;
+    wait_us <<= repeats < 5 ? repeats : 5;
+    return wait_us > REPEAT_MAX_US ? REPEAT_MAX_US : wait_us;
 }
 
 /* --- out ------------------------------------------------------------------------------------ */
@@ -428,6 +441,8 @@ static void on_control(struct sp_lane *l, struct sp_span body, uint64_t now_us)
     if (c.cls != SP_STUN_REQUEST) {
         if (c.method == SP_CONTROL_PING)
             lane_on_ping_answer(l, &c, now_us);
+        else if (c.method == SP_CONTROL_DRAIN)
+            drain_on_answer(t, &c);
         else
             flow_on_answer(t, &c, now_us);
         return;
@@ -436,6 +451,8 @@ static void on_control(struct sp_lane *l, struct sp_span body, uint64_t now_us)
         flow_on_open(l, &c, now_us);
     else if (c.method == SP_CONTROL_CLOSE)
         flow_on_close(l, &c, now_us);
+    else if (c.method == SP_CONTROL_DRAIN)
+        drain_on_request(l, &c);
     else
         tunnel_answer(l, &c, 0);
 }

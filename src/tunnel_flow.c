@@ -12,8 +12,7 @@
 
 #define REST_GATEWAY_US  SP_SEC(120)
 #define REST_EDGE_US     SP_SEC(60) /* over before the gateway uses the number again */
-#define REPEAT_MAX_US    SP_SEC(2)
-#define RESTING_PER_FLOW 4 /* resting numbers are bounded by this many times max_flows */
+#define RESTING_PER_FLOW 4          /* resting numbers are bounded by this many times max_flows */
 
 static void on_timer(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -120,13 +119,8 @@ static void rest(struct sp_flow *f, uint64_t now_us)
 
 static void wait_for_answer(struct sp_flow *f, uint64_t now_us)
 {
-    uint64_t wait_us = tunnel_rtt_us(f->tunnel);
+    uint64_t wait_us = tunnel_repeat_us(f->tunnel, f->repeats);
 
-    if (wait_us < REPEAT_MIN_US)
-        wait_us = REPEAT_MIN_US;
-    wait_us <<= f->repeats < 5 ? f->repeats : 5;
-    if (wait_us > REPEAT_MAX_US)
-        wait_us = REPEAT_MAX_US;
     if (sp_timerq_set(f->tunnel->timers, &f->timer, now_us + wait_us) != 0 && is_ended(f))
         flow_free(f);
 }
@@ -209,6 +203,8 @@ static int accept_open(struct sp_tunnel *t, const struct sp_control *c, uint64_t
         return SP_CONTROL_MALFORMED;
     if (f != NULL)
         return is_ended(f) ? SP_CONTROL_RESTING : 0;
+    if (t->drain.begun)
+        return SP_CONTROL_DRAINING;
     if (table_full(t) || (f = flow_new(t, c->flow, FLOW_OPEN)) == NULL)
         return SP_CONTROL_FULL;
     f->kind = c->kind;
@@ -310,7 +306,7 @@ int sp_flow_open(struct sp_tunnel *t, enum sp_flow_kind kind, const struct sp_ad
     uint16_t number = t->last_number;
     (void)now_us;
 
-    if (table_full(t))
+    if (table_full(t) || drain_any(t))
         return SP_EFULL;
     do { /* ends: the table holds fewer than there are numbers */
         number = number >= SP_FLOW_PARITY - 1 ? 1 : (uint16_t)(number + 1);
@@ -379,6 +375,11 @@ enum sp_flow_kind sp_flow_kind(const struct sp_flow *f)
 const struct sp_addr *sp_flow_local(const struct sp_flow *f)
 {
     return &f->local;
+}
+
+struct sp_tunnel *sp_flow_tunnel(const struct sp_flow *f)
+{
+    return f->tunnel;
 }
 
 size_t sp_tunnel_flow_count(const struct sp_tunnel *t)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the three files of the tunnel share: tunnel.c (frames in and out), tunnel_flow.c (a flow's
- * life), tunnel_lane.c (a lane's health). Nobody else includes this.
+ * What the files of the tunnel share: tunnel.c (frames in and out), tunnel_flow.c (a flow's life),
+ * tunnel_lane.c (a lane's health), tunnel_drain.c (how a tunnel says that it will end). Nobody else
+ * includes this.
  */
 #ifndef SALLYPORT_TUNNEL_IMPL_H
 #define SALLYPORT_TUNNEL_IMPL_H
@@ -18,6 +19,7 @@
 #define FLOW_PAGE     256
 #define NO_LANE       (-1)
 #define REPEAT_MIN_US SP_MS(100)
+#define REPEAT_MAX_US SP_SEC(2)
 
 struct sp_lane {
     struct sp_tunnel *tunnel;
@@ -63,6 +65,16 @@ struct sp_flow {
     uint64_t open_frame_us; /* when its datagram was queued */
 };
 
+/* A DRAIN under way, repeated until it is answered. */
+struct drain {
+    bool begun, answered;
+    bool heard; /* the far side's own */
+    struct sp_timer timer;
+    uint8_t id[SP_STUN_ID_LEN];
+    unsigned repeats;
+    int last_lane;
+};
+
 struct sp_tunnel {
     struct sp_tunnel_config config;
     const struct sp_tunnel_events *events;
@@ -86,6 +98,8 @@ struct sp_tunnel {
     uint16_t last_number;
     struct sp_ratelimit close_limit;
 
+    struct drain drain;
+
     struct sp_seqwin window;
     struct sp_tunnel_counters counters;
 };
@@ -99,7 +113,8 @@ int tunnel_send_frame(struct sp_tunnel *t, struct sp_span frame, int avoid, uint
 /* Whether a datagram of this number is to be delivered; counts it if not. */
 bool tunnel_wants(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
 void tunnel_want_flush(struct sp_tunnel *t);
-uint64_t tunnel_rtt_us(const struct sp_tunnel *t);
+/* How long to wait for the answer to something that was repeated so often. */
+uint64_t tunnel_repeat_us(const struct sp_tunnel *t, unsigned repeats);
 
 /* tunnel_flow.c */
 struct sp_flow *flow_find(const struct sp_tunnel *t, uint16_t number);
@@ -112,6 +127,16 @@ void flow_open_left(struct sp_tunnel *t, uint16_t number, struct sp_span frame, 
 /* Datagrams for a flow that does not exist, or no longer. */
 void flow_unknown(struct sp_tunnel *t, uint16_t number, uint64_t now_us);
 void flow_free_all(struct sp_tunnel *t);
+
+/* tunnel_drain.c */
+void drain_init(struct sp_tunnel *t);
+void drain_fini(struct sp_tunnel *t);
+void drain_on_request(struct sp_lane *l, const struct sp_control *c);
+void drain_on_answer(struct sp_tunnel *t, const struct sp_control *c);
+/* A lane has joined: what could not be said before can be now. */
+void drain_on_lane(struct sp_tunnel *t, uint64_t now_us);
+/* One of the ends will end: no flow begins any more. */
+bool drain_any(const struct sp_tunnel *t);
 
 /* tunnel_lane.c */
 int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us);

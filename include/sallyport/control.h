@@ -7,6 +7,7 @@
  *            success   FLOW
  *     CLOSE  request   FLOW                                          success   FLOW
  *     PING   request                                                 success
+ *     DRAIN  request                                                 success
  *     an error answer carries ERROR-CODE, and FLOW where the request did
  *
  * SEQ and FLOW stand first in an OPEN, so that SEQ can be written when the frame leaves.
@@ -28,6 +29,7 @@ enum sp_control_method {
     SP_CONTROL_OPEN = 0xF01,
     SP_CONTROL_CLOSE = 0xF02,
     SP_CONTROL_PING = 0xF03,
+    SP_CONTROL_DRAIN = 0xF04,
 };
 
 enum sp_control_attr {
@@ -41,6 +43,7 @@ enum sp_flow_kind { SP_FLOW_TURN = 1 };
 #define SP_CONTROL_MALFORMED 400
 #define SP_CONTROL_RESTING   437 /* this flow number was closed a moment ago */
 #define SP_CONTROL_UNKNOWN   442 /* a kind of flow that this end does not serve */
+#define SP_CONTROL_DRAINING  480 /* this end opens nothing new any more */
 #define SP_CONTROL_FULL      508 /* flows at their bound */
 
 struct sp_control {

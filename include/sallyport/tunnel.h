@@ -68,6 +68,9 @@ struct sp_tunnel_events {
     void (*flow_closed)(struct sp_flow *f, unsigned code, void *arg);
     /* No progress on this lane: it gets no more datagrams, and a replacement would be welcome. */
     void (*lane_suspect)(struct sp_lane *l, void *arg);
+    /* The far side is about to end (sp_tunnel_drain there): what is open lives on, what is new had
+     * better go elsewhere. Told once. May be NULL. */
+    void (*draining)(void *arg);
     /* Edge only: no lane for the linger time. The owner frees the tunnel, from here if it likes. */
     void (*expired)(void *arg);
 };
@@ -97,6 +100,12 @@ int sp_tunnel_new(const struct sp_tunnel_config *c, const struct sp_tunnel_event
 /* Lets go of lanes (their close is called); flows end without an event. */
 void sp_tunnel_free(struct sp_tunnel *t);
 
+/* Tells the far side, until it has heard, that this end is about to end. A gateway opens no flow
+ * here any more from then on, and an edge lets go of the tunnel when its last lane has closed,
+ * without lingering. This end opens no flow from now on, and refuses those of the far side.
+ * Harmless the second time. */
+void sp_tunnel_drain(struct sp_tunnel *t, uint64_t now_us);
+
 /* --- lanes -------------------------------------------------------------------------------- */
 
 /* A lane joins under a number; one that has the number already is let go. SP_EINVAL: number too
@@ -122,7 +131,8 @@ struct sp_lane *sp_tunnel_lane(const struct sp_tunnel *t, unsigned number);
 /* --- flows -------------------------------------------------------------------------------- */
 
 /* Gateway only. Nothing is sent until its first datagram, which travels with the OPEN. `local` is
- * told to the edge for diagnosis. SP_EFULL: at max_flows, or all numbers rest; SP_ENOMEM. */
+ * told to the edge for diagnosis. SP_EFULL: at max_flows, all numbers rest, or one of the ends
+ * drains; SP_ENOMEM. */
 int sp_flow_open(struct sp_tunnel *t, enum sp_flow_kind kind, const struct sp_addr *local,
                  uint64_t now_us, struct sp_flow **out);
 
@@ -138,6 +148,8 @@ uint16_t sp_flow_number(const struct sp_flow *f);
 enum sp_flow_kind sp_flow_kind(const struct sp_flow *f);
 /* The local client as the gateway told it; not to be trusted. */
 const struct sp_addr *sp_flow_local(const struct sp_flow *f);
+/* The tunnel that it is a flow of. */
+struct sp_tunnel *sp_flow_tunnel(const struct sp_flow *f);
 size_t sp_tunnel_flow_count(const struct sp_tunnel *t);
 
 /* Numbers what waits and hands it to lanes, as far as they have room. */

@@ -12,9 +12,10 @@
 
 static void check_rules(struct sp_span s, const struct sp_control *c)
 {
-    REQUIRE(c->method >= SP_CONTROL_OPEN && c->method <= SP_CONTROL_PING);
+    REQUIRE(c->method >= SP_CONTROL_OPEN && c->method <= SP_CONTROL_DRAIN);
     REQUIRE(c->cls != SP_STUN_INDICATION);
-    REQUIRE((c->flow == 0) == (c->method == SP_CONTROL_PING));
+    bool of_tunnel = c->method == SP_CONTROL_PING || c->method == SP_CONTROL_DRAIN;
+    REQUIRE((c->flow == 0) == of_tunnel);
     REQUIRE(c->flow != SP_FLOW_PARITY);
     REQUIRE((c->code != 0) == (c->cls == SP_STUN_ERROR));
     if (c->has_data) {

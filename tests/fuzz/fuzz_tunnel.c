@@ -199,7 +199,7 @@ static size_t command(const uint8_t *p, size_t left)
     uint8_t arg = p[1];
     unsigned lane = arg % LANES, flow = arg % FLOWS, side = arg >> 7;
 
-    switch (p[0] % 14) {
+    switch (p[0] % 15) {
     case 0:
         open_flow(flow);
         break;
@@ -249,6 +249,10 @@ static size_t command(const uint8_t *p, size_t left)
             break;
         forge(side, lane, p + 3, p[2]);
         return 3 + (size_t)p[2];
+    case 14:
+        if (e->end[side].tunnel != NULL)
+            sp_tunnel_drain(e->end[side].tunnel, e->now_us);
+        break;
     }
     return 2;
 }

@@ -49,6 +49,7 @@ struct scenario {
     unsigned befalls;    /* a lane … */
     uint64_t each_us;    /* … about this often */
     uint64_t away_ms;    /* the whole network is away for so long, once */
+    uint64_t drain_ms;   /* when the edge says that it will end */
     uint64_t churn_us;   /* flows are closed and opened about this often */
     uint32_t refuse_ppm; /* flows that the edge's owner refuses */
     size_t queue_bytes;  /* 0: the default */
@@ -113,9 +114,10 @@ struct world {
     unsigned n_flows;
     struct flow *of_number[65536]; /* the last one that the gateway gave it to */
     struct way way[2];
-    struct sp_timer fault, churn, away;
+    struct sp_timer fault, churn, away, drain;
     bool quiet; /* no more traffic and faults */
     unsigned closed_on_us, refused, reused;
+    uint64_t opened_before; /* the edge drained */
 };
 
 static void *grow(void *p, size_t n, size_t *cap, size_t size)
@@ -492,6 +494,16 @@ static void on_away(struct sp_timer *timer, uint64_t now_us, void *arg)
     sim_set(&w->sim, timer, SP_MS(w->scenario->away_ms));
 }
 
+/* Those that are open on the edge by then live on; see check_drain. */
+static void on_drain(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct world *w = arg;
+    (void)timer;
+
+    sp_tunnel_drain(w->tunnel.end[SIM_EDGE].tunnel, now_us);
+    w->opened_before = sp_tunnel_counters(w->tunnel.end[SIM_EDGE].tunnel)->flows_opened;
+}
+
 /* --- a run ---------------------------------------------------------------------------------- */
 
 static void begin(struct world *w, const struct scenario *sc, uint64_t seed)
@@ -519,6 +531,7 @@ static void begin(struct world *w, const struct scenario *sc, uint64_t seed)
     sp_timer_init(&w->fault, on_fault, w);
     sp_timer_init(&w->churn, on_churn, w);
     sp_timer_init(&w->away, on_away, w);
+    sp_timer_init(&w->drain, on_drain, w);
     sim_run_for(&w->sim, SP_MS(100)); /* lanes are there */
     for (unsigned i = 0; i < sc->flows; i++)
         open_flow(w);
@@ -528,6 +541,8 @@ static void begin(struct world *w, const struct scenario *sc, uint64_t seed)
         sim_set(&w->sim, &w->churn, about(w, sc->churn_us));
     if (sc->away_ms != 0)
         sim_set(&w->sim, &w->away, about(w, SP_SEC(1)));
+    if (sc->drain_ms != 0)
+        sim_set(&w->sim, &w->drain, about(w, SP_MS(sc->drain_ms)));
 }
 
 static void check_bounds(struct world *w)
@@ -576,6 +591,17 @@ static void check_delivery(struct world *w)
         SIM_REQUIRE(&w->sim, w->closed_on_us == 0 && w->refused == 0);
 }
 
+/* The gateway has heard it, whatever happened to lanes, and no flow began after that. */
+static void check_drain(struct world *w)
+{
+    const struct sim_end *gateway = &w->tunnel.end[SIM_GATEWAY], *edge = &w->tunnel.end[SIM_EDGE];
+
+    SIM_REQUIRE(&w->sim, gateway->draining == (w->scenario->drain_ms != 0));
+    SIM_REQUIRE(&w->sim, edge->draining == 0);
+    SIM_REQUIRE(&w->sim, w->scenario->drain_ms == 0 ||
+                             sp_tunnel_counters(edge->tunnel)->flows_opened == w->opened_before);
+}
+
 static unsigned what_was_seen(struct world *w)
 {
     unsigned seen = w->refused > 0 ? REFUSED : 0;
@@ -605,6 +631,7 @@ static void end(struct world *w)
     sp_timerq_cancel(&w->sim.timers, &w->fault);
     sp_timerq_cancel(&w->sim.timers, &w->churn);
     sp_timerq_cancel(&w->sim.timers, &w->away);
+    sp_timerq_cancel(&w->sim.timers, &w->drain);
     for (unsigned i = 0; i < w->n_flows; i++)
         for (unsigned side = 0; side < 2; side++)
             sp_timerq_cancel(&w->sim.timers, &w->flows[i].talk[side]);
@@ -648,6 +675,7 @@ static unsigned run(const struct scenario *sc, uint64_t seed)
         SIM_REQUIRE(&w->sim, w->tunnel.expired == 0);
         check_agreement(w);
         check_delivery(w);
+        check_drain(w);
     }
     unsigned seen = what_was_seen(w);
     end(w);
@@ -682,6 +710,15 @@ static const struct scenario scenarios[] = {
      .lanes = 1,
      .flows = 4,
      .least_percent = 100 - 5},
+    {.name = "the edge drains",
+     .path = {.loss_ppm = 20000, .cut = SIM_CUT_RANDOMLY},
+     .lanes = 4,
+     .flows = 4,
+     .befalls = OUTAGES | CLOSES | RESETS,
+     .each_us = SP_MS(150),
+     .drain_ms = 1500,
+     .least_percent = 70,
+     .seen = LANE_LOST | REPEAT},
     {.name = "outages",
      .path = {.loss_ppm = 10000},
      .lanes = 4,

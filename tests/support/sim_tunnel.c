@@ -260,12 +260,19 @@ static void on_expired(void *arg)
     end->tunnel = NULL;
 }
 
+static void on_draining(void *arg)
+{
+    struct sim_end *end = arg;
+    end->draining++;
+}
+
 static const struct sp_tunnel_events events = {
     .flush = on_flush,
     .datagrams = on_datagrams,
     .flow_opened = on_flow_opened,
     .flow_closed = on_flow_closed,
     .lane_suspect = on_lane_suspect,
+    .draining = on_draining,
     .expired = on_expired,
 };
 

@@ -53,6 +53,7 @@ struct sim_end {
     unsigned side;
     struct sp_tunnel *tunnel; /* NULL: it expired */
     struct sp_timer flush;
+    unsigned draining; /* how often it was told that the other end drains */
     bool any;          /* a number was given */
     uint32_t next_seq; /* that a new datagram must have */
 };

@@ -109,6 +109,12 @@ static void on_lane_suspect(struct sp_lane *l, void *arg)
     end->suspect_lane = sp_lane_number(l);
 }
 
+static void on_draining(void *arg)
+{
+    struct end *end = arg;
+    end->draining++;
+}
+
 static void on_expired(void *arg)
 {
     struct end *end = arg;
@@ -127,6 +133,7 @@ static const struct sp_tunnel_events tunnel_events = {
     .flow_opened = on_flow_opened,
     .flow_closed = on_flow_closed,
     .lane_suspect = on_lane_suspect,
+    .draining = on_draining,
     .expired = on_expired,
 };
 

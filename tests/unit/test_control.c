@@ -73,6 +73,9 @@ static const struct sp_control messages[] = {
     {.method = SP_CONTROL_PING, .cls = SP_STUN_REQUEST},
     {.method = SP_CONTROL_PING, .cls = SP_STUN_SUCCESS},
     {.method = SP_CONTROL_PING, .cls = SP_STUN_ERROR, .code = 400},
+    {.method = SP_CONTROL_DRAIN, .cls = SP_STUN_REQUEST},
+    {.method = SP_CONTROL_DRAIN, .cls = SP_STUN_SUCCESS},
+    {.method = SP_CONTROL_DRAIN, .cls = SP_STUN_ERROR, .code = 400},
     {.method = SP_CONTROL_CLOSE, .cls = SP_STUN_REQUEST, .flow = 1},
     {.method = SP_CONTROL_CLOSE, .cls = SP_STUN_SUCCESS, .flow = 0xFFFE},
     {.method = SP_CONTROL_CLOSE, .cls = SP_STUN_ERROR, .flow = 7, .code = 400},
@@ -81,6 +84,7 @@ static const struct sp_control messages[] = {
     {.method = SP_CONTROL_OPEN, .cls = SP_STUN_ERROR, .flow = 9, .code = SP_CONTROL_FULL},
     {.method = SP_CONTROL_OPEN, .cls = SP_STUN_ERROR, .flow = 9, .code = SP_CONTROL_RESTING},
     {.method = SP_CONTROL_OPEN, .cls = SP_STUN_ERROR, .flow = 9, .code = SP_CONTROL_UNKNOWN},
+    {.method = SP_CONTROL_OPEN, .cls = SP_STUN_ERROR, .flow = 9, .code = SP_CONTROL_DRAINING},
     {.method = SP_CONTROL_OPEN,
      .cls = SP_STUN_REQUEST,
      .flow = 9,
@@ -146,7 +150,7 @@ static const struct {
     uint8_t to;
     bool answerable;
 } changes[] = {
-    {"another method", 1, 0x04, true},
+    {"another method", 1, 0x05, true},
     {"the method before", 1, 0x00, true},
     {"Binding", 0, 0x00, true},
     {"an indication", 1, 0x11, false},

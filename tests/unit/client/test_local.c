@@ -163,8 +163,8 @@ static void expired(void *arg)
 }
 
 static const struct sp_tunnel_events events[2] = {
-    {on_flush, gateway_datagrams, NULL, gateway_closed, suspect, NULL},
-    {on_flush, edge_datagrams, edge_opened, edge_closed, suspect, expired},
+    {on_flush, gateway_datagrams, NULL, gateway_closed, suspect, NULL, NULL},
+    {on_flush, edge_datagrams, edge_opened, edge_closed, suspect, NULL, expired},
 };
 
 static void open_tunnels(void)

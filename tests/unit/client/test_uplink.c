@@ -89,8 +89,12 @@ static void no_expired(void *arg)
     (void)arg;
 }
 
-static const struct sp_tunnel_events edge_events = {edge_flush,     no_datagrams, no_flow,
-                                                    no_flow_closed, no_suspect,   no_expired};
+static const struct sp_tunnel_events edge_events = {.flush = edge_flush,
+                                                    .datagrams = no_datagrams,
+                                                    .flow_opened = no_flow,
+                                                    .flow_closed = no_flow_closed,
+                                                    .lane_suspect = no_suspect,
+                                                    .expired = no_expired};
 
 static void on_edge_lane_closed(struct sp_stream_lane *l, int why, const char *text, void *arg)
 {
@@ -275,8 +279,10 @@ static void gateway_suspect(struct sp_lane *l, void *arg)
     sp_uplink_lane_suspect(uplink, l);
 }
 
-static const struct sp_tunnel_events gateway_events = {gateway_flush,  no_datagrams,    NULL,
-                                                       no_flow_closed, gateway_suspect, NULL};
+static const struct sp_tunnel_events gateway_events = {.flush = gateway_flush,
+                                                       .datagrams = no_datagrams,
+                                                       .flow_closed = no_flow_closed,
+                                                       .lane_suspect = gateway_suspect};
 
 static struct sp_tunnel *on_tunnel_made(void *arg)
 {
