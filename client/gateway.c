@@ -29,6 +29,7 @@
 #include "ready.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
+#include "sallyport/notify.h"
 #include "sallyport/ratelimit.h"
 #include "sallyport/secret_file.h"
 #include "status.h"
@@ -172,6 +173,7 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int events)
     }
     g->stopping = true;
     sp_log_info(&g->config->log, "stopping");
+    sp_notify(SP_NOTIFY_STOPPING);
     sp_local_stop(g->local);
     sp_uplink_stop(g->uplink);
 }
@@ -359,6 +361,7 @@ static void say_ready(const struct gateway *g)
     struct sp_addr name = sp_ready_choose(listen, n, &everywhere);
     sp_ready_write(stdout, listen, n, g->admin != NULL ? sp_admin_local(g->admin) : NULL, &name);
     fflush(stdout);
+    sp_notify(SP_NOTIFY_READY);
     if (sp_addr_is_loopback(&name))
         sp_log_info(&g->config->log, "Firefox uses no TURN server on a loopback address; "
                                      "scripts/local-address.sh adds one that it uses");

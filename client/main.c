@@ -6,6 +6,7 @@
 
 #include "gateway.h"
 #include "sallyport/crypto.h"
+#include "sallyport/health.h"
 #include "sallyport/process.h"
 
 static const char *get_env(const char *name)
@@ -50,6 +51,9 @@ int main(int argc, char **argv)
         return run(argc, argv);
     if (strcmp(argv[1], "run") == 0)
         return run(argc - 1, argv + 1);
-    fprintf(stderr, "sallyport-client: no command \"%s\": there is run, the default\n", argv[1]);
+    if (strcmp(argv[1], "healthcheck") == 0)
+        return sp_health_main("sallyport-client", &sp_gateway_options, argc - 1, argv + 1);
+    fprintf(stderr, "sallyport-client: no command \"%s\": run (the default) or healthcheck\n",
+            argv[1]);
     return 2;
 }

@@ -81,7 +81,8 @@ static const struct sp_option table[] = {
 };
 
 const struct sp_options_spec sp_gateway_options = {
-    .usage = "sallyport-client [run] --server URL --token-file FILE [OPTION]...",
+    .usage = "sallyport-client [run] --server URL --token-file FILE [OPTION]...\n"
+             "       sallyport-client healthcheck [PID | OPTION...]",
     .about = "The gateway beside the browser: takes its TURN traffic by UDP or TCP, and carries it "
              "inside HTTPS to a sallyport-server. What to put into iceServers is printed when it "
              "is ready: turn:192.0.2.1:3478?transport=udp works in Chromium and Firefox, once "

@@ -26,6 +26,7 @@
 #include "edge_admin.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
+#include "sallyport/notify.h"
 
 struct edge {
     const struct sp_edge_config *config;
@@ -42,6 +43,7 @@ static void stop(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     (void)watcher;
     (void)events;
+    sp_notify(SP_NOTIFY_STOPPING);
     ev_break(loop, EVBREAK_ALL);
 }
 
@@ -87,6 +89,7 @@ static void say_ready(const struct edge *e)
         printf(" admin %s", sp_addr_format(sp_admin_local(e->admin), text));
     printf("\n");
     fflush(stdout);
+    sp_notify(SP_NOTIFY_READY);
 }
 
 /* 0, or the exit status, with one line in `why`. */

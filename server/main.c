@@ -6,6 +6,7 @@
 #include "credentials.h"
 #include "edge.h"
 #include "sallyport/crypto.h"
+#include "sallyport/health.h"
 #include "sallyport/process.h"
 
 static int run(int argc, char **argv)
@@ -35,12 +36,18 @@ static int run(int argc, char **argv)
     return status;
 }
 
+static int healthcheck(int argc, char **argv)
+{
+    return sp_health_main("sallyport-server", &sp_edge_options, argc, argv);
+}
+
 static const struct {
     const char *name;
     int (*fn)(int argc, char **argv);
 } commands[] = {
     {"run", run},
     {"credentials", sp_credentials_main},
+    {"healthcheck", healthcheck},
 };
 
 int main(int argc, char **argv)
@@ -51,7 +58,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < SP_ARRAY_LEN(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].fn(argc - 1, argv + 1);
-    fprintf(stderr, "sallyport-server: no command \"%s\": run (the default) or credentials\n",
+    fprintf(stderr,
+            "sallyport-server: no command \"%s\": run (the default), credentials or healthcheck\n",
             argv[1]);
     return 2;
 }

@@ -194,7 +194,8 @@ static const struct sp_option table[] = {
 
 const struct sp_options_spec sp_edge_options = {
     .usage = "sallyport-server [run] [OPTION]...\n"
-             "       sallyport-server credentials --secret-file FILE --user NAME [OPTION]...",
+             "       sallyport-server credentials --secret-file FILE --user NAME [OPTION]...\n"
+             "       sallyport-server healthcheck [PID | OPTION...]",
     .about = "Carries WebRTC media inside HTTPS: tunnels of sallyport-client, TURN by TLS, TCP and "
              "UDP, and an ordinary web site, on one port.",
     .table = table,

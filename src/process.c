@@ -4,10 +4,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Else what is opened first takes a number that messages are written to. */
@@ -22,12 +24,26 @@ static void hold_standard_files(void)
         close(fd);
 }
 
+/* glibc has no wrapper for these two. */
+static void use_low_ports(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+    const uint32_t bit = 1U << CAP_NET_BIND_SERVICE;
+
+    if (syscall(SYS_capget, &head, caps) < 0 || !(caps[0].permitted & bit))
+        return;
+    caps[0].effective |= bit;
+    syscall(SYS_capset, &head, caps);
+}
+
 void sp_process_prepare(void)
 {
     static const struct rlimit no_core = {0, 0};
     struct rlimit files;
 
     hold_standard_files();
+    use_low_ports();
     signal(SIGPIPE, SIG_IGN);
     setrlimit(RLIMIT_CORE, &no_core);
     prctl(PR_SET_DUMPABLE, 0); /* a piped core_pattern does not ask RLIMIT_CORE */

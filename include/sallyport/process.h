@@ -10,7 +10,9 @@
 
 /* No core dumps (also where the kernel pipes them to a collector), as many descriptors as the hard
  * limit allows, and no SIGPIPE: a write to a closed socket is an error like others. Standard files
- * that the caller closed become /dev/null. What the system refuses stays as it is. */
+ * that the caller closed become /dev/null. Ports below 1024 may be bound, if the program's file
+ * permits it ("setcap cap_net_bind_service=p": unlike "ep" that doesn't keep the program from
+ * starting where the capability is not to be had). What the system refuses stays as it is. */
 void sp_process_prepare(void);
 
 struct sp_process_usage {

@@ -3,10 +3,12 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,6 +58,35 @@ START_TEST(limits_and_signals)
 }
 END_TEST
 
+static struct __user_cap_data_struct own_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+
+    ck_assert_int_eq(syscall(SYS_capget, &head, caps), 0);
+    return caps[0];
+}
+
+static int raises_what_is_permitted(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none_effective[_LINUX_CAPABILITY_U32S_3] = {own_capabilities()};
+
+    none_effective[0].effective = 0;
+    ck_assert_int_eq(syscall(SYS_capset, &head, none_effective), 0);
+    sp_process_prepare();
+    return own_capabilities().effective ==
+           (own_capabilities().permitted & 1U << CAP_NET_BIND_SERVICE);
+}
+
+/* As a program starts whose file has that capability as permitted, and as root has all of them.
+ * Without root: nothing to raise. */
+START_TEST(low_ports)
+{
+    ck_assert_int_eq(apart(raises_what_is_permitted), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("process");
@@ -64,6 +95,7 @@ int main(void)
 
     tcase_add_test(tc, standard_files_are_held);
     tcase_add_test(tc, limits_and_signals);
+    tcase_add_test(tc, low_ports);
     suite_add_tcase(s, tc);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
