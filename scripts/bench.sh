@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# bench.sh [--quick] [BENCH...]
+#
+# Measures sallyport beside Debian's coturn, in one run on this machine, and prints a table for each
+# bench. Only ratios within one run mean anything: let nothing else run meanwhile.
+#
+#   delay     what relaying adds to a datagram on an idle machine: gateway, server and gateway, and
+#             TURN by UDP and TLS, beside two sockets with nothing in between (2 minutes)
+#   cpu       processor time of the server for each delivered datagram, by UDP, TCP and TLS (4 minutes)
+#   connect   from createOffer to connected and to the first picture in Chromium (3 minutes)
+#
+#   BENCH     default: all three
+#   --quick   a few rounds, to see that it runs: the figures mean nothing, and lie in build/bench/quick
+#   --help    this text
+#
+# Everything happens in network namespaces of its own. Needs root; installs the packages that are
+# missing. What was measured stays in build/bench/BENCH.json, an object a line. Exit status: 0 all was
+# measured, 1 something failed, 2 wrong use.
+
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+all_benches=(delay cpu connect)
+benches=()
+folder=$root/build/bench
+while [ $# -gt 0 ]; do
+    case $1 in
+        --quick)
+            export BENCH_COUNT=50 BENCH_SETTLE=1 BENCH_ROUNDS=1 BENCH_MESSAGES=50
+            folder=$root/build/bench/quick
+            ;;
+        --help)
+            usage
+            exit 0
+            ;;
+        *)
+            [[ " ${all_benches[*]} " = *" $1 "* ]] ||
+                die 2 "unknown bench $1: there are ${all_benches[*]} (--help says more)"
+            benches+=("$1")
+            ;;
+    esac
+    shift
+done
+[ ${#benches[@]} -gt 0 ] || benches=("${all_benches[@]}")
+[ "$(id -u)" = 0 ] || die 2 "needs root, to make network namespaces"
+
+# machine: what the figures belong to.
+machine() {
+    local cpu commit
+    cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)
+    commit=$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)
+    echo "$(nproc) x ${cpu:-unknown processor}, Linux $(uname -r), commit $commit," \
+        "coturn $(dpkg-query -W -f='${Version}' coturn), $(date -u +%Y-%m-%d)"
+}
+
+if [ -z "${BUILD_DIR-}" ]; then
+    say "building"
+    "$root/scripts/build.sh" --tests >/dev/null
+    export BUILD_DIR=$root/build
+fi
+need_packages iproute2 iptables procps openssl curl coturn python3
+mkdir -p "$folder"
+machine
+for bench in "${benches[@]}"; do
+    results=$folder/$bench.json
+    say "measuring: $bench"
+    "$root/tests/bench/$bench.sh" >"$results.part" || die 1 "$bench failed"
+    mv "$results.part" "$results"
+    printf '\n%s\n\n' "$bench"
+    "$root/tests/bench/report.py" "$bench" <"$results"
+done
