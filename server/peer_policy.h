@@ -22,14 +22,27 @@ void sp_peer_policy_free(struct sp_peer_policy *p);
 int sp_peer_policy_allow(struct sp_peer_policy *p, const struct sp_cidr *c);
 int sp_peer_policy_deny(struct sp_peer_policy *p, const struct sp_cidr *c);
 
-/* An address of the server itself, denied unless allowed by name (exact address). */
+/* An address of the server itself, denied unless allowed by name (exact address). SP_ENOMEM. */
 int sp_peer_policy_own(struct sp_peer_policy *p, const struct sp_addr *ip);
 
-/* Looks through IPv4-mapped, IPv4-compatible, NAT64 (64:ff9b::/96), 6to4 and Teredo forms at the
- * IPv4 inside: what is said of that IPv4 counts for them too. The port doesn't matter. */
+/* The same for those that its interfaces have now: all of them, in place of what was said last.
+ * SP_ENOMEM: the old ones stay. */
+int sp_peer_policy_set_host(struct sp_peer_policy *p, const struct sp_addr *ips, size_t n);
+
+enum sp_peer_verdict {
+    SP_PEER_ALLOWED,
+    SP_PEER_DENIED,  /* by the built-in list, or it is the server itself */
+    SP_PEER_REFUSED, /* by the operator */
+};
+
+/* Looks through IPv4-mapped, IPv4-compatible, IPv4-translated, NAT64 (64:ff9b::/96), 6to4 and
+ * Teredo forms at the IPv4 inside: what is said of that IPv4 counts for them too. The port doesn't
+ * matter. */
+enum sp_peer_verdict sp_peer_policy_judge(const struct sp_peer_policy *p,
+                                          const struct sp_addr *peer);
 bool sp_peer_policy_allows(const struct sp_peer_policy *p, const struct sp_addr *peer);
 
-/* Grows with each rule, never 0: for who remembers an answer and wants to know whether it still
+/* Grows with each change, never 0: for who remembers an answer and wants to know whether it still
  * holds. */
 uint32_t sp_peer_policy_generation(const struct sp_peer_policy *p);
 

@@ -5,11 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "own_addrs.h"
 #include "sallyport/crypto.h"
 #include "sallyport/err.h"
-#include "sallyport/sock.h"
-
-#define OWN_ADDRS_MAX 256
 
 /* Who knows "stun.turn" is no ordinary web site. */
 static const char *const alpn_of_site[] = {"http/1.1", NULL};
@@ -132,16 +130,14 @@ int sp_shared_reload(struct sp_shared *s, char why[static SP_SHARED_WHY_MAX])
 static int make_policy(struct sp_shared *s)
 {
     const struct sp_shared_config *c = &s->config;
-    struct sp_addr own[OWN_ADDRS_MAX];
     int err = sp_peer_policy_new(&s->policy);
 
     for (size_t i = 0; i < c->n_allow && err == 0; i++)
         err = sp_peer_policy_allow(s->policy, &c->allow[i]);
     for (size_t i = 0; i < c->n_deny && err == 0; i++)
         err = sp_peer_policy_deny(s->policy, &c->deny[i]);
-    size_t n = sp_sock_own_addrs(own, OWN_ADDRS_MAX);
-    for (size_t i = 0; i < n && i < OWN_ADDRS_MAX && err == 0; i++)
-        err = sp_peer_policy_own(s->policy, &own[i]);
+    if (err == 0)
+        err = sp_own_addrs_read(s->policy);
     for (size_t i = 0; i < c->n_own && err == 0; i++)
         err = sp_peer_policy_own(s->policy, &c->own[i]);
     return err;

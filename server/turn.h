@@ -35,7 +35,8 @@ void sp_turn_set_effects(struct sp_turn *t, const struct sp_turn_effects *effect
 
 /* An address that relays of this server have: `local` as sockets are bound to it, `public_` as
  * peers are told it (the same without a NAT); ports don't matter. Clients may have permissions and
- * channels for it whatever the policy says, since hairpin answers there; what goes to a port of it
+ * channels for it, since hairpin answers there, although the policy denies the server's own
+ * addresses; but not where the operator has refused it by name or prefix. What goes to a port of it
  * that is no relayed address of this engine is judged by the policy. SP_ENOMEM. */
 int sp_turn_add_relay_ip(struct sp_turn *t, const struct sp_addr *local,
                          const struct sp_addr *public_);

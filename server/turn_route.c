@@ -43,7 +43,9 @@ int sp_turn_routes_add_ours(struct sp_turn_routes *r, const struct sp_addr *ip)
 
 bool sp_turn_routes_may_permit(const struct sp_turn_routes *r, const struct sp_addr *peer)
 {
-    return is_ours(r, peer) || sp_peer_policy_allows(r->policy, peer);
+    enum sp_peer_verdict v = sp_peer_policy_judge(r->policy, peer);
+
+    return v == SP_PEER_ALLOWED || (v == SP_PEER_DENIED && is_ours(r, peer));
 }
 
 void sp_turn_route_refresh(const struct sp_turn_routes *r, const struct sp_addr *peer,
@@ -54,9 +56,12 @@ void sp_turn_route_refresh(const struct sp_turn_routes *r, const struct sp_addr 
 
     if (route->stamp == stamp)
         return;
+
+    enum sp_peer_verdict v = sp_peer_policy_judge(r->policy, peer);
+
     *route = (struct sp_turn_route){
         .stamp = stamp,
-        .allowed = sp_peer_policy_allows(r->policy, peer),
-        .ours = is_ours(r, peer),
+        .allowed = v == SP_PEER_ALLOWED,
+        .ours = v != SP_PEER_REFUSED && is_ours(r, peer),
     };
 }

@@ -24,7 +24,7 @@ struct sp_turn_routes {
 struct sp_turn_route {
     uint32_t stamp; /* of the rules it was made by */
     bool allowed;   /* by the policy */
-    bool ours;
+    bool ours;      /* hairpin answers there, and the operator has not refused it */
 };
 
 void sp_turn_routes_init(struct sp_turn_routes *r, const struct sp_peer_policy *policy);
@@ -33,7 +33,8 @@ void sp_turn_routes_fini(struct sp_turn_routes *r);
 /* SP_ENOMEM. An address that is there already changes nothing. */
 int sp_turn_routes_add_ours(struct sp_turn_routes *r, const struct sp_addr *ip);
 
-/* Whether permissions and channels for this peer may be made at all. */
+/* Whether permissions and channels for this peer may be made at all. The server's own relay
+ * addresses are the exception from the list of denied ones, but not from the operator's word. */
 bool sp_turn_routes_may_permit(const struct sp_turn_routes *r, const struct sp_addr *peer);
 
 /* Makes `route` right for `peer`, if rules have changed since it was made. */

@@ -134,18 +134,25 @@ static const struct {
     {"::1", false},
     {"64:ff9b:1::1", false},
     {"64:ff9b:1:ffff::808:808", false},
-    {"64:ff9b:2::1", true},
+    {"64:ff9b:2::1", false}, /* not global unicast */
     {"100::1", false},
-    {"100:0:0:1::", true},
+    {"100:0:0:1::", false},
+    {"100:0:0:2::", false},
+    {"1fff:ffff::1", false},
     {"2000::1", true},
-    {"2001:1:ffff::1", true},
+    {"2001:1::1", false}, /* PCP anycast: the router of the server's network */
+    {"2001:1::2", false}, /* TURN anycast */
+    {"2001:1:ffff::1", false},
     {"2001:2::1", false},
-    {"2001:2:1::1", true},
+    {"2001:2:1::1", false},
+    {"2001:4:112::1", false},
     {"2001:10::1", false},
     {"2001:1f:ffff::1", false},
     {"2001:20::1", false},
     {"2001:2f:ffff::1", false},
-    {"2001:30::1", true},
+    {"2001:30::1", false},
+    {"2001:1ff:ffff::1", false},
+    {"2001:200::1", true},
     {"2001:db7:ffff::1", true},
     {"2001:db8::1", false},
     {"2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", false},
@@ -155,15 +162,20 @@ static const struct {
     {"3fff::1", false},
     {"3fff:fff:ffff::1", false},
     {"3fff:1000::1", true},
-    {"5eff::1", true},
+    {"3fff:ffff:ffff::1", true},
+    {"4000::1", false},
+    {"5eff::1", false},
     {"5f00::1", false},
-    {"5f01::1", true},
-    {"fbff::1", true},
+    {"5f01::1", false},
+    {"7fff::1", false},
+    {"8000::1", false},
+    {"a000::1", false},
+    {"fbff::1", false},
     {"fc00::1", false},
     {"fd00:ec2::254", false}, /* Amazon */
     {"fd20:ce::254", false},  /* Google */
     {"fdff:ffff::1", false},
-    {"fe00::1", true},
+    {"fe00::1", false},
     {"fe80::1", false},
     {"febf::1", false},
     {"fec0::1", false},
@@ -185,7 +197,10 @@ static const struct {
     {"64:ff9b::168.63.129.16", false},
     {"64:ff9b::255.255.255.255", false},
     {"64:ff9b::8.8.8.8", true},
-    {"64:ff9b::1:808:808", true}, /* outside the /96: an ordinary address */
+    {"64:ff9b::1:808:808", false}, /* outside the /96 */
+    {"::ffff:0:127.0.0.1", false}, /* IPv4-translated */
+    {"::ffff:0:8.8.8.8", true},
+    {"::fffe:0:8.8.8.8", false},
     {"2002:7f00:1::", false},
     {"2002:a9fe:a9fe::1", false},
     {"2002:c0a8:101::1", false},
@@ -327,6 +342,65 @@ START_TEST(own_addresses)
 }
 END_TEST
 
+static void set_host(const char *const *texts, size_t n)
+{
+    struct sp_addr ips[4];
+
+    for (size_t i = 0; i < n; i++)
+        ips[i] = addr(texts[i]);
+    ck_assert_int_eq(sp_peer_policy_set_host(policy, ips, n), 0);
+}
+
+/* What interfaces have now takes the place of what they had; who remembers answers is told. */
+START_TEST(addresses_of_the_host)
+{
+    uint32_t was;
+
+    own("5.5.5.5");
+    set_host((const char *[]){"6.6.6.6", "2a00::6"}, 2);
+    ck_assert(!allowed("6.6.6.6"));
+    ck_assert(!allowed("2a00::6"));
+    ck_assert(!allowed("64:ff9b::6.6.6.6"));
+    was = sp_peer_policy_generation(policy);
+    set_host((const char *[]){"2a00::6", "6.6.6.6"}, 2);
+    ck_assert_uint_eq(sp_peer_policy_generation(policy), was);
+    set_host((const char *[]){"2a00::6", "7.7.7.7"}, 2);
+    ck_assert_uint_gt(sp_peer_policy_generation(policy), was);
+    ck_assert(allowed("6.6.6.6"));
+    ck_assert(!allowed("7.7.7.7"));
+    ck_assert(!allowed("2a00::6"));
+    set_host(NULL, 0);
+    ck_assert(allowed("7.7.7.7"));
+    ck_assert(!allowed("5.5.5.5"));
+}
+END_TEST
+
+/* Hairpin asks who said no. */
+START_TEST(who_denied_it)
+{
+    static const struct {
+        const char *ip;
+        enum sp_peer_verdict verdict;
+    } rows[] = {
+        {"8.8.8.8", SP_PEER_ALLOWED},  {"10.0.0.1", SP_PEER_DENIED},
+        {"5.5.5.5", SP_PEER_DENIED},   {"6.6.6.6", SP_PEER_REFUSED},
+        {"10.9.9.9", SP_PEER_REFUSED}, {"64:ff9b::10.9.9.9", SP_PEER_REFUSED},
+    };
+
+    own("5.5.5.5");
+    own("6.6.6.6");
+    deny("6.6.6.0/24");
+    deny("10.9.0.0/16");
+    for (size_t i = 0; i < SP_ARRAY_LEN(rows); i++) {
+        struct sp_addr a = addr(rows[i].ip);
+        ck_assert_msg(sp_peer_policy_judge(policy, &a) == rows[i].verdict, "%s", rows[i].ip);
+    }
+    allow("6.6.6.6");
+    struct sp_addr a = addr("6.6.6.6");
+    ck_assert_int_eq(sp_peer_policy_judge(policy, &a), SP_PEER_ALLOWED);
+}
+END_TEST
+
 START_TEST(the_list_is_published)
 {
     size_t n = 0;
@@ -338,7 +412,7 @@ START_TEST(the_list_is_published)
         ck_assert(!sp_peer_policy_allows(policy, &c.base));
         ck_assert(b->why[0] != '\0');
     }
-    ck_assert_uint_gt(n, 25);
+    ck_assert_uint_gt(n, 30);
 }
 END_TEST
 
@@ -379,6 +453,11 @@ START_TEST(no_memory)
     ck_assert(alloc_fail_disarm());
     ck_assert_int_eq(err, SP_ENOMEM);
     ck_assert(allowed("7.7.7.7"));
+    alloc_fail_at(1);
+    err = sp_peer_policy_set_host(policy, &a, 1);
+    ck_assert(alloc_fail_disarm());
+    ck_assert_int_eq(err, SP_ENOMEM);
+    ck_assert(allowed("7.7.7.7"));
 }
 END_TEST
 
@@ -398,6 +477,8 @@ int main(void)
     tcase_add_loop_test(t, equal_prefixes_deny, 0, 2);
     tcase_add_test(t, rules_look_inside);
     tcase_add_test(t, own_addresses);
+    tcase_add_test(t, addresses_of_the_host);
+    tcase_add_test(t, who_denied_it);
     tcase_add_test(t, the_list_is_published);
     tcase_add_test(t, generation_grows_with_each_rule);
     tcase_add_test(t, no_memory);

@@ -62,7 +62,22 @@ START_TEST(remembered_until_rules_change)
     ck_assert_int_eq(sp_peer_policy_allow(policy, &c), 0);
     expect(&relay_ip, true, true);
     ck_assert_int_eq(sp_peer_policy_deny(policy, &c), 0);
+    expect(&relay_ip, false, false);
+    ck_assert(!sp_turn_routes_may_permit(&routes, &relay_ip));
+}
+END_TEST
+
+/* The operator's word holds for hairpin too, also when it comes as a wide prefix. */
+START_TEST(refused_relay_address)
+{
+    struct sp_cidr wide;
+
+    ck_assert_int_eq(sp_cidr_parse("172.16.0.0/12", &wide), 0);
+    ck_assert_int_eq(sp_turn_routes_add_ours(&routes, &relay_ip), 0);
     expect(&relay_ip, false, true);
+    ck_assert_int_eq(sp_peer_policy_deny(policy, &wide), 0);
+    expect(&relay_ip, false, false);
+    ck_assert(!sp_turn_routes_may_permit(&routes, &relay_ip));
 }
 END_TEST
 
@@ -92,6 +107,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, policy_and_ours);
     tcase_add_test(t, remembered_until_rules_change);
+    tcase_add_test(t, refused_relay_address);
     tcase_add_test(t, the_same_address_twice);
     tcase_add_test(t, no_memory);
     suite_add_tcase(s, t);
