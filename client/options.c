@@ -3,11 +3,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "sallyport/control.h"
 #include "sallyport/crypto.h"
 #include "sallyport/err.h"
+#include "sallyport/options_shared.h"
 
 /* --- the table ------------------------------------------------------------------------------ */
 
@@ -31,29 +31,30 @@ static const char *check_proxy(const char *value)
 static const struct sp_option table[] = {
     {.name = "server",
      .arg = "URL",
-     .help = "https://HOST[:PORT][/PATH] of the server; more are tried in this order",
+     .help = "https://HOST[:PORT][/PATH], tried in this order",
+     .more = "Without a port 443, without a path /.well-known/sallyport.",
+     .group = "The server",
      .flags = SP_OPTION_REPEAT,
      .check = check_server},
     {.name = "token-file",
      .arg = "FILE",
-     .help = "the token that opens the tunnel, reread at each connection (or SALLYPORT_TOKEN)"},
-    {.name = "token", .arg = "TOKEN", .flags = SP_OPTION_SECRET | SP_OPTION_ENV_ONLY},
-    {.name = "listen",
-     .arg = "ADDR:PORT",
-     .help = "where browsers find it, by UDP and TCP",
-     .preset = "127.0.0.1:3478 and, where this host has it, 192.0.2.1:3478",
-     .flags = SP_OPTION_REPEAT,
-     .check = sp_option_check_addr},
-    {.name = "lan",
-     .arg = "CIDR",
-     .help = "who besides this host may use it, where it listens on more than loopback",
-     .flags = SP_OPTION_REPEAT,
-     .check = sp_option_check_cidr},
+     .help = "the token that opens the tunnel",
+     .more = "One line, as sallyport-server credentials prints it; nobody else may be able to "
+             "read the file (chmod 600). It is reread for each connection, so it can be renewed "
+             "at any time. The token itself can be given as SALLYPORT_TOKEN instead."},
+    {.name = "token",
+     .arg = "TOKEN",
+     .help = "the token itself",
+     .flags = SP_OPTION_SECRET | SP_OPTION_ENV_ONLY},
     {.name = "ca", .arg = "FILE", .help = "trust this CA, PEM, instead of the system's"},
     {.name = "proxy",
      .arg = "URL",
-     .help = "http://[user:password@]host:port of a proxy on the way to the server; or none",
+     .help = "http://[user:password@]host:port; or none",
+     .more = "An HTTP proxy that CONNECT is asked of. The default is what https_proxy names, "
+             "unless no_proxy names the server. It may hold a password: it is wiped from ps, and "
+             "a --config file that has it must not be readable for everyone.",
      .preset = "https_proxy, where no_proxy does not name the server",
+     .words = "none",
      .flags = SP_OPTION_SECRET,
      .check = check_proxy},
     {.name = "lanes",
@@ -63,63 +64,45 @@ static const struct sp_option table[] = {
      .flags = SP_OPTION_NUMBER,
      .min = 1,
      .max = SP_LANES_MAX},
-    {.name = "admin",
+    {.name = "listen",
      .arg = "ADDR:PORT",
-     .help = "/healthz /metrics /status; or none",
-     .preset = "127.0.0.1:9642",
-     .check = sp_option_check_addr_or_none},
-    {.name = "log-level",
-     .arg = "error|warn|info|debug",
-     .help = "how much goes to standard error",
-     .preset = "info",
-     .flags = SP_OPTION_CHOICE},
-    {.name = "log-format",
-     .arg = "text|json",
-     .help = "how it looks",
-     .preset = "text",
-     .flags = SP_OPTION_CHOICE},
+     .help = "where browsers find it, by UDP and TCP",
+     .more = "Port 0: one that is free for both.",
+     .preset = "127.0.0.1:3478 and, where this host has it, 192.0.2.1:3478",
+     .group = "Browsers",
+     .flags = SP_OPTION_REPEAT,
+     .check = sp_option_check_addr},
+    {.name = "lan",
+     .arg = "CIDR",
+     .help = "who besides this host may use it",
+     .more = "Without it only addresses of this host are answered, wherever it listens.",
+     .flags = SP_OPTION_REPEAT,
+     .check = sp_option_check_cidr},
+    SP_OPTION_ROW_ADMIN("127.0.0.1:9642"),
+    SP_OPTION_ROWS_LOG,
 };
 
 const struct sp_options_spec sp_gateway_options = {
     .usage = "sallyport-client [run] --server URL --token-file FILE [OPTION]...\n"
              "       sallyport-client healthcheck [PID | OPTION...]",
-    .about = "The gateway beside the browser: takes its TURN traffic by UDP or TCP, and carries it "
-             "inside HTTPS to a sallyport-server. What to put into iceServers is printed when it "
-             "is ready: turn:192.0.2.1:3478?transport=udp works in Chromium and Firefox, once "
-             "scripts/local-address.sh has added that address to this host; "
-             "turn:127.0.0.1:3478?transport=udp works in Chromium alone.",
+    .about = "The gateway beside the browser: a TURN server to it; carries its media through "
+             "HTTPS to a sallyport-server. It prints what to put into iceServers.",
     .table = table,
     .n = SP_ARRAY_LEN(table),
 };
 
 /* --- what they come to ---------------------------------------------------------------------- */
 
-static int refuse(char why[static SP_OPTIONS_ERR_MAX], const char *text)
-{
-    snprintf(why, SP_OPTIONS_ERR_MAX, "%s", text);
-    return SP_EINVAL;
-}
-
-/* How many values there are, if `max` holds them. */
-static int count(const struct sp_options *o, const char *name, size_t max, size_t *n,
-                 char why[static SP_OPTIONS_ERR_MAX])
-{
-    *n = sp_options_count(o, name);
-    if (*n <= max)
-        return 0;
-    snprintf(why, SP_OPTIONS_ERR_MAX, "--%s: at most %zu of them", name, max);
-    return SP_EINVAL;
-}
-
 static int set_servers(struct sp_gateway_config *c, char why[static SP_OPTIONS_ERR_MAX])
 {
     const char *text;
-    int err = count(c->options, "server", SP_SERVERS_MAX, &c->n_servers, why);
+    int err = sp_options_count_most(c->options, "server", SP_SERVERS_MAX, &c->n_servers, why);
 
     if (err != 0)
         return err;
     if (c->n_servers == 0)
-        return refuse(why, "--server is needed: https://HOST[:PORT][/PATH] of a sallyport-server");
+        return sp_options_refuse(
+            why, "--server is needed: https://HOST[:PORT][/PATH] of a sallyport-server");
     for (size_t i = 0; i < c->n_servers; i++)
         sp_server_url_parse(sp_options_nth(c->options, "server", i), &c->servers[i], &text);
     return 0;
@@ -130,31 +113,28 @@ static int set_token(struct sp_gateway_config *c, char why[static SP_OPTIONS_ERR
     c->token_file = sp_options_get(c->options, "token-file", NULL);
     c->token = sp_options_get(c->options, "token", NULL);
     if (c->token_file == NULL && c->token == NULL)
-        return refuse(why,
-                      "--token-file is needed (or SALLYPORT_TOKEN): a file with the token that "
-                      "`sallyport-server credentials` printed");
+        return sp_options_refuse(
+            why, "--token-file is needed (or SALLYPORT_TOKEN): a file with the token that "
+                 "`sallyport-server credentials` printed");
     if (c->token_file != NULL && c->token != NULL)
-        return refuse(why, "--token-file and SALLYPORT_TOKEN: one of them, not both");
+        return sp_options_refuse(why, "--token-file and SALLYPORT_TOKEN: one of them, not both");
     return 0;
 }
 
 static int set_addresses(struct sp_gateway_config *c, char why[static SP_OPTIONS_ERR_MAX])
 {
     const struct sp_options *o = c->options;
-    const char *admin = sp_options_get(o, "admin", "127.0.0.1:9642");
-    int err = count(o, "listen", SP_CLIENT_LISTEN_MAX, &c->n_listen, why);
+    int err = sp_options_count_most(o, "listen", SP_CLIENT_LISTEN_MAX, &c->n_listen, why);
 
     if (err == 0)
-        err = count(o, "lan", SP_LAN_MAX, &c->n_lan, why);
+        err = sp_options_count_most(o, "lan", SP_LAN_MAX, &c->n_lan, why);
     if (err != 0)
         return err;
     for (size_t i = 0; i < c->n_listen; i++)
         sp_addr_parse(sp_options_nth(o, "listen", i), &c->listen[i]);
     for (size_t i = 0; i < c->n_lan; i++)
         sp_cidr_parse(sp_options_nth(o, "lan", i), &c->lan[i]);
-    c->has_admin = strcmp(admin, "none") != 0;
-    if (c->has_admin)
-        sp_addr_parse(admin, &c->admin);
+    c->has_admin = sp_options_addr(o, "admin", "127.0.0.1:9642", &c->admin);
     return 0;
 }
 
@@ -200,9 +180,7 @@ int sp_gateway_config_init(struct sp_gateway_config *c, struct sp_options *o, sp
     c->options = o;
     c->ca_file = sp_options_get(o, "ca", NULL);
     c->lanes = (unsigned)sp_options_number(o, "lanes", SP_LANES_DEFAULT);
-    c->log.fd = STDERR_FILENO;
-    c->log.json = strcmp(sp_options_get(o, "log-format", "text"), "json") == 0;
-    sp_log_level_parse(sp_options_get(o, "log-level", "info"), &c->log.level);
+    sp_options_log(o, &c->log);
 
     int err = set_servers(c, why);
     if (err == 0)

@@ -55,9 +55,18 @@ static const char *check_host(const char *value)
 static const struct sp_option table[] = {
     {.name = "secret-file",
      .arg = "FILE",
-     .help = "shared secrets, one a line: the first signs (or SALLYPORT_SECRET)"},
-    {.name = "secret", .arg = "SECRET", .flags = SP_OPTION_SECRET | SP_OPTION_ENV_ONLY},
-    {.name = "user", .arg = "NAME", .help = "whom they are for", .check = check_user},
+     .help = "the server's secrets; the first signs",
+     .more = "The same file as the server's. The secrets themselves can be given as "
+             "SALLYPORT_SECRET instead."},
+    {.name = "secret",
+     .arg = "SECRET",
+     .help = "the secrets themselves",
+     .flags = SP_OPTION_SECRET | SP_OPTION_ENV_ONLY},
+    {.name = "user",
+     .arg = "NAME",
+     .help = "whom they are for",
+     .more = "The subject of the token, and what stands behind the colon of the TURN username.",
+     .check = check_user},
     {.name = "ttl",
      .arg = "SECONDS",
      .help = "how long they are good",
@@ -67,14 +76,15 @@ static const struct sp_option table[] = {
      .max = TTL_MAX_S},
     {.name = "host",
      .arg = "NAME[:PORT]",
-     .help = "of the server: adds the entry for browsers that have no gateway",
+     .help = "of the server, for browsers without a gateway",
+     .more = "Adds a turns: URL to the list.",
      .check = check_host},
     {.name = "json", .help = "print one JSON object"},
 };
 
-static const struct sp_options_spec spec = {
+const struct sp_options_spec sp_credentials_options = {
     .usage = "sallyport-server credentials --secret-file FILE --user NAME [OPTION]...",
-    .about = "Prints a TURN username and password, a tunnel token, and an iceServers list.",
+    .about = "Prints TURN username and password, a tunnel token, and an iceServers list.",
     .table = table,
     .n = SP_ARRAY_LEN(table),
 };
@@ -156,7 +166,7 @@ static int read_secret(const struct sp_options *o, struct sp_secrets *out,
     return SP_EINVAL;
 }
 
-static int run(const struct sp_options *o)
+static int print_them(const struct sp_options *o)
 {
     const char *user = sp_options_get(o, "user", NULL);
     struct sp_secrets secrets = {0};
@@ -184,20 +194,10 @@ static int run(const struct sp_options *o)
     return print(&c, sp_options_get(o, "host", NULL), sp_options_switch(o, "json"));
 }
 
-int sp_credentials_main(int argc, char **argv)
+int sp_credentials_run(struct sp_options *o)
 {
-    struct sp_options *o;
-    char why[SP_OPTIONS_ERR_MAX];
-    int status = 0;
+    int status = print_them(o);
 
-    if (sp_options_parse(&spec, argc, argv, environ, &o, why) != 0) {
-        fprintf(stderr, "sallyport-server: %s\n", why);
-        return 2;
-    }
-    if (sp_options_switch(o, "help"))
-        sp_options_help(&spec, stdout);
-    else
-        status = run(o);
     sp_options_free(o);
     return status;
 }

@@ -6,7 +6,11 @@
 #ifndef SALLYPORT_SERVER_CREDENTIALS_H
 #define SALLYPORT_SERVER_CREDENTIALS_H
 
-/* argv[0] is "credentials". Returns the exit status. */
-int sp_credentials_main(int argc, char **argv);
+#include "sallyport/options.h"
+
+extern const struct sp_options_spec sp_credentials_options;
+
+/* Takes over `o`; returns the exit status. */
+int sp_credentials_run(struct sp_options *o);
 
 #endif

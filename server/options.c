@@ -8,6 +8,7 @@
 
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
+#include "sallyport/options_shared.h"
 #include "sallyport/upgrade.h"
 
 /* --- the table ------------------------------------------------------------------------------ */
@@ -121,75 +122,95 @@ static const struct sp_option table[] = {
      .arg = "ADDR:PORT",
      .help = "TCP: tunnel, TURN and site on one port",
      .preset = "[::]:443",
+     .group = "Ports",
      .flags = SP_OPTION_REPEAT,
      .check = sp_option_check_addr},
     {.name = "listen-udp",
      .arg = "ADDR:PORT",
      .help = "STUN and TURN by UDP; or none",
      .preset = "[::]:3478",
+     .words = "none",
      .flags = SP_OPTION_REPEAT,
      .check = sp_option_check_addr_or_none},
     {.name = "serve",
      .arg = "LIST",
-     .help = "what the ports serve: of tunnel,turn,site",
+     .help = "what the ports serve",
+     .more = "A list, with commas, of tunnel (gateways with a token), turn (STUN and TURN, by "
+             "TCP, TLS and UDP) and site (an ordinary web site for everyone else). STUN answers "
+             "strangers by its nature: tunnel,site cannot be told from a web server.",
      .preset = "tunnel,turn,site",
+     .words = "tunnel|turn|site",
+     .flags = SP_OPTION_LIST,
      .check = check_serve},
-    {.name = "cert", .arg = "FILE", .help = "certificate chain, PEM; reread on SIGHUP"},
+    {.name = "cert",
+     .arg = "FILE",
+     .help = "certificate chain, PEM; reread on SIGHUP",
+     .group = "Certificate, secrets and users"},
     {.name = "key", .arg = "FILE", .help = "its private key, PEM; reread on SIGHUP"},
-    {.name = "realm", .arg = "NAME", .help = "realm of TURN users", .preset = "the host name"},
     {.name = "secret-file",
      .arg = "FILE",
-     .help = "shared secrets, one a line: the first signs, all verify (or SALLYPORT_SECRET)"},
-    {.name = "secret", .arg = "SECRET", .flags = SP_OPTION_SECRET | SP_OPTION_ENV_ONLY},
-    {.name = "user-file", .arg = "FILE", .help = "static TURN users, NAME:PASSWORD a line"},
+     .help = "shared secrets, one a line; reread on SIGHUP",
+     .more = "The first signs, all verify: tunnel tokens, and the passwords of TURN REST users. "
+             "Nobody else may be able to read the file (chmod 600). The secrets themselves can be "
+             "given as SALLYPORT_SECRET instead."},
+    {.name = "secret",
+     .arg = "SECRET",
+     .help = "the secrets themselves",
+     .flags = SP_OPTION_SECRET | SP_OPTION_ENV_ONLY},
+    {.name = "user-file",
+     .arg = "FILE",
+     .help = "static TURN users, NAME:PASSWORD a line",
+     .more = "Reread on SIGHUP. Nobody else may be able to read it (chmod 600)."},
     {.name = "user",
      .arg = "NAME:PASSWORD",
      .help = "a static TURN user, for trials",
-     .flags = SP_OPTION_REPEAT | SP_OPTION_SECRET,
+     .more = "Wiped from ps at once.",
+     .flags = SP_OPTION_REPEAT | SP_OPTION_SECRET | SP_OPTION_RARE,
      .check = check_user},
+    {.name = "realm",
+     .arg = "NAME",
+     .help = "realm of TURN users",
+     .preset = "the host name",
+     .flags = SP_OPTION_RARE},
     {.name = "relay-ip",
      .arg = "ADDR[=PUBLIC]",
-     .help = "address of relays, and what the world sees of it; IPv4 and IPv6",
+     .help = "address of relays, and how the world sees it",
+     .more = "IPv4 and IPv6; the first of a family serves it.",
      .preset = "that of the default route",
+     .group = "Relaying",
      .flags = SP_OPTION_REPEAT,
      .check = check_relay_ip},
     {.name = "relay-ports",
      .arg = "MIN-MAX",
-     .help = "their UDP ports; none: virtual, for calls between tunnels only, wants --relay-ip",
+     .help = "their UDP ports; none: no sockets at all",
+     .more = "With none relayed addresses are virtual: calls are possible between tunnels and "
+             "TURN users of this server only, and nothing but the --listen ports has to be open. "
+             "That wants --relay-ip, an address that no other server has.",
      .preset = "49152-65535",
+     .words = "none",
      .check = check_ports},
     {.name = "allow-peer",
      .arg = "CIDR",
-     .help = "relay to these although the built-in list denies it",
+     .help = "relay to these although they are denied",
+     .more = "Private, loopback and other special addresses are denied unless you name them.",
      .flags = SP_OPTION_REPEAT,
      .check = sp_option_check_cidr},
     {.name = "deny-peer",
      .arg = "CIDR",
      .help = "never relay to these",
-     .flags = SP_OPTION_REPEAT,
+     .flags = SP_OPTION_REPEAT | SP_OPTION_RARE,
      .check = sp_option_check_cidr},
-    {.name = "admin",
-     .arg = "ADDR:PORT",
-     .help = "/healthz /metrics /status; or none",
-     .preset = "127.0.0.1:9641",
-     .check = sp_option_check_addr_or_none},
     {.name = "linger",
      .arg = "SECONDS",
      .help = "how long a tunnel outlives its lanes",
+     .more = "Calls go on when the gateway is back within that time, from whatever network.",
      .preset = "30",
-     .flags = SP_OPTION_NUMBER,
+     .group = "Bounds",
+     .flags = SP_OPTION_NUMBER | SP_OPTION_RARE,
      .min = 1,
      .max = 3600},
-    {.name = "log-level",
-     .arg = "error|warn|info|debug",
-     .help = "how much goes to standard error",
-     .preset = "info",
-     .flags = SP_OPTION_CHOICE},
-    {.name = "log-format",
-     .arg = "text|json",
-     .help = "how it looks",
-     .preset = "text",
-     .flags = SP_OPTION_CHOICE},
+    SP_OPTION_ROW_ADMIN("127.0.0.1:9641"),
+    SP_OPTION_ROWS_LOG,
 };
 
 const struct sp_options_spec sp_edge_options = {
@@ -204,22 +225,15 @@ const struct sp_options_spec sp_edge_options = {
 
 /* --- what they come to ---------------------------------------------------------------------- */
 
-static int refuse(char why[static SP_OPTIONS_ERR_MAX], const char *text)
-{
-    snprintf(why, SP_OPTIONS_ERR_MAX, "%s", text);
-    return SP_EINVAL;
-}
-
 static int set_listen(const struct sp_options *o, const char *name, const char *preset,
                       struct sp_addr *out, size_t *n, char why[static SP_OPTIONS_ERR_MAX])
 {
-    size_t given = sp_options_count(o, name);
+    size_t given;
+    int err = sp_options_count_most(o, name, SP_LISTEN_MAX, &given, why);
 
     *n = 0;
-    if (given > SP_LISTEN_MAX) {
-        snprintf(why, SP_OPTIONS_ERR_MAX, "--%s: at most %d of them", name, SP_LISTEN_MAX);
-        return SP_EINVAL;
-    }
+    if (err != 0)
+        return err;
     if (given == 0)
         return sp_addr_parse(preset, &out[(*n)++]);
     for (size_t i = 0; i < given; i++) {
@@ -239,11 +253,10 @@ static int set_listen(const struct sp_options *o, const char *name, const char *
 static int set_rules(const struct sp_options *o, const char *name, struct sp_cidr *out, size_t *n,
                      char why[static SP_OPTIONS_ERR_MAX])
 {
-    *n = sp_options_count(o, name);
-    if (*n > SP_PEER_RULES_MAX) {
-        snprintf(why, SP_OPTIONS_ERR_MAX, "--%s: at most %d of them", name, SP_PEER_RULES_MAX);
-        return SP_EINVAL;
-    }
+    int err = sp_options_count_most(o, name, SP_PEER_RULES_MAX, n, why);
+
+    if (err != 0)
+        return err;
     for (size_t i = 0; i < *n; i++)
         sp_cidr_parse(sp_options_nth(o, name, i), &out[i]);
     return 0;
@@ -271,22 +284,25 @@ static int set_shared(struct sp_edge_config *c, const struct sp_options *o,
         snprintf(c->host_name, sizeof c->host_name, "localhost");
     s->realm = sp_options_get(o, "realm", c->host_name);
     if (s->n_users > SP_PEER_RULES_MAX)
-        return refuse(why, "--user: too many for a command line; put them into --user-file");
+        return sp_options_refuse(why,
+                                 "--user: too many for a command line; put them into --user-file");
     for (size_t i = 0; i < s->n_users; i++)
         c->users[i] = sp_options_nth(o, "user", i);
     if ((s->cert_file == NULL) != (s->key_file == NULL))
-        return refuse(why, "--cert and --key: one is of no use without the other");
+        return sp_options_refuse(why, "--cert and --key: one is of no use without the other");
     bool has_secret = s->secret_file != NULL || s->secret != NULL;
     if (s->serve & SP_SERVE_TUNNEL) {
         if (s->cert_file == NULL)
-            return refuse(why, "--cert and --key are needed to serve the tunnel (--serve)");
+            return sp_options_refuse(why,
+                                     "--cert and --key are needed to serve the tunnel (--serve)");
         if (!has_secret)
-            return refuse(why, "--secret-file is needed to serve the tunnel (--serve): a file with "
-                               "a line of, say, `openssl rand -hex 32`");
+            return sp_options_refuse(
+                why, "--secret-file is needed to serve the tunnel (--serve): a file with "
+                     "a line of, say, `openssl rand -hex 32`");
     }
     if (!has_secret && s->user_file == NULL && s->n_users == 0 && (s->serve & SP_SERVE_TURN))
-        return refuse(why,
-                      "--secret-file, --user-file or --user is needed to serve TURN (--serve)");
+        return sp_options_refuse(
+            why, "--secret-file, --user-file or --user is needed to serve TURN (--serve)");
     return 0;
 }
 
@@ -295,12 +311,13 @@ static int set_relays(struct sp_edge_config *c, const struct sp_options *o,
 {
     static const uint16_t families[] = {SP_IPV4, SP_IPV6};
     struct sp_worker_config *w = &c->worker;
-    size_t given = sp_options_count(o, "relay-ip");
+    size_t given;
+    int err = sp_options_count_most(o, "relay-ip", SP_RELAY_IPS_MAX, &given, why);
 
+    if (err != 0)
+        return err;
     parse_ports(sp_options_get(o, "relay-ports", "49152-65535"), &w->min_port, &w->max_port);
     w->relay_ips = c->relay_ips;
-    if (given > SP_RELAY_IPS_MAX)
-        return refuse(why, "--relay-ip: at most 16 of them");
     for (size_t i = 0; i < given; i++) {
         parse_relay_ip(sp_options_nth(o, "relay-ip", i), &c->relay_ips[i]);
         c->own[i] = c->relay_ips[i].public_;
@@ -309,17 +326,18 @@ static int set_relays(struct sp_edge_config *c, const struct sp_options *o,
     if (given > 0)
         return 0;
     if (w->min_port == 0)
-        return refuse(why,
-                      "--relay-ports none: wants --relay-ip, an address that is unique to this "
-                      "server; two that share one would mix up their callers");
+        return sp_options_refuse(
+            why, "--relay-ports none: wants --relay-ip, an address that is unique to this "
+                 "server; two that share one would mix up their callers");
     for (size_t i = 0; i < SP_ARRAY_LEN(families); i++) {
         struct sp_addr a;
         if (sp_sock_default_addr(families[i], &a) == 0)
             c->relay_ips[w->n_relay_ips++] = (struct sp_relay_ip){a, a};
     }
     if (w->n_relay_ips == 0)
-        return refuse(why, "--relay-ip: this host has no default route to take an address from; "
-                           "name one");
+        return sp_options_refuse(
+            why, "--relay-ip: this host has no default route to take an address from; "
+                 "name one");
     return 0;
 }
 
@@ -328,7 +346,8 @@ static int drop_udp(struct sp_worker_config *w, const struct sp_options *o,
                     char why[static SP_OPTIONS_ERR_MAX])
 {
     if (w->n_listen_udp > 0 && sp_options_count(o, "listen-udp") > 0)
-        return refuse(why, "--listen-udp: serves TURN alone, and --serve leaves turn out");
+        return sp_options_refuse(why,
+                                 "--listen-udp: serves TURN alone, and --serve leaves turn out");
     w->n_listen_udp = 0;
     return 0;
 }
@@ -337,17 +356,12 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
                         char why[static SP_OPTIONS_ERR_MAX])
 {
     struct sp_worker_config *w = &c->worker;
-    const char *admin = sp_options_get(o, "admin", "127.0.0.1:9641");
 
     memset(c, 0, sizeof *c);
     c->options = o;
-    c->log.fd = STDERR_FILENO;
-    c->log.json = strcmp(sp_options_get(o, "log-format", "text"), "json") == 0;
-    sp_log_level_parse(sp_options_get(o, "log-level", "info"), &c->log.level);
+    sp_options_log(o, &c->log);
     w->linger_us = SP_SEC(sp_options_number(o, "linger", 30));
-    c->has_admin = strcmp(admin, "none") != 0;
-    if (c->has_admin)
-        sp_addr_parse(admin, &c->admin);
+    c->has_admin = sp_options_addr(o, "admin", "127.0.0.1:9641", &c->admin);
 
     int err = set_listen(o, "listen", "[::]:443", w->listen, &w->n_listen, why);
     if (err == 0)

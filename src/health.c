@@ -150,7 +150,7 @@ static void help(const char *program, const struct sp_options_spec *run)
                                    .n = 1};
 
     snprintf(usage, sizeof usage, "%s healthcheck [PID | OPTION...]", program);
-    sp_options_help(&spec, stdout);
+    sp_options_help(&spec, false, stdout);
 }
 
 static int check(const char *program, const struct sp_options_spec *run, bool runs, int argc,

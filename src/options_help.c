@@ -10,8 +10,12 @@ const struct sp_option sp_options_builtin[SP_OPTIONS_N_BUILTIN] = {
     {.name = "config",
      .arg = "FILE",
      .help = "more options, one \"name value\" a line",
+     .more = "Empty lines and those that start with # say nothing. A switch stands alone, or "
+             "before yes or no.",
      .flags = SP_OPTION_NOT_IN_FILE},
-    {.name = "help", .help = "print this and exit", .flags = SP_OPTION_ARGV_ONLY},
+    {.name = "help",
+     .help = "print this and exit; --help all: with every option",
+     .flags = SP_OPTION_ARGV_ONLY},
     {.name = "version",
      .help = "print what this is made of and exit",
      .flags = SP_OPTION_ARGV_ONLY},
@@ -48,20 +52,33 @@ static void wrap(FILE *out, const char *text, int column, int at)
     fputc('\n', out);
 }
 
-static void help_line(FILE *out, const struct sp_option *opt)
+/* What `opt` looks like where it is typed. */
+static void put_name(const struct sp_option *opt, char *out, size_t room)
 {
-    char left[SP_OPTION_ENV_MAX + 64], text[600];
+    char name[SP_OPTION_ENV_MAX];
+
+    if (opt->flags & SP_OPTION_ENV_ONLY) {
+        sp_option_env_name(opt, name);
+        snprintf(out, room, "%s", name);
+    } else {
+        snprintf(out, room, "--%s%s%s", opt->name, opt->arg ? " " : "", opt->arg ? opt->arg : "");
+    }
+}
+
+/* The short help has a line for each: what doesn't fit is in the long one. */
+static void help_line(FILE *out, const struct sp_option *opt, bool all)
+{
+    char name[SP_OPTION_ENV_MAX + 64], text[600], preset[300] = "";
     int at;
 
-    if (opt->flags & SP_OPTION_ENV_ONLY)
-        sp_option_env_name(opt, left);
-    else
-        snprintf(left, sizeof(left), "--%s%s%s", opt->name, opt->arg ? " " : "",
-                 opt->arg ? opt->arg : "");
-    snprintf(text, sizeof(text), "%s%s%s%s%s", opt->help,
-             opt->flags & SP_OPTION_REPEAT ? ", repeatable" : "", opt->preset ? " (default: " : "",
-             opt->preset ? opt->preset : "", opt->preset ? ")" : "");
-    at = fprintf(out, "  %s", left);
+    put_name(opt, name, sizeof(name));
+    if (opt->preset)
+        snprintf(preset, sizeof(preset), " (default: %s)", opt->preset);
+    if (!all && COLUMN + strlen(opt->help) + strlen(preset) > WIDTH)
+        preset[0] = '\0';
+    snprintf(text, sizeof(text), "%s%s%s", opt->help,
+             all && (opt->flags & SP_OPTION_REPEAT) ? ", repeatable" : "", preset);
+    at = fprintf(out, "  %s", name);
     if (at + 2 > COLUMN) {
         fputc('\n', out);
         at = 0;
@@ -69,24 +86,39 @@ static void help_line(FILE *out, const struct sp_option *opt)
     wrap(out, text, COLUMN, at);
 }
 
-void sp_options_help(const struct sp_options_spec *spec, FILE *out)
+static bool is_shown(const struct sp_option *opt, bool all)
 {
+    return all || !(opt->flags & (SP_OPTION_RARE | SP_OPTION_ENV_ONLY));
+}
+
+void sp_options_help(const struct sp_options_spec *spec, bool all, FILE *out)
+{
+    size_t hidden = 0;
+
     fprintf(out, "Usage: %s\n", spec->usage);
-    if (spec->about) {
-        fputc('\n', out);
-        wrap(out, spec->about, 0, 0);
+    wrap(out, spec->about, 0, 0);
+    fputc('\n', out);
+    for (size_t i = 0; i < spec->n; i++) {
+        const struct sp_option *opt = &spec->table[i];
+        if (all && opt->group)
+            fprintf(out, "%s%s:\n", i > 0 ? "\n" : "", opt->group);
+        if (is_shown(opt, all))
+            help_line(out, opt, all);
+        hidden += !is_shown(opt, all);
     }
-    fputc('\n', out);
-    for (size_t i = 0; i < spec->n; i++)
-        if (spec->table[i].help)
-            help_line(out, &spec->table[i]);
+    if (all && spec->n > 0)
+        fputc('\n', out);
     for (size_t i = 0; i < SP_OPTIONS_N_BUILTIN; i++)
-        help_line(out, &sp_options_builtin[i]);
-    fputc('\n', out);
-    wrap(out,
-         "Every option can also be given as " SP_OPTIONS_ENV_PREFIX
-         "<NAME> in the environment (dashes as underscores, repeated values separated by spaces) "
-         "and as a line \"name value\" in the file of --config. The command line wins over the "
-         "environment, the environment over the file.",
-         0, 0);
+        help_line(out, &sp_options_builtin[i], all);
+    if (all) {
+        fputc('\n', out);
+        wrap(out,
+             "Every option can also be given as " SP_OPTIONS_ENV_PREFIX
+             "<NAME> in the environment (dashes as underscores, repeated values separated by "
+             "spaces) and as a line \"name value\" in the file of --config. The command line wins "
+             "over the environment, the environment over the file.",
+             0, 0);
+    } else if (hidden > 0) {
+        fprintf(out, "\n%zu more: --help all\n", hidden);
+    }
 }

@@ -28,12 +28,14 @@
 #define SP_OPTIONS_ERR_MAX    1024 /* enough for any message, the NUL included */
 
 enum sp_option_flag {
-    SP_OPTION_REPEAT = 1,   /* any number of values */
-    SP_OPTION_CHOICE = 2,   /* `arg` is the list of what is allowed: "text|json" */
-    SP_OPTION_NUMBER = 4,   /* a decimal from `min` to `max` */
-    SP_OPTION_SECRET = 8,   /* shown by no message; wiped from argv, from the environment and at
-                               the end from memory */
-    SP_OPTION_ENV_ONLY = 16 /* neither on the command line nor in the file: bare secrets */
+    SP_OPTION_REPEAT = 1,    /* any number of values */
+    SP_OPTION_CHOICE = 2,    /* `arg` is the list of what is allowed: "text|json" */
+    SP_OPTION_NUMBER = 4,    /* a decimal from `min` to `max` */
+    SP_OPTION_SECRET = 8,    /* shown by no message; wiped from argv, from the environment and at
+                                the end from memory */
+    SP_OPTION_ENV_ONLY = 16, /* neither on the command line nor in the file: bare secrets */
+    SP_OPTION_LIST = 64,     /* a list of `words`, with commas */
+    SP_OPTION_RARE = 32      /* not in --help, which fits a screen: in --help all, and the manual */
 };
 
 /* NULL when `value` is good, else what is allowed ("wants ADDR:PORT, such as [::]:443"): a text
@@ -43,8 +45,11 @@ typedef const char *sp_option_check_fn(const char *value);
 struct sp_option {
     const char *name;   /* "relay-ip", as after the dashes */
     const char *arg;    /* "ADDR[=PUBLIC]"; NULL: a switch, without value */
-    const char *help;   /* wrapped as needed; NULL: not in the list of --help */
-    const char *preset; /* what stands in its place, for --help alone; may be NULL */
+    const char *help;   /* one line of --help, after the name; every option has it */
+    const char *more;   /* what the manual says beside that, in sentences; may be NULL */
+    const char *preset; /* what stands in its place, for these texts alone; may be NULL */
+    const char *group;  /* not NULL: the heading of this row and those behind it */
+    const char *words;  /* "none", "tunnel|turn": values that completion offers; may be NULL */
     unsigned flags;
     uint64_t min, max;         /* with SP_OPTION_NUMBER */
     sp_option_check_fn *check; /* may be NULL: any value that is not empty */
@@ -53,7 +58,7 @@ struct sp_option {
 /* One command's options. --help, --version and --config are in addition to the table. */
 struct sp_options_spec {
     const char *usage; /* "sallyport-server [run] [OPTION]..." */
-    const char *about; /* what it does, a paragraph; may be NULL */
+    const char *about; /* what it does, a line or two */
     const struct sp_option *table;
     size_t n;
 };
@@ -85,8 +90,12 @@ const char *sp_options_get(const struct sp_options *o, const char *name, const c
 uint64_t sp_options_number(const struct sp_options *o, const char *name, uint64_t fallback);
 bool sp_options_switch(const struct sp_options *o, const char *name);
 
-/* The text of --help, lines of at most 80 columns. */
-void sp_options_help(const struct sp_options_spec *spec, FILE *out);
+/* Whether --help was asked for; *all: --help all. */
+bool sp_options_wants_help(const struct sp_options *o, bool *all);
+
+/* The text of --help, lines of at most 80 columns; not `all`: without the rare ones, so that a
+ * screen of 24 lines holds it. */
+void sp_options_help(const struct sp_options_spec *spec, bool all, FILE *out);
 
 /* A decimal without sign, blanks or anything behind it. SP_EINVAL. */
 int sp_option_parse_number(const char *value, uint64_t min, uint64_t max, uint64_t *out);

@@ -174,7 +174,8 @@ static bool is_up(void *arg)
 
 static void open_tls(struct end *e, const struct sp_addr *server)
 {
-    static const struct sp_stream_events first = {on_established, on_input, NULL, on_closed};
+    static const struct sp_stream_events first = {
+        .established = on_established, .input = on_input, .closed = on_closed};
     static const struct sp_msg_stream_events events = {on_messages, on_messages_closed};
     static const struct sp_msg_stream_config config = {256 * 1024, SP_SEC(5)};
     struct sp_ticker *ticker = &e->bench->loop.ticker;

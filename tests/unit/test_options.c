@@ -52,7 +52,7 @@ static const struct sp_option table[] = {
      .arg = "TEXT",
      .help = "a bare secret",
      .flags = SP_OPTION_REPEAT | SP_OPTION_SECRET | SP_OPTION_ENV_ONLY},
-    {.name = "hidden-one", .arg = "X", .help = NULL},
+    {.name = "rare-one", .arg = "X", .help = "seldom", .group = "Corners", .flags = SP_OPTION_RARE},
 };
 
 static const struct sp_options_spec spec = {.usage = "prog [run] [OPTION]...",
@@ -293,7 +293,8 @@ END_TEST
 START_TEST(unknown_names)
 {
     static const char there[] = "--listen, --listen-udp, --lan, --realm, --log-format, --workers, "
-                                "--even, --json, --user, --hidden-one, --config, --help, --version";
+                                "--even, --json, --user, --config, --help, --version "
+                                "and others (--help all)";
     char want[SP_OPTIONS_ERR_MAX];
 
     static const char *const names[] = {"--lisen", "--", "-h", "run", "--listen-", "--secret"};
@@ -308,10 +309,10 @@ START_TEST(unknown_names)
 
     bad(config("# x\nconfig /y\n"), "",
         at_line(2, "unknown option config: there are listen, listen-udp, lan, realm, log-format, "
-                   "workers, even, json, user, hidden-one"));
+                   "workers, even, json, user and others (--help all)"));
     bad(config("help\n"), "",
         at_line(1, "unknown option help: there are listen, listen-udp, lan, realm, log-format, "
-                   "workers, even, json, user, hidden-one"));
+                   "workers, even, json, user and others (--help all)"));
 }
 END_TEST
 
@@ -435,6 +436,14 @@ START_TEST(help_and_version)
     struct sp_options *o = good("--realm a --help --bad", "SALLYPORT_WORKERS=x");
 
     ck_assert(sp_options_switch(o, "help") && !sp_options_switch(o, "version"));
+    bool all = true;
+    ck_assert(sp_options_wants_help(o, &all) && !all);
+    sp_options_free(o);
+    o = good("--help all --bad", "");
+    ck_assert(sp_options_wants_help(o, &all) && all);
+    sp_options_free(o);
+    o = good("--realm a", "");
+    ck_assert(!sp_options_wants_help(o, &all));
     sp_options_free(o);
     o = good("--version", "SALLYPORT_CONFIG=/nonexistent/x");
     ck_assert(sp_options_switch(o, "version"));
@@ -442,7 +451,31 @@ START_TEST(help_and_version)
 }
 END_TEST
 
-START_TEST(help_text)
+/* Lines of at most 80 columns that end in no blank; the caller frees. */
+static char *help_of(bool all)
+{
+    char *text = NULL;
+    size_t len, column = 0;
+    FILE *f = open_memstream(&text, &len);
+
+    ck_assert_ptr_nonnull(f);
+    sp_options_help(&spec, all, f);
+    ck_assert_int_eq(fclose(f), 0);
+    for (size_t i = 0; i < len; i++) {
+        column = text[i] == '\n' ? 0 : column + 1;
+        ck_assert_uint_le(column, 80);
+        ck_assert(text[i] != '\n' || i == 0 || text[i - 1] != ' ');
+    }
+    return text;
+}
+
+static void has_lines(const char *text, const char *const *lines)
+{
+    for (; *lines != NULL; lines++)
+        ck_assert_msg(strstr(text, *lines) != NULL, "%s\nis not in\n%s", *lines, text);
+}
+
+START_TEST(help_all)
 {
     static const char *const lines[] = {
         "Usage: prog [run] [OPTION]...",
@@ -455,26 +488,36 @@ START_TEST(help_text)
         "  --json                    a switch\n",
         "  --user NAME:PASSWORD      for trials, repeatable\n",
         "  SALLYPORT_SECRET          a bare secret, repeatable\n",
+        "\n\nCorners:\n  --rare-one X              seldom\n",
         "  --config FILE             more options",
         "  --help ",
         "  --version ",
         "SALLYPORT_<NAME>",
+        NULL,
     };
-    char *text = NULL;
-    size_t len, column = 0;
-    FILE *f = open_memstream(&text, &len);
+    char *text = help_of(true);
 
-    ck_assert_ptr_nonnull(f);
-    sp_options_help(&spec, f);
-    ck_assert_int_eq(fclose(f), 0);
-    for (size_t i = 0; i < SP_ARRAY_LEN(lines); i++)
-        ck_assert_msg(strstr(text, lines[i]) != NULL, "%s\nis not in\n%s", lines[i], text);
-    ck_assert_ptr_null(strstr(text, "hidden-one"));
-    for (size_t i = 0; i < len; i++) {
-        column = text[i] == '\n' ? 0 : column + 1;
-        ck_assert_uint_le(column, 80);
-        ck_assert(text[i] != '\n' || i == 0 || text[i - 1] != ' ');
-    }
+    has_lines(text, lines);
+    free(text);
+}
+END_TEST
+
+START_TEST(help_short)
+{
+    static const char *const lines[] = {
+        "Usage: prog [run] [OPTION]...",
+        "  --listen ADDR:PORT        where to wait for connections (default: [::]:443)\n",
+        "  --user NAME:PASSWORD      for trials\n",
+        "  --help ",
+        "\n2 more: --help all\n",
+        NULL,
+    };
+    char *text = help_of(false);
+
+    has_lines(text, lines);
+    ck_assert_ptr_null(strstr(text, "rare-one"));
+    ck_assert_ptr_null(strstr(text, "SECRET"));
+    ck_assert_ptr_null(strstr(text, "Corners"));
     free(text);
 }
 END_TEST
@@ -519,7 +562,8 @@ int main(void)
     tcase_add_test(tc, secrets_are_wiped);
     tcase_add_test(tc, secrets_are_not_repeated);
     tcase_add_test(tc, help_and_version);
-    tcase_add_test(tc, help_text);
+    tcase_add_test(tc, help_all);
+    tcase_add_test(tc, help_short);
     tcase_add_test(tc, numbers);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);

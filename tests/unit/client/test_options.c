@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "option_table.h"
 #include "options.h"
 #include "sallyport/err.h"
 
@@ -180,12 +181,19 @@ START_TEST(proxies_from_the_environment)
 }
 END_TEST
 
+START_TEST(the_table)
+{
+    option_table_is_sound(&sp_gateway_options);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("client options");
     TCase *tc = tcase_create("options");
     SRunner *runner = srunner_create(s);
 
+    tcase_add_test(tc, the_table);
     tcase_add_test(tc, the_least);
     tcase_add_test(tc, everything);
     tcase_add_test(tc, mistakes);

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "option_table.h"
 #include "sallyport/clock.h"
+#include "sallyport/program.h"
 #include "sallyport/token.h"
 
 #define SECRET "a secret that is long enough to be one"
@@ -56,6 +58,10 @@ static void close_rig(struct rig *r)
     rmdir(r->dir);
 }
 
+static const struct sp_command command = {
+    .name = "credentials", .spec = &sp_credentials_options, .run = sp_credentials_run};
+static const struct sp_program program = {"sallyport-server", &command, 1};
+
 /* Runs it with these arguments (NULL at the end), and catches what it prints. */
 static int run(struct rig *r, const char *const *args)
 {
@@ -69,7 +75,7 @@ static int run(struct rig *r, const char *const *args)
     }
     ck_assert_ptr_nonnull(freopen(r->out, "w", stdout));
     ck_assert_ptr_nonnull(freopen(r->err, "w", stderr));
-    int status = sp_credentials_main(argc, argv);
+    int status = sp_program_main(&program, argc, argv, environ);
     fflush(stdout);
     fflush(stderr);
     dup2(saved_out, STDOUT_FILENO);
@@ -232,11 +238,18 @@ START_TEST(help)
 }
 END_TEST
 
+START_TEST(the_table)
+{
+    option_table_is_sound(&sp_credentials_options);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("credentials");
     TCase *tc = tcase_create("credentials");
 
+    tcase_add_test(tc, the_table);
     tcase_add_test(tc, as_json);
     tcase_add_test(tc, hosts);
     tcase_add_test(tc, refused);

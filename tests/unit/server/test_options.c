@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "option_table.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 
@@ -133,11 +134,18 @@ START_TEST(bad_ones_are_named)
 }
 END_TEST
 
+START_TEST(the_table)
+{
+    option_table_is_sound(&sp_edge_options);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("server options");
     TCase *tc = tcase_create("server options");
 
+    tcase_add_test(tc, the_table);
     tcase_add_test(tc, defaults);
     tcase_add_test(tc, values);
     tcase_add_test(tc, udp_listens_only_for_turn);
