@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The fuzz targets as libFuzzer programs, with clang, under the sanitizers of asan.
-# One of them, for a minute, with new inputs into the first folder:
-#     build/fuzz/tests/fuzz_stun -max_total_time=60 /tmp/new tests/fuzz/corpus/stun
+# scripts/fuzz.sh runs them.
 set(CMAKE_C_COMPILER clang CACHE STRING "")
 set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "")
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O1 -g" CACHE STRING "")
