@@ -76,11 +76,12 @@ static void on_input(struct sp_stream *s, void *arg)
 
     if (sp_demux(sp_buf_span(sp_stream_in(s)), inside_tls, all->shared->config.serve, &proto) != 0)
         return; /* can't tell yet */
-    if (proto == SP_PROTO_TLS && all->shared->tls == NULL)
+    struct sp_tls_ctx *tls = all->env.keys->now->tls;
+    if (proto == SP_PROTO_TLS && tls == NULL)
         proto = SP_PROTO_NONE; /* without a certificate it is as strange as anything */
     switch (proto) {
     case SP_PROTO_TLS:
-        if (sp_stream_start_tls_server(s, all->shared->tls, PATIENCE_US) != 0)
+        if (sp_stream_start_tls_server(s, tls, PATIENCE_US) != 0)
             shut(c);
         break;
     case SP_PROTO_TURN:

@@ -29,6 +29,8 @@
 #include "sallyport/err.h"
 #include "sallyport/notify.h"
 
+_Static_assert(SP_KEYS_WHY_MAX == SP_SHARED_WHY_MAX, "one buffer for whoever has something to say");
+
 struct edge {
     const struct sp_edge_config *config;
     struct ev_loop *loop;
@@ -52,14 +54,18 @@ static void stop(struct ev_loop *loop, ev_signal *watcher, int events)
 static void reload(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     struct edge *e = watcher->data;
-    char why[SP_SHARED_WHY_MAX];
+    struct sp_keys *keys;
+    char why[SP_KEYS_WHY_MAX];
     (void)loop;
     (void)events;
 
-    if (sp_shared_reload(e->shared, why) == 0)
-        sp_log_info(&e->config->log, "certificate, secrets and users reread");
-    else
+    if (sp_keys_load(&e->config->keys, &e->rng, &keys, why) != 0) {
         sp_log_error(&e->config->log, "nothing was reread", SP_F_STR("reason", why));
+        return;
+    }
+    sp_worker_set_keys(e->worker, keys);
+    sp_keys_unref(keys);
+    sp_log_info(&e->config->log, "certificate, secrets and users reread");
 }
 
 static void watch_signals(struct edge *e)
@@ -110,6 +116,19 @@ static void check_hairpin(const struct edge *e)
 }
 
 /* 0, or the exit status, with one line in `why`. */
+static int start_worker(struct edge *e, char why[static SP_SHARED_WHY_MAX])
+{
+    const struct sp_edge_config *c = e->config;
+    struct sp_worker_share share = {.shared = e->shared, .log = &c->log};
+    int err = sp_keys_load(&c->keys, &e->rng, &share.keys, why);
+
+    if (err != 0)
+        return err == SP_ENOMEM ? 1 : 2;
+    err = sp_worker_new(e->loop, &c->worker, &share, &e->worker, why);
+    sp_keys_unref(share.keys); /* it holds them by itself */
+    return err == 0 ? 0 : 1;
+}
+
 static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
 {
     const struct sp_edge_config *c = e->config;
@@ -121,11 +140,11 @@ static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
         return 1;
     }
     sp_rng_system_init(&e->rng);
-    int err = sp_shared_new(&c->shared, &e->rng, &e->shared, why);
-    if (err != 0)
-        return err == SP_ENOMEM ? 1 : 2;
-    if (sp_worker_new(e->loop, &c->worker, e->shared, &c->log, &e->worker, why) != 0)
+    if (sp_shared_new(&c->shared, &e->shared, why) != 0)
         return 1;
+    int status = start_worker(e, why);
+    if (status != 0)
+        return status;
     e->view = (struct sp_edge_view){.worker = e->worker, .start_unix_s = sp_clock_unix_s()};
     if (c->has_admin && sp_edge_admin_open(&e->view, &c->log, &c->admin, &e->admin) != 0) {
         snprintf(why, SP_SHARED_WHY_MAX, "cannot listen on %s (--admin): %m",

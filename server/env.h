@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What each part of a worker is handed: its loop and clock, its randomness, its log, and the TURN
- * engine. All of it belongs to the worker and outlives the parts.
+ * What each part of a worker is handed: its loop and clock, its randomness, its log, its keys, and
+ * the TURN engine. All of it belongs to the worker and outlives the parts.
  */
 #ifndef SALLYPORT_SERVER_ENV_H
 #define SALLYPORT_SERVER_ENV_H
 
+#include "keys.h"
 #include "sallyport/dgram.h"
 #include "sallyport/log.h"
 #include "sallyport/rng.h"
@@ -19,6 +20,7 @@ struct sp_env {
     const struct sp_log *log;
     struct sp_dgram_pool *dgrams;
     struct sp_turn *turn;
+    const struct sp_keyring *keys;
     uint64_t *turn_dropped; /* counts what TURN clients by TCP and TLS don't read; or NULL */
     size_t max_strangers;   /* in each place where connections wait that have proven nothing yet */
 };

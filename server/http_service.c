@@ -131,7 +131,7 @@ static int join(struct http_conn *c, const struct sp_upgrade *u, size_t head_len
 {
     const struct sp_tunnel_id *id;
     struct sp_claims claims;
-    int err = sp_shared_check_token(c->service->shared, u->token, sp_clock_unix_s(), &claims);
+    int err = sp_keys_check_token(c->service->env.keys->now, u->token, sp_clock_unix_s(), &claims);
 
     if (err == 0)
         err = sp_session_join(c->service->sessions, u, claims.subject, c->stream, &id);
@@ -152,7 +152,7 @@ static void look_at_token(const struct http_conn *c, const struct sp_http_head *
     const uint8_t *blank = memchr(v.p, ' ', v.len);
     if (blank != NULL)
         v = sp_span_skip(v, (size_t)(blank + 1 - v.p));
-    (void)sp_shared_check_token(c->service->shared, v, sp_clock_unix_s(), &claims);
+    (void)sp_keys_check_token(c->service->env.keys->now, v, sp_clock_unix_s(), &claims);
 }
 
 /* When it has been answered: what a log takes must not tell a stranger anything. */

@@ -262,37 +262,52 @@ static int set_rules(const struct sp_options *o, const char *name, struct sp_cid
     return 0;
 }
 
-static int set_shared(struct sp_edge_config *c, const struct sp_options *o,
-                      char why[static SP_OPTIONS_ERR_MAX])
+static void set_shared(struct sp_edge_config *c, const struct sp_options *o)
 {
     struct sp_shared_config *s = &c->shared;
 
     parse_serve(sp_options_get(o, "serve", "tunnel,turn,site"), &s->serve);
-    s->cert_file = sp_options_get(o, "cert", NULL);
-    s->key_file = sp_options_get(o, "key", NULL);
-    s->secret_file = sp_options_get(o, "secret-file", NULL);
-    s->secret = sp_options_get(o, "secret", NULL);
-    s->user_file = sp_options_get(o, "user-file", NULL);
-    s->n_users = sp_options_count(o, "user");
-    s->users = c->users;
     s->allow = c->allow;
     s->deny = c->deny;
     s->own = c->own;
     s->tunnel_path = SP_UPGRADE_PATH;
+}
+
+static int set_keys(struct sp_edge_config *c, const struct sp_options *o,
+                    char why[static SP_OPTIONS_ERR_MAX])
+{
+    struct sp_keys_config *k = &c->keys;
+
+    k->cert_file = sp_options_get(o, "cert", NULL);
+    k->key_file = sp_options_get(o, "key", NULL);
+    k->turn_in_tls = c->shared.serve & SP_SERVE_TURN;
+    k->secret_file = sp_options_get(o, "secret-file", NULL);
+    k->secret = sp_options_get(o, "secret", NULL);
+    k->user_file = sp_options_get(o, "user-file", NULL);
+    k->n_users = sp_options_count(o, "user");
+    k->users = c->users;
 
     if (gethostname(c->host_name, sizeof c->host_name - 1) != 0 || c->host_name[0] == '\0')
         snprintf(c->host_name, sizeof c->host_name, "localhost");
-    s->realm = sp_options_get(o, "realm", c->host_name);
-    if (s->n_users > SP_PEER_RULES_MAX)
+    k->realm = sp_options_get(o, "realm", c->host_name);
+    if (k->n_users > SP_PEER_RULES_MAX)
         return sp_options_refuse(why,
                                  "--user: too many for a command line; put them into --user-file");
-    for (size_t i = 0; i < s->n_users; i++)
+    for (size_t i = 0; i < k->n_users; i++)
         c->users[i] = sp_options_nth(o, "user", i);
-    if ((s->cert_file == NULL) != (s->key_file == NULL))
+    if ((k->cert_file == NULL) != (k->key_file == NULL))
         return sp_options_refuse(why, "--cert and --key: one is of no use without the other");
-    bool has_secret = s->secret_file != NULL || s->secret != NULL;
-    if (s->serve & SP_SERVE_TUNNEL) {
-        if (s->cert_file == NULL)
+    return 0;
+}
+
+/* Whether what is served has all it needs. */
+static int check_keys(const struct sp_keys_config *k, unsigned serve,
+                      char why[static SP_OPTIONS_ERR_MAX])
+{
+    bool has_secret = k->secret_file != NULL || k->secret != NULL;
+
+    if (serve & SP_SERVE_TUNNEL) {
+        if (k->cert_file == NULL)
             return sp_options_refuse(why,
                                      "--cert and --key are needed to serve the tunnel (--serve)");
         if (!has_secret)
@@ -300,7 +315,7 @@ static int set_shared(struct sp_edge_config *c, const struct sp_options *o,
                 why, "--secret-file is needed to serve the tunnel (--serve): a file with "
                      "a line of, say, `openssl rand -hex 32`");
     }
-    if (!has_secret && s->user_file == NULL && s->n_users == 0 && (s->serve & SP_SERVE_TURN))
+    if (!has_secret && k->user_file == NULL && k->n_users == 0 && (serve & SP_SERVE_TURN))
         return sp_options_refuse(
             why, "--secret-file, --user-file or --user is needed to serve TURN (--serve)");
     return 0;
@@ -370,8 +385,11 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
         err = set_rules(o, "allow-peer", c->allow, &c->shared.n_allow, why);
     if (err == 0)
         err = set_rules(o, "deny-peer", c->deny, &c->shared.n_deny, why);
+    set_shared(c, o);
     if (err == 0)
-        err = set_shared(c, o, why);
+        err = set_keys(c, o, why);
+    if (err == 0)
+        err = check_keys(&c->keys, c->shared.serve, why);
     if (err == 0)
         err = set_relays(c, o, why);
     if (err == 0 && !(c->shared.serve & SP_SERVE_TURN))

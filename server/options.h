@@ -5,6 +5,7 @@
 #ifndef SALLYPORT_SERVER_OPTIONS_H
 #define SALLYPORT_SERVER_OPTIONS_H
 
+#include "keys.h"
 #include "sallyport/log.h"
 #include "sallyport/options.h"
 #include "shared.h"
@@ -14,6 +15,7 @@
 #define SP_RELAY_IPS_MAX  16
 
 struct sp_edge_config {
+    struct sp_keys_config keys;
     struct sp_shared_config shared;
     struct sp_worker_config worker;
     struct sp_relay_ip relay_ips[SP_RELAY_IPS_MAX];

@@ -1,30 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What all workers read and only a reload (SIGHUP) changes: certificate, secrets and users, what a
- * port serves, whom to relay to, and the site that strangers see.
+ * What all workers read and nothing changes: what a port serves, whom to relay to, and the site
+ * that strangers see. What a reload changes is in keys.h.
  */
 #ifndef SALLYPORT_SERVER_SHARED_H
 #define SALLYPORT_SERVER_SHARED_H
 
 #include "demux.h"
 #include "peer_policy.h"
-#include "sallyport/rng.h"
-#include "sallyport/secret_file.h"
-#include "sallyport/tls_ctx.h"
-#include "sallyport/token.h"
 #include "site.h"
-#include "turn_auth.h"
 
 /* Where it all comes from; everything is borrowed for the whole life. */
 struct sp_shared_config {
-    unsigned serve;                   /* SP_SERVE_… of demux.h */
-    const char *cert_file, *key_file; /* both NULL: ports speak plain TCP only */
-    const char *realm;
-    const char *secret_file;  /* may be NULL */
-    const char *secret;       /* the same from the environment; may be NULL */
-    const char *user_file;    /* may be NULL */
-    const char *const *users; /* NAME:PASSWORD */
-    size_t n_users;
+    unsigned serve; /* SP_SERVE_… of demux.h */
     const struct sp_cidr *allow, *deny;
     size_t n_allow, n_deny;
     const struct sp_addr *own; /* what leads to this host, beside its interfaces' addresses */
@@ -34,9 +22,6 @@ struct sp_shared_config {
 
 struct sp_shared {
     struct sp_shared_config config;
-    struct sp_tls_ctx *tls; /* NULL without a certificate */
-    struct sp_secrets secrets;
-    struct sp_turn_auth *auth;
     struct sp_peer_policy *policy;
     struct sp_site *site;
 };
@@ -44,16 +29,8 @@ struct sp_shared {
 #define SP_SHARED_WHY_MAX 512
 
 /* SP_EINVAL and one line in `why` that names what is wrong and what is allowed. */
-int sp_shared_new(const struct sp_shared_config *c, struct sp_rng *rng, struct sp_shared **out,
+int sp_shared_new(const struct sp_shared_config *c, struct sp_shared **out,
                   char why[static SP_SHARED_WHY_MAX]);
 void sp_shared_free(struct sp_shared *s);
-
-/* Rereads certificate, key, secrets and users. All or nothing: on an error the old ones stay. */
-int sp_shared_reload(struct sp_shared *s, char why[static SP_SHARED_WHY_MAX]);
-
-/* Whether a bearer token opens lanes: its claims, or the errors of sp_token_verify; SP_EDENIED for
- * another scope. */
-int sp_shared_check_token(const struct sp_shared *s, struct sp_span token, uint64_t now_s,
-                          struct sp_claims *out);
 
 #endif

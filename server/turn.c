@@ -6,7 +6,6 @@
 #include "sallyport/chandata.h"
 #include "sallyport/err.h"
 #include "turn_alloc.h"
-#include "turn_auth.h"
 #include "turn_data.h"
 #include "turn_engine.h"
 #include "turn_methods.h"
@@ -19,7 +18,7 @@ static void on_reservation_end(const struct sp_turn_reservation *v, void *arg)
     t->effects.reservation_end(t->arg, &v->local);
 }
 
-int sp_turn_new(const struct sp_turn_config *config, struct sp_turn_auth *auth,
+int sp_turn_new(const struct sp_turn_config *config, const struct sp_turn_auth *auth,
                 const struct sp_peer_policy *policy, struct sp_timerq *timers, struct sp_rng *rng,
                 struct sp_turn **out)
 {
@@ -31,7 +30,7 @@ int sp_turn_new(const struct sp_turn_config *config, struct sp_turn_auth *auth,
     t->auth = auth;
     t->timers = timers;
     t->rng = rng;
-    sp_turn_auth_set_worker(auth, config->worker);
+    sp_turn_nonces_init(&t->nonces, config->worker, rng);
     SP_MAP_INIT(&t->allocs, struct sp_turn_alloc, node, path, rng);
     sp_turn_relayed_init(&t->relayed, rng);
     sp_turn_routes_init(&t->routes, policy);
@@ -50,6 +49,11 @@ void sp_turn_set_effects(struct sp_turn *t, const struct sp_turn_effects *effect
     t->arg = arg;
     t->out.emit = effects->emit;
     t->out.arg = arg;
+}
+
+void sp_turn_set_auth(struct sp_turn *t, const struct sp_turn_auth *auth)
+{
+    t->auth = auth;
 }
 
 int sp_turn_add_relay_ip(struct sp_turn *t, const struct sp_addr *local,
@@ -73,6 +77,7 @@ void sp_turn_free(struct sp_turn *t)
     sp_turn_relayed_fini(&t->relayed);
     sp_turn_routes_fini(&t->routes);
     sp_quota_fini(&t->quota);
+    sp_turn_nonces_fini(&t->nonces);
     free(t);
 }
 

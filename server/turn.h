@@ -26,12 +26,15 @@ struct sp_turn_auth;   /* turn_auth.h */
 struct sp_peer_policy; /* peer_policy.h */
 
 /* Everything given is borrowed and must outlive the engine. SP_ENOMEM. */
-int sp_turn_new(const struct sp_turn_config *config, struct sp_turn_auth *auth,
+int sp_turn_new(const struct sp_turn_config *config, const struct sp_turn_auth *auth,
                 const struct sp_peer_policy *policy, struct sp_timerq *timers, struct sp_rng *rng,
                 struct sp_turn **out);
 
 /* Before the first input. `effects` is copied; all of them must be there. */
 void sp_turn_set_effects(struct sp_turn *t, const struct sp_turn_effects *effects, void *arg);
+
+/* Who may allocate from now on; what runs goes on, and is refreshed by who is in the new one. */
+void sp_turn_set_auth(struct sp_turn *t, const struct sp_turn_auth *auth);
 
 /* An address that relays of this server have: `local` as sockets are bound to it, `public_` as
  * peers are told it (the same without a NAT); ports don't matter. Clients may have permissions and

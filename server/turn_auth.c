@@ -16,8 +16,6 @@
 /* Each: algorithm 16 | length of its parameters 16. In order of preference. */
 static const uint8_t algorithms[] = {0, ALGORITHM_SHA256, 0, 0, 0, ALGORITHM_MD5, 0, 0};
 
-_Static_assert(SP_TURN_NONCE_LEN < SP_TURN_NONCE_MAX, "a nonce and its NUL");
-
 struct user {
     struct sp_map_node node;
     uint8_t hash[SP_SHA256_LEN]; /* of name and realm: USERHASH (RFC 8489 section 14.4) */
@@ -33,7 +31,6 @@ struct secret {
 
 struct sp_turn_auth {
     struct sp_rng *rng;
-    struct sp_turn_nonces nonces;
     struct sp_map users;
     struct secret *secrets;
     size_t n_secrets;
@@ -83,7 +80,6 @@ int sp_turn_auth_new(const char *realm, struct sp_rng *rng, struct sp_turn_auth 
         return SP_ENOMEM;
     a->rng = rng;
     memcpy(a->realm, realm, len);
-    sp_turn_nonces_init(&a->nonces, rng);
     init_users(&a->users, rng);
     *out = a;
     return 0;
@@ -95,18 +91,12 @@ void sp_turn_auth_free(struct sp_turn_auth *a)
         return;
     free_users(&a->users);
     free_secrets(a->secrets, a->n_secrets);
-    sp_turn_nonces_fini(&a->nonces);
     free(a);
 }
 
 const char *sp_turn_auth_realm(const struct sp_turn_auth *a)
 {
     return a->realm;
-}
-
-void sp_turn_auth_set_worker(struct sp_turn_auth *a, uint16_t worker)
-{
-    a->nonces.worker = worker;
 }
 
 struct sp_span sp_turn_auth_algorithms(void)
@@ -204,10 +194,7 @@ int sp_turn_auth_set_secrets(struct sp_turn_auth *a, const struct sp_span *secre
     return 0;
 }
 
-/* --- nonces ------------------------------------------------------------------------------- */
-
-void sp_turn_auth_nonce(struct sp_turn_auth *a, const struct sp_addr *client, uint64_t now_us,
-                        char out[static SP_TURN_NONCE_MAX])
+uint32_t sp_turn_auth_features(const struct sp_turn_auth *a)
 {
     uint32_t features = SP_STUN_FEATURE_PASSWORD_ALGORITHMS;
 
@@ -215,7 +202,7 @@ void sp_turn_auth_nonce(struct sp_turn_auth *a, const struct sp_addr *client, ui
      * hash. */
     if (a->n_secrets == 0)
         features |= SP_STUN_FEATURE_USERNAME_ANONYMITY;
-    sp_turn_nonce_make(&a->nonces, client, features, now_us, out);
+    return features;
 }
 
 /* --- checking a request ------------------------------------------------------------------- */
@@ -332,8 +319,7 @@ static bool check_rest_user(const struct sp_turn_auth *a, const struct claim *c,
     return right && expires_s > unix_s;
 }
 
-int sp_turn_auth_check(struct sp_turn_auth *a, const struct sp_stun_msg *m,
-                       const struct sp_addr *client, uint64_t now_us, uint64_t unix_s,
+int sp_turn_auth_check(const struct sp_turn_auth *a, const struct sp_stun_msg *m, uint64_t unix_s,
                        struct sp_turn_auth_result *out)
 {
     struct claim c = {.msg = m};
@@ -354,8 +340,7 @@ int sp_turn_auth_check(struct sp_turn_auth *a, const struct sp_stun_msg *m,
         return 401;
     if (!check_static_user(a, &c, &r) && !check_rest_user(a, &c, unix_s, &r))
         return 401;
-    if (sp_turn_nonce_check(&a->nonces, client, c.nonce, now_us) != 0)
-        return 438;
+    r.nonce = c.nonce;
     r.sha256 = c.sha256_mac;
     *out = r;
     return 0;

@@ -17,6 +17,7 @@
 #include "sallyport/map.h"
 #include "sallyport/rng.h"
 #include "sallyport/timerq.h"
+#include "turn_nonce.h"
 #include "turn_outbox.h"
 #include "turn_relayed.h"
 #include "turn_reservation.h"
@@ -27,7 +28,8 @@ struct sp_turn_auth;
 
 struct sp_turn {
     struct sp_turn_config config;
-    struct sp_turn_auth *auth;
+    const struct sp_turn_auth *auth;
+    struct sp_turn_nonces nonces;
     struct sp_timerq *timers;
     struct sp_rng *rng;
     struct sp_turn_effects effects;

@@ -19,9 +19,9 @@
 _Static_assert(PREFIX_LEN + BODY_LEN / 3 * 4 == SP_TURN_NONCE_LEN && BODY_LEN % 3 == 0,
                "the nonce's length");
 
-void sp_turn_nonces_init(struct sp_turn_nonces *n, struct sp_rng *rng)
+void sp_turn_nonces_init(struct sp_turn_nonces *n, uint16_t worker, struct sp_rng *rng)
 {
-    *n = (struct sp_turn_nonces){.worker = 0};
+    *n = (struct sp_turn_nonces){.worker = worker};
     sp_rng_bytes(rng, n->key, sizeof n->key);
 }
 
@@ -53,7 +53,7 @@ static void encode(struct sp_span in, char *out, size_t cap)
 }
 
 void sp_turn_nonce_make(const struct sp_turn_nonces *n, const struct sp_addr *client,
-                        uint32_t features, uint64_t now_us, char out[static SP_TURN_NONCE_LEN + 1])
+                        uint32_t features, uint64_t now_us, char out[static SP_TURN_NONCE_MAX])
 {
     uint8_t bits[3] = {(uint8_t)(features >> 16), (uint8_t)(features >> 8), (uint8_t)features};
     uint8_t body[BODY_LEN];

@@ -14,10 +14,14 @@ bool sp_turn_request_authenticate(struct sp_turn_request *r)
 {
     struct sp_turn *t = r->turn;
     struct sp_span mac;
-    /* A credential that expires meanwhile ends no running allocation. */
+    /* A credential that expires meanwhile ends no running allocation: a browser could not exchange
+     * it within the call. */
     uint64_t unix_s = r->alloc == NULL ? r->unix_s : 0;
-    int code = sp_turn_auth_check(t->auth, r->msg, &r->path->remote, r->now_us, unix_s, &r->auth);
+    int code = sp_turn_auth_check(t->auth, r->msg, unix_s, &r->auth);
 
+    if (code == 0 &&
+        sp_turn_nonce_check(&t->nonces, &r->path->remote, r->auth.nonce, r->now_us) != 0)
+        code = 438;
     r->authenticated = code == 0;
     if (code == 0)
         return true;
@@ -68,10 +72,12 @@ static bool is_challenge(const struct sp_turn_request *r, unsigned code)
 
 static void put_challenge(struct sp_turn_request *r, struct sp_stun_builder *b)
 {
+    const struct sp_turn *t = r->turn;
     char nonce[SP_TURN_NONCE_MAX];
 
-    sp_turn_auth_nonce(r->turn->auth, &r->path->remote, r->now_us, nonce);
-    sp_stun_put(b, SP_ATTR_REALM, sp_span_str(sp_turn_auth_realm(r->turn->auth)));
+    sp_turn_nonce_make(&t->nonces, &r->path->remote, sp_turn_auth_features(t->auth), r->now_us,
+                       nonce);
+    sp_stun_put(b, SP_ATTR_REALM, sp_span_str(sp_turn_auth_realm(t->auth)));
     sp_stun_put(b, SP_ATTR_NONCE, sp_span_str(nonce));
     sp_stun_put(b, SP_ATTR_PASSWORD_ALGORITHMS, sp_turn_auth_algorithms());
 }

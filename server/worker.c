@@ -30,6 +30,8 @@
 struct sp_worker {
     struct sp_worker_config config;
     const struct sp_shared *shared;
+    struct sp_keys *keys;
+    struct sp_keyring keyring; /* the same, as parts see it */
     struct sp_env env;
     struct sp_rng rng;
     struct sp_ticker ticker;
@@ -243,7 +245,7 @@ static int start_turn(struct sp_worker *w, char why[static SP_SHARED_WHY_MAX])
 
     sp_turn_config_default(&tc);
     tc.worker = c->index;
-    int err = sp_turn_new(&tc, w->shared->auth, w->shared->policy, &w->ticker.timers, &w->rng,
+    int err = sp_turn_new(&tc, w->keys->auth, w->shared->policy, &w->ticker.timers, &w->rng,
                           &w->env.turn);
     if (err != 0)
         return say(why, "cannot start the TURN engine", NULL, err);
@@ -290,7 +292,7 @@ static int start_listening(struct sp_worker *w, char why[static SP_SHARED_WHY_MA
 }
 
 int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
-                  const struct sp_shared *shared, const struct sp_log *log, struct sp_worker **out,
+                  const struct sp_worker_share *share, struct sp_worker **out,
                   char why[static SP_SHARED_WHY_MAX])
 {
     struct sp_worker *w = calloc(1, sizeof *w);
@@ -298,14 +300,17 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
     if (w == NULL)
         return say(why, "cannot start", NULL, SP_ENOMEM);
     w->config = *c;
-    w->shared = shared;
+    w->shared = share->shared;
+    w->keys = sp_keys_ref(share->keys);
+    w->keyring.now = w->keys;
     sp_list_init(&w->endpoints);
     sp_rng_system_init(&w->rng);
     sp_ticker_init(&w->ticker, loop);
     w->env = (struct sp_env){.worker = c->index,
                              .ticker = &w->ticker,
                              .rng = &w->rng,
-                             .log = log,
+                             .log = share->log,
+                             .keys = &w->keyring,
                              .turn_dropped = &w->turn_dropped,
                              .max_strangers = max_strangers()};
     sp_guests_init(&w->guests, w->env.max_strangers, &w->rng);
@@ -348,7 +353,18 @@ void sp_worker_free(struct sp_worker *w)
     if (w->env.dgrams != NULL)
         sp_dgram_pool_free(w->env.dgrams);
     sp_ticker_fini(&w->ticker);
+    sp_keys_unref(w->keys);
     free(w);
+}
+
+void sp_worker_set_keys(struct sp_worker *w, struct sp_keys *keys)
+{
+    struct sp_keys *old = w->keys;
+
+    w->keys = sp_keys_ref(keys);
+    w->keyring.now = keys;
+    sp_turn_set_auth(w->env.turn, keys->auth);
+    sp_keys_unref(old);
 }
 
 const struct sp_addr *sp_worker_listen(const struct sp_worker *w, size_t i)

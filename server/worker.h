@@ -27,16 +27,26 @@ struct sp_worker_config {
     uint64_t linger_us;
 };
 
+/* What it has in common with others. */
+struct sp_worker_share {
+    const struct sp_shared *shared;
+    struct sp_keys *keys; /* counted up */
+    const struct sp_log *log;
+};
+
 struct sp_worker;
 
 /* Binds and listens; nothing is read until the loop runs. On an error `why` names the address or
  * setting in one line: SP_ESYS when the system refused. */
 int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
-                  const struct sp_shared *shared, const struct sp_log *log, struct sp_worker **out,
+                  const struct sp_worker_share *share, struct sp_worker **out,
                   char why[static SP_SHARED_WHY_MAX]);
 
 /* Ends everything on it; the loop stays the caller's. */
 void sp_worker_free(struct sp_worker *w);
+
+/* Other keys (counted up), for all that begins from now on. Between two loop turns only. */
+void sp_worker_set_keys(struct sp_worker *w, struct sp_keys *keys);
 
 /* What it listens on, ports filled in; `i` below the config's counts. */
 const struct sp_addr *sp_worker_listen(const struct sp_worker *w, size_t i);

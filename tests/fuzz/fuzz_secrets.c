@@ -11,8 +11,6 @@
 #include "sallyport/secret_file.h"
 #include "turn_auth.h"
 
-#define NOW_US UINT64_C(1000000000)
-
 static bool is_blank(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r';
@@ -52,26 +50,23 @@ static void again(const struct sp_secrets *s)
 static bool signs_in(struct sp_turn_auth *auth, struct sp_span name, struct sp_span password)
 {
     static uint8_t bytes[4096];
-    struct sp_addr client = sp_addr_v4(203, 0, 113, 9, 5000);
     struct sp_span realm = sp_span_str(sp_turn_auth_realm(auth));
     struct sp_turn_auth_result result;
     struct sp_stun_builder b;
     struct sp_stun_key key;
     struct sp_stun_msg m;
-    char nonce[SP_TURN_NONCE_MAX];
     size_t len;
 
-    sp_turn_auth_nonce(auth, &client, NOW_US, nonce);
     sp_stun_key_md5(name, realm, password, &key);
     sp_stun_begin(&b, bytes, sizeof bytes, SP_TURN_ALLOCATE, SP_STUN_REQUEST,
                   (const uint8_t *)"transaction!");
     sp_stun_put(&b, SP_ATTR_USERNAME, name);
     sp_stun_put(&b, SP_ATTR_REALM, realm);
-    sp_stun_put(&b, SP_ATTR_NONCE, sp_span_str(nonce));
+    sp_stun_put(&b, SP_ATTR_NONCE, sp_span_str("nonce"));
     sp_stun_put_integrity(&b, sp_span(key.bytes, key.len));
     REQUIRE(sp_stun_end(&b, &len) == 0 && sp_stun_parse(sp_span(bytes, len), &m) == 0);
 
-    int code = sp_turn_auth_check(auth, &m, &client, NOW_US, 1, &result);
+    int code = sp_turn_auth_check(auth, &m, 1, &result);
 
     REQUIRE(code == 0 || code == 401);
     return code == 0;

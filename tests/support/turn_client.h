@@ -9,6 +9,7 @@
 #include "sallyport/chandata.h"
 #include "sallyport/stun.h"
 #include "sallyport/stun_auth.h"
+#include "turn_nonce.h"
 #include "turn_rig.h"
 
 enum rig_mac { RIG_SHA1, RIG_SHA256 };

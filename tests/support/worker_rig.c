@@ -40,15 +40,16 @@ void worker_rig_init(struct worker_rig *r)
     REQUIRE(sp_tls_ctx_client(r->files.ca, alpn, &r->client, r->why) == 0);
     r->ip.local = r->ip.public_ = sp_addr_v4(198, 51, 100, 7, 0);
     r->sc = (struct sp_shared_config){.serve = SP_SERVE_TUNNEL | SP_SERVE_TURN | SP_SERVE_SITE,
-                                      .cert_file = r->files.cert,
-                                      .key_file = r->files.key,
-                                      .realm = "test",
-                                      .secret_file = r->secrets,
-                                      .users = users,
-                                      .n_users = 1,
                                       .allow = &r->loopback,
                                       .n_allow = 1,
                                       .tunnel_path = SP_UPGRADE_PATH};
+    r->kc = (struct sp_keys_config){.cert_file = r->files.cert,
+                                    .key_file = r->files.key,
+                                    .turn_in_tls = true,
+                                    .realm = "test",
+                                    .secret_file = r->secrets,
+                                    .users = users,
+                                    .n_users = 1};
     r->wc = (struct sp_worker_config){.index = 7,
                                       .listen = {sp_addr_v4(127, 0, 0, 1, 0)},
                                       .n_listen = 1,
@@ -61,8 +62,26 @@ void worker_rig_init(struct worker_rig *r)
 
 int worker_rig_start(struct worker_rig *r)
 {
-    REQUIRE(sp_shared_new(&r->sc, &r->rng, &r->shared, r->why) == 0);
-    return sp_worker_new(r->loop.loop, &r->wc, r->shared, NULL, &r->w, r->why);
+    struct sp_worker_share share = {.log = NULL};
+
+    REQUIRE(sp_shared_new(&r->sc, &r->shared, r->why) == 0);
+    REQUIRE(sp_keys_load(&r->kc, &r->rng, &share.keys, r->why) == 0);
+    share.shared = r->shared;
+    int err = sp_worker_new(r->loop.loop, &r->wc, &share, &r->w, r->why);
+    sp_keys_unref(share.keys);
+    return err;
+}
+
+int worker_rig_reload(struct worker_rig *r)
+{
+    struct sp_keys *keys;
+    int err = sp_keys_load(&r->kc, &r->rng, &keys, r->why);
+
+    if (err != 0)
+        return err;
+    sp_worker_set_keys(r->w, keys);
+    sp_keys_unref(keys);
+    return 0;
 }
 
 void worker_rig_close(struct worker_rig *r)

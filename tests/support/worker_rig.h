@@ -18,6 +18,7 @@ struct worker_rig {
     struct sp_cidr loopback;
     struct sp_relay_ip ip;
     struct sp_shared_config sc;
+    struct sp_keys_config kc;
     struct sp_worker_config wc;
     struct sp_shared *shared;
     struct sp_worker *w;
@@ -30,6 +31,8 @@ struct worker_rig {
 void worker_rig_init(struct worker_rig *r);
 /* What sp_worker_new says. */
 int worker_rig_start(struct worker_rig *r);
+/* What sp_keys_load says; the worker has other keys when it was 0. */
+int worker_rig_reload(struct worker_rig *r);
 void worker_rig_close(struct worker_rig *r);
 
 const struct sp_addr *worker_rig_tcp(const struct worker_rig *r);

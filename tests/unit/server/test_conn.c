@@ -25,6 +25,8 @@ struct rig {
     struct server_env e;
     struct tls_files files;
     struct sp_shared shared;
+    struct sp_keys keys;
+    struct sp_keyring ring;
     struct sp_tls_ctx *client;
     struct sp_conns *conns;
     struct sp_listener *listener;
@@ -92,11 +94,13 @@ static void open_rig(struct rig *r, bool certificate, size_t max_strangers)
     *r = (struct rig){.turn = 0};
     server_env_open(&r->e, 0, 0);
     r->e.env.max_strangers = max_strangers;
+    r->ring.now = &r->keys;
+    r->e.env.keys = &r->ring;
     tls_files_make(&r->files, NULL);
     r->shared.config.serve = SP_SERVE_TUNNEL | SP_SERVE_TURN | SP_SERVE_SITE;
     ck_assert_int_eq(sp_tls_ctx_client(r->files.ca, alpn, &r->client, why), 0);
     if (certificate)
-        ck_assert_int_eq(sp_tls_ctx_server(r->files.cert, r->files.key, alpn, &r->shared.tls, why),
+        ck_assert_int_eq(sp_tls_ctx_server(r->files.cert, r->files.key, alpn, &r->keys.tls, why),
                          0);
     ck_assert_int_eq(sp_conns_new(&r->e.env, &r->shared, &takers, r, &r->conns), 0);
     ck_assert_int_eq(
@@ -109,7 +113,7 @@ static void close_rig(struct rig *r)
         sp_stream_free(r->taken[i]);
     sp_listener_close(r->listener);
     sp_conns_free(r->conns);
-    sp_tls_ctx_unref(r->shared.tls);
+    sp_tls_ctx_unref(r->keys.tls);
     sp_tls_ctx_unref(r->client);
     tls_files_remove(&r->files);
     server_env_close(&r->e);

@@ -27,6 +27,8 @@ struct rig {
     struct tls_files files;
     struct sp_tls_ctx *client;
     struct sp_shared shared;
+    struct sp_keys keys;
+    struct sp_keyring ring;
     struct sp_sessions *sessions;
     struct sp_http_service *http;
     struct sp_conns *conns;
@@ -68,9 +70,9 @@ static void open_shared(struct rig *r)
     r->shared.config.tunnel_path = SP_UPGRADE_PATH;
     tls_files_make(&r->files, NULL);
     ck_assert_int_eq(sp_tls_ctx_client(r->files.ca, alpn, &r->client, why), 0);
-    ck_assert_int_eq(sp_tls_ctx_server(r->files.cert, r->files.key, alpn, &r->shared.tls, why), 0);
+    ck_assert_int_eq(sp_tls_ctx_server(r->files.cert, r->files.key, alpn, &r->keys.tls, why), 0);
     ck_assert_int_eq(
-        sp_secrets_from_text("test", sp_span_str(SERVER_ENV_SECRET), &r->shared.secrets, why), 0);
+        sp_secrets_from_text("test", sp_span_str(SERVER_ENV_SECRET), &r->keys.secrets, why), 0);
     ck_assert_int_eq(sp_site_new(NULL, &r->shared.site), 0);
 }
 
@@ -85,6 +87,8 @@ static void open_rig(struct rig *r)
     r->log.fd = r->logs[1];
     server_env_open(&r->e, 0, 0);
     r->e.env.log = &r->log;
+    r->ring.now = &r->keys;
+    r->e.env.keys = &r->ring;
     open_shared(r);
     ck_assert_int_eq(sp_sessions_new(&r->e.env, &c, &r->sessions), 0);
     ck_assert_int_eq(sp_http_service_new(&r->e.env, &r->shared, r->sessions, &r->http), 0);
@@ -101,8 +105,8 @@ static void close_rig(struct rig *r)
     sp_http_service_free(r->http);
     sp_sessions_free(r->sessions);
     sp_site_free(r->shared.site);
-    sp_secrets_fini(&r->shared.secrets);
-    sp_tls_ctx_unref(r->shared.tls);
+    sp_secrets_fini(&r->keys.secrets);
+    sp_tls_ctx_unref(r->keys.tls);
     sp_tls_ctx_unref(r->client);
     tls_files_remove(&r->files);
     server_env_close(&r->e);

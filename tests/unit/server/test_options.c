@@ -48,7 +48,7 @@ START_TEST(defaults)
     ck_assert_str_eq(sp_addr_format(&c.admin, text), "127.0.0.1:9641");
     ck_assert_int_eq(c.log.level, SP_LOG_INFO);
     ck_assert_int_eq(gethostname(host, sizeof host), 0);
-    ck_assert_str_eq(c.shared.realm, host);
+    ck_assert_str_eq(c.keys.realm, host);
     sp_edge_config_fini(&c);
 }
 END_TEST
@@ -76,9 +76,9 @@ START_TEST(values)
     ck_assert_uint_eq(c.worker.linger_us, SP_SEC(7));
     ck_assert_uint_eq(c.shared.n_allow, 1);
     ck_assert_uint_eq(c.shared.n_deny, 1);
-    ck_assert_uint_eq(c.shared.n_users, 2);
-    ck_assert_str_eq(c.shared.users[1], "c:d:e");
-    ck_assert_str_eq(c.shared.realm, "r");
+    ck_assert_uint_eq(c.keys.n_users, 2);
+    ck_assert_str_eq(c.keys.users[1], "c:d:e");
+    ck_assert_str_eq(c.keys.realm, "r");
     ck_assert_uint_eq(c.shared.n_own, 2); /* nobody relays to the server by its public face */
     ck_assert_str_eq(sp_addr_format_ip(&c.shared.own[1], text), "2001:db8::2");
     sp_edge_config_fini(&c);

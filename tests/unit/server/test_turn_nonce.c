@@ -18,7 +18,7 @@ static void setup(void)
     struct sp_rng_seeded rng;
 
     sp_rng_seeded_init(&rng, 1);
-    sp_turn_nonces_init(&nonces, &rng.rng);
+    sp_turn_nonces_init(&nonces, 0, &rng.rng);
     client = sp_addr_v4(9, 8, 7, 6, 5000);
     sp_turn_nonce_make(&nonces, &client, SP_STUN_FEATURE_PASSWORD_ALGORITHMS, NOW, nonce);
 }
@@ -108,7 +108,7 @@ START_TEST(another_key_another_nonce)
     struct sp_rng_seeded rng;
 
     sp_rng_seeded_init(&rng, 2);
-    sp_turn_nonces_init(&other, &rng.rng);
+    sp_turn_nonces_init(&other, 0, &rng.rng);
     ck_assert_int_eq(sp_turn_nonce_check(&other, &client, sp_span_str(nonce), NOW), SP_EAUTH);
 }
 END_TEST

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "sallyport/token.h"
 #include "turn_client.h"
 
 static struct rig rig;
@@ -134,6 +135,49 @@ START_TEST(a_nonce_of_another_client)
     ck_assert(rig_take_nonce(&d));
     rig_allocate(&d);
     ck_assert_int_eq(rig_do(&d), 0);
+}
+END_TEST
+
+/* The nonce is looked at last (RFC 8489 section 9.2.4). */
+START_TEST(a_stale_nonce_and_a_wrong_password)
+{
+    ck_assert(rig_hello(&c));
+    rig_advance(&rig, 3700);
+    c.password = "won";
+    rig_allocate(&c);
+    ck_assert_int_eq(rig_do(&c), 401);
+}
+END_TEST
+
+/* It makes no allocation any more, and ends none; another user's, or a wrong one, is none. */
+START_TEST(an_expired_rest_credential)
+{
+    char name[SP_REST_USERNAME_MAX + 1], password[SP_REST_PASSWORD_LEN + 1];
+    struct rig_client d;
+
+    ck_assert_int_eq(sp_rest_username(rig.unix_s + 100, "carol", name), 0);
+    sp_rest_password(sp_span_str("north"), sp_span_str(name), password);
+    c.user = name;
+    c.password = password;
+    ck_assert_int_eq(rig_make(&c), 0);
+    rig_advance(&rig, 200);
+    ck_assert_int_eq(rig_refresh(&c, 600), 0);
+    ck_assert_int_eq(rig_permit(&c, "8.8.8.8"), 0);
+
+    rig_client_init(&d, &rig, SP_TURN_UDP, 5001);
+    d.user = name;
+    d.password = password;
+    ck_assert(rig_hello(&d));
+    rig_allocate(&d);
+    ck_assert_int_eq(rig_do(&d), 401);
+
+    c.password = "wrong";
+    rig_begin(&c, SP_TURN_REFRESH);
+    ck_assert_int_eq(rig_do(&c), 401);
+    c.password = password;
+    ck_assert_int_eq(rig_refresh(&c, 0), 0);
+    rig_allocate(&c); /* the same five-tuple: it has ended */
+    ck_assert_int_eq(rig_do(&c), 401);
 }
 END_TEST
 
@@ -321,6 +365,8 @@ int main(void)
     tcase_add_test(t, wrong_credentials);
     tcase_add_test(t, stale_nonce);
     tcase_add_test(t, a_nonce_of_another_client);
+    tcase_add_test(t, a_stale_nonce_and_a_wrong_password);
+    tcase_add_test(t, an_expired_rest_credential);
     tcase_add_test(t, incomplete_credentials);
     tcase_add_loop_test(t, answers_are_signed_alike, 0, 8);
     tcase_add_test(t, wrong_fingerprint_is_dropped);

@@ -218,6 +218,7 @@ START_TEST(alpn)
         struct worker_rig r;
         worker_rig_init(&r);
         r.sc.serve = cases[i].serve;
+        r.kc.turn_in_tls = cases[i].serve & SP_SERVE_TURN;
         start(&r);
         ck_assert_int_eq(sp_tls_ctx_client(r.files.ca, offered, &ctx, r.why), 0);
         ck_assert(peer_connect(&p, &r.loop, worker_rig_tcp(&r), ctx));
@@ -529,9 +530,9 @@ START_TEST(reload)
     worker_rig_init(&r);
     start(&r);
     ck_assert(peer_connect(&before, &r.loop, worker_rig_tcp(&r), r.client));
-    ck_assert_int_eq(sp_shared_reload(r.shared, r.why), 0);
+    ck_assert_int_eq(worker_rig_reload(&r), 0);
     ck_assert(peer_connect(&after, &r.loop, worker_rig_tcp(&r), r.client));
-    ck_assert_int_eq(sp_shared_reload(r.shared, r.why), 0);
+    ck_assert_int_eq(worker_rig_reload(&r), 0);
     peer_say(&before, "GET / HTTP/1.1\r\nHost: edge.test\r\n\r\n");
     peer_say(&after, "GET / HTTP/1.1\r\nHost: edge.test\r\n\r\n");
     ck_assert_uint_eq(peer_answer(&before, text, sizeof text), 200);
