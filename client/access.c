@@ -32,6 +32,11 @@ static void look(struct sp_access *a, uint64_t now_us)
     a->looked_us = now_us;
 }
 
+void sp_access_look_again(struct sp_access *a)
+{
+    a->looked_us = 0;
+}
+
 bool sp_access_allows(struct sp_access *a, const struct sp_addr *remote, uint64_t now_us)
 {
     if (sp_addr_is_loopback(remote))

@@ -32,4 +32,7 @@ void sp_access_init(struct sp_access *a, const struct sp_cidr *lan, size_t n_lan
 /* Addresses of the host come and go: an unknown one makes it look again, once a second at most. */
 bool sp_access_allows(struct sp_access *a, const struct sp_addr *remote, uint64_t now_us);
 
+/* They have come or gone just now. */
+void sp_access_look_again(struct sp_access *a);
+
 #endif

@@ -12,6 +12,8 @@
 #include "sallyport/token.h"
 
 #define NAME_US        SP_SEC(1) /* for the name server, where the address is known from before */
+#define CONNECT_US     SP_SEC(4) /* to one address: SYN is repeated after 1 s and 3 s */
+#define HURRIED_US     SP_SEC(2)
 #define TLS_US         SP_SEC(10)
 #define ANSWER_US      SP_SEC(10) /* for the proxy, and for the server, to answer */
 #define ALONE_US       SP_MS(250)
@@ -25,8 +27,9 @@ struct sp_dial {
     struct sp_upgrade upgrade;
     char token[SP_TOKEN_MAX + 1];
     struct sp_addr prefer; /* SP_FAMILY_NONE: none */
+    bool hurried;
 
-    /* One of these at a time. */
+    /* One of these at a time, but for a race that began before the name was resolved. */
     struct sp_resolve *resolve;
     struct sp_race *race;
     struct sp_stream *stream;
@@ -222,10 +225,19 @@ static void ask_proxy(struct sp_dial *d)
 
 /* --- connection ----------------------------------------------------------------------------- */
 
+static void stop_resolving(struct sp_dial *d)
+{
+    if (d->resolve != NULL)
+        sp_resolve_cancel(d->resolve);
+    d->resolve = NULL;
+    sp_timerq_cancel(&d->env->ticker->timers, &d->name_late);
+}
+
 static void on_raced(struct sp_stream *s, const char *why, void *arg)
 {
     struct sp_dial *d = arg;
 
+    stop_resolving(d);
     d->race = NULL;
     d->stream = s;
     if (s == NULL)
@@ -241,47 +253,40 @@ static bool knows_where(const struct sp_dial *d)
     return d->prefer.family != SP_FAMILY_NONE && d->proxy == NULL;
 }
 
-static void connect_to(struct sp_dial *d, const struct sp_addr *found, size_t n_found)
+static int connect_to(struct sp_dial *d, const struct sp_addr *addrs, size_t n)
 {
-    struct sp_addr addrs[SP_RACE_ADDRS_MAX];
     bool prefers = knows_where(d);
-    size_t n = 0;
+    struct sp_race_config config = {.first_alone_us = prefers ? ALONE_AGAIN_US : ALONE_US,
+                                    .timeout_us = d->hurried ? HURRIED_US : CONNECT_US,
+                                    .more = prefers};
 
-    if (prefers)
-        addrs[n++] = d->prefer;
-    for (size_t i = 0; i < n_found && n < SP_RACE_ADDRS_MAX; i++)
-        if (!prefers || !sp_addr_eq(&found[i], &d->prefer))
-            addrs[n++] = found[i];
-    if (sp_race_start(d->env->ticker, addrs, n, prefers ? ALONE_AGAIN_US : ALONE_US, on_raced, d,
-                      &d->race) != 0)
-        refuse(d, SP_REFUSAL_MEMORY, "");
+    return sp_race_start(d->env->ticker, &config, addrs, n, on_raced, d, &d->race);
 }
 
+/* Where the address is known it has begun without the name: a network was left, and its name
+ * servers do not answer from the next; calls can't wait for that. */
 static void on_resolved(int err, const char *why, const struct sp_addr *addrs, size_t n, void *arg)
 {
     struct sp_dial *d = arg;
 
     d->resolve = NULL;
-    sp_timerq_cancel(&d->env->ticker->timers, &d->name_late);
-    if (err == 0)
-        connect_to(d, addrs, n);
-    else if (knows_where(d))
-        connect_to(d, NULL, 0); /* a resolver that is away is no reason to be away too */
-    else
+    stop_resolving(d);
+    if (knows_where(d))
+        sp_race_add(d->race, addrs, err == 0 ? n : 0);
+    else if (err != 0)
         refuse(d, SP_REFUSAL_NAME, why);
+    else if (connect_to(d, addrs, n) != 0)
+        refuse(d, SP_REFUSAL_MEMORY, "");
 }
 
-/* A network was left, and its name servers do not answer from the next: calls can't wait for that.
- */
 static void on_name_late(struct sp_timer *t, uint64_t now_us, void *arg)
 {
     struct sp_dial *d = arg;
     (void)t;
     (void)now_us;
 
-    sp_resolve_cancel(d->resolve);
-    d->resolve = NULL;
-    connect_to(d, NULL, 0);
+    stop_resolving(d);
+    sp_race_add(d->race, NULL, 0);
 }
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -306,6 +311,7 @@ int sp_dial_start(const struct sp_client_env *env, const struct sp_dial_order *o
              (const char *)order->upgrade.token.p);
     if (order->prefer != NULL)
         d->prefer = *order->prefer;
+    d->hurried = order->hurried;
     const char *host = d->server->host;
     uint16_t port = d->server->port;
     if (d->proxy != NULL) {
@@ -317,6 +323,8 @@ int sp_dial_start(const struct sp_client_env *env, const struct sp_dial_order *o
     if (err == 0 && knows_where(d))
         err = sp_timerq_set(&env->ticker->timers, &d->name_late,
                             sp_ticker_now(env->ticker) + NAME_US);
+    if (err == 0 && knows_where(d))
+        err = connect_to(d, &d->prefer, 1);
     if (err != 0) {
         sp_dial_free(d);
         return err;

@@ -21,7 +21,8 @@ struct sp_dial_order {
     const struct sp_proxy *proxy;       /* NULL: straight */
     struct sp_tls_ctx *tls;
     const struct sp_addr *prefer; /* NULL, or where the tunnel's other lanes went: goes first */
-    struct sp_upgrade upgrade;    /* the token is copied */
+    bool hurried;              /* somebody else waits to be asked: don't wait long for an address */
+    struct sp_upgrade upgrade; /* the token is copied */
 };
 
 struct sp_dial_result {

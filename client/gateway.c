@@ -26,6 +26,7 @@
 
 #include "env.h"
 #include "local.h"
+#include "network.h"
 #include "ready.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
@@ -42,9 +43,10 @@ struct gateway {
     struct sp_rng rng;
     struct sp_client_env env;
 
-    struct sp_local *local;   /* browsers */
-    struct sp_tunnel *tunnel; /* there from the beginning, with or without lanes */
-    struct sp_uplink *uplink; /* lanes */
+    struct sp_local *local;     /* browsers */
+    struct sp_tunnel *tunnel;   /* there from the beginning, with or without lanes */
+    struct sp_uplink *uplink;   /* lanes */
+    struct sp_network *network; /* tells when it has become another */
     struct sp_deferred flush;
     bool known_to_server;              /* a server made its end of this tunnel */
     struct sp_ratelimit refusals_said; /* of flows, in the log: a browser goes on asking */
@@ -158,6 +160,45 @@ static const struct sp_uplink_events uplink_events = {
     .stopped = on_uplink_stopped,
 };
 
+/* --- the network ---------------------------------------------------------------------------- */
+
+static const struct sp_addr loopback_default = {
+    .ip = {127, 0, 0, 1}, .port = 3478, .family = SP_IPV4};
+
+/* Where both browsers find us, as soon as this host has the address; said only when it came late.
+ */
+static void listen_for_both(struct gateway *g, const struct sp_addr *own, size_t n)
+{
+    struct sp_addr both = sp_ready_both_browsers;
+    const char *transport;
+    char text[SP_ADDR_STRLEN];
+    bool has = false;
+
+    both.port = loopback_default.port;
+    for (size_t i = 0; i < n && !has; i++)
+        has = sp_addr_same_ip(&own[i], &both);
+    if (g->config->n_listen > 0 || !has || sp_local_listens_on(g->local, &both))
+        return;
+    if (sp_local_listen(g->local, &both, &transport) == 0)
+        sp_log_info(&g->config->log, "listening on one more address", SP_F_ADDR("local", &both));
+    else
+        sp_log_warn(&g->config->log, "cannot listen on an address that this host now has",
+                    SP_F_STR("transport", transport),
+                    SP_F_STR("local", sp_addr_format(&both, text)),
+                    SP_F_STR("why", strerror(errno)));
+}
+
+static void on_network_changed(const struct sp_addr *own, size_t n, void *arg)
+{
+    struct gateway *g = arg;
+
+    if (g->stopping)
+        return;
+    sp_local_network_changed(g->local);
+    listen_for_both(g, own, n);
+    sp_uplink_network_changed(g->uplink, own, n);
+}
+
 /* --- signals -------------------------------------------------------------------------------- */
 
 /* In good order: flows are closed, so that the server keeps no allocation for us, then lanes. A
@@ -267,7 +308,6 @@ static int listen_on(struct gateway *g, const struct sp_addr *addr)
 static int start_local(struct gateway *g)
 {
     const struct sp_gateway_config *c = g->config;
-    const struct sp_addr loopback = sp_addr_v4(127, 0, 0, 1, 3478);
     struct sp_addr both_browsers = sp_ready_both_browsers;
     struct sp_tunnel_config tunnel;
     int status = 0;
@@ -282,8 +322,8 @@ static int start_local(struct gateway *g)
         status = listen_on(g, &c->listen[i]);
     if (c->n_listen > 0)
         return status;
-    both_browsers.port = loopback.port;
-    status = listen_on(g, &loopback);
+    both_browsers.port = loopback_default.port;
+    status = listen_on(g, &loopback_default);
     if (status == 0 && is_own_address(&both_browsers))
         status = listen_on(g, &both_browsers);
     return status;
@@ -379,6 +419,8 @@ static int start(struct gateway *g)
         status = start_uplink(g);
     if (status == 0)
         status = start_admin(g);
+    if (status == 0 && sp_network_new(&g->ticker, on_network_changed, g, &g->network) != 0)
+        status = out_of_memory();
     return status;
 }
 
@@ -386,6 +428,7 @@ static void end(struct gateway *g)
 {
     if (g->loop == NULL)
         return;
+    sp_network_free(g->network);
     sp_admin_close(g->admin);
     sp_local_free(g->local);
     sp_uplink_free(g->uplink);

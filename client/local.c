@@ -285,6 +285,19 @@ const struct sp_addr *sp_local_addr(const struct sp_local *l, size_t i)
     return i < l->n_ports ? sp_dgram_local(l->ports[i].udp) : NULL;
 }
 
+bool sp_local_listens_on(const struct sp_local *l, const struct sp_addr *addr)
+{
+    for (size_t i = 0; i < l->n_ports; i++)
+        if (sp_addr_eq(sp_dgram_local(l->ports[i].udp), addr))
+            return true;
+    return false;
+}
+
+void sp_local_network_changed(struct sp_local *l)
+{
+    sp_access_look_again(&l->access);
+}
+
 /* --- life ----------------------------------------------------------------------------------- */
 
 int sp_local_new(const struct sp_client_env *env, const struct sp_local_config *config,

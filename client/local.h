@@ -44,6 +44,11 @@ int sp_local_listen(struct sp_local *l, const struct sp_addr *addr, const char *
 /* Where it listens; NULL from the end on. */
 const struct sp_addr *sp_local_addr(const struct sp_local *l, size_t i);
 
+bool sp_local_listens_on(const struct sp_local *l, const struct sp_addr *addr);
+
+/* This host has other addresses than before. */
+void sp_local_network_changed(struct sp_local *l);
+
 /* Where flows are opened from now on. All clients of the one before are dropped: its flows count
  * as gone. Must be given before the loop runs. */
 void sp_local_set_tunnel(struct sp_local *l, struct sp_tunnel *t);

@@ -38,6 +38,8 @@ static const struct sp_counter local[] = {
 static const struct sp_counter uplink[] = {
     FIELD(tries, "uplink_tries_total", NULL, "Times that a lane was asked for."),
     FIELD(tries_failed, "uplink_tries_failed_total", NULL, "Those that failed, for any reason."),
+    FIELD(network_changes, "uplink_network_changes_total", NULL,
+          "Times that this host got another address or way out."),
     FIELD(tunnels_made, "uplink_tunnels_made_total", NULL,
           "Tunnels that servers made; each after the first ended all calls."),
 };

@@ -3,10 +3,14 @@
  * What to try next, so that N lanes lead to one server: which server, which lane, join or new, and
  * when. Pure: it is told what came of each try, and the time.
  *
- * While no lane is usable, one try goes on at a time (the leader); when it is through, the other
- * lanes join beside it. A lane that is gone or suspect is tried again under its own number. A
- * tunnel that lost all its lanes is looked for where it was, until the server can be taken to have
- * forgotten it; then, and when there never was one, all servers are tried in their order.
+ * While no lane is usable, a first one is looked for (the leader); when it is through, the other
+ * lanes join beside it. A lane that is gone or suspect is tried again under its own number.
+ *
+ * A tunnel that lost all its lanes is looked for where it was, by one lane after the other, since a
+ * try that met a hole in the network would hang there long after the hole is gone. When its server
+ * stays away for a while that a call does not survive anyway, others are asked in between. When
+ * that server has forgotten the tunnel, and when there never was one, all servers are tried in
+ * their order, from the first: so that a gateway returns to it, but never moves a living tunnel.
  */
 #ifndef SALLYPORT_CLIENT_PLAN_H
 #define SALLYPORT_CLIENT_PLAN_H
@@ -34,9 +38,12 @@ struct sp_plan {
     size_t home;
     uint64_t lost_us;  /* when it lost its last usable lane */
     bool join_refused; /* its server does not know it any more, or not this token */
+    bool making;       /* a new one is being asked for */
 
-    size_t server; /* the next one to try; counts only when no lane is usable */
-    size_t tried;  /* servers that failed since the round began */
+    /* A round through the servers; counts only when no lane is usable. */
+    size_t server; /* the next one to try */
+    size_t tried;  /* that failed since it began */
+    bool home_first;
     struct sp_backoff backoff;
     uint64_t due_us;
     uint64_t usable_since_us; /* 0: no lane is usable */
@@ -46,15 +53,23 @@ struct sp_plan {
 struct sp_plan_try {
     size_t server;
     unsigned lane;
-    bool is_new; /* ask for a new tunnel; else join the one there is */
+    bool is_new;  /* ask for a new tunnel; else join the one there is */
+    bool hurried; /* another server waits for its turn */
     bool leader;
+};
+
+enum sp_plan_failure {
+    SP_PLAN_UNREACHABLE, /* nobody was met */
+    SP_PLAN_NOT_NOW,     /* somebody was, such as a balancer whose server is away */
+    SP_PLAN_DENIED,      /* the server does not know the tunnel, or the token */
 };
 
 /* `n_servers` and `n_lanes` at least 1. */
 void sp_plan_init(struct sp_plan *p, size_t n_servers, unsigned n_lanes, struct sp_rng *rng,
                   uint64_t now_us);
 
-/* A try to begin now, which counts as under way from here on; false: none. Call until false. */
+/* A try to begin now, which counts as under way from here on; false: none. Call until false. One
+ * that is under way for the same lane is to be dropped without a word. */
 bool sp_plan_next(struct sp_plan *p, uint64_t now_us, struct sp_plan_try *out);
 
 /* When to ask again if nothing happens; SP_NEVER when all lanes are up or being tried. */
@@ -65,8 +80,12 @@ uint64_t sp_plan_due_us(const struct sp_plan *p);
  * the old one count as gone. */
 bool sp_plan_succeeded(struct sp_plan *p, const struct sp_plan_try *t, uint64_t now_us);
 
-/* `denied`: the server answered and refused; else it could not be reached. */
-void sp_plan_failed(struct sp_plan *p, const struct sp_plan_try *t, bool denied, uint64_t now_us);
+void sp_plan_failed(struct sp_plan *p, const struct sp_plan_try *t, enum sp_plan_failure why,
+                    uint64_t now_us);
+
+/* The host has another address or way out: what failed before may work now. All tries that are
+ * under way are to be dropped without a word. */
+void sp_plan_network_changed(struct sp_plan *p, uint64_t now_us);
 
 /* A lane that was up is gone; it is suspect; it turned out well. */
 void sp_plan_lane_lost(struct sp_plan *p, unsigned lane, uint64_t now_us);

@@ -8,8 +8,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 
-#define NEXT_US    SP_MS(250) /* RFC 8305 section 8: Connection Attempt Delay */
-#define TIMEOUT_US SP_SEC(4)  /* of one address: SYN is repeated after 1 s and 3 s */
+#define NEXT_US SP_MS(250) /* RFC 8305 section 8: Connection Attempt Delay */
 
 struct runner {
     struct sp_race *race;
@@ -22,7 +21,7 @@ struct sp_race {
     struct sp_addr addrs[SP_RACE_ADDRS_MAX];
     struct runner runners[SP_RACE_ADDRS_MAX];
     size_t n, started, out;
-    uint64_t first_alone_us;
+    struct sp_race_config config;
     char why[SP_RACE_WHY_MAX];
     sp_race_fn *fn;
     void *arg;
@@ -63,8 +62,8 @@ static bool start_one(struct sp_race *r)
     struct runner *runner = &r->runners[i];
 
     runner->race = r;
-    int err = sp_stream_connect(r->ticker, &r->addrs[i], TIMEOUT_US, &runner_events, runner,
-                                &runner->stream);
+    int err = sp_stream_connect(r->ticker, &r->addrs[i], r->config.timeout_us, &runner_events,
+                                runner, &runner->stream);
     if (err == 0)
         return true;
     runner->stream = NULL;
@@ -76,14 +75,14 @@ static bool start_one(struct sp_race *r)
 static void go_on(struct sp_race *r, uint64_t now_us)
 {
     while (r->started < r->n) {
-        uint64_t wait_us = r->started == 0 ? r->first_alone_us : NEXT_US;
+        uint64_t wait_us = r->started == 0 ? r->config.first_alone_us : NEXT_US;
         if (start_one(r)) {
             sp_timerq_set(&r->ticker->timers, &r->next, now_us + wait_us);
             return;
         }
     }
     sp_timerq_cancel(&r->ticker->timers, &r->next);
-    if (r->out == r->n)
+    if (r->out == r->n && !r->config.more)
         end(r, NULL);
 }
 
@@ -113,8 +112,9 @@ static void on_closed(struct sp_stream *s, int why, void *arg)
     go_on(r, sp_ticker_now(r->ticker));
 }
 
-int sp_race_start(struct sp_ticker *ticker, const struct sp_addr *addrs, size_t n,
-                  uint64_t first_alone_us, sp_race_fn *fn, void *arg, struct sp_race **out)
+int sp_race_start(struct sp_ticker *ticker, const struct sp_race_config *config,
+                  const struct sp_addr *addrs, size_t n, sp_race_fn *fn, void *arg,
+                  struct sp_race **out)
 {
     struct sp_race *r = calloc(1, sizeof *r);
 
@@ -123,7 +123,7 @@ int sp_race_start(struct sp_ticker *ticker, const struct sp_addr *addrs, size_t 
     r->ticker = ticker;
     r->n = n;
     memcpy(r->addrs, addrs, n * sizeof *addrs);
-    r->first_alone_us = first_alone_us;
+    r->config = *config;
     r->fn = fn;
     r->arg = arg;
     sp_timer_init(&r->next, on_next, r);
@@ -133,6 +133,26 @@ int sp_race_start(struct sp_ticker *ticker, const struct sp_addr *addrs, size_t 
     }
     *out = r;
     return 0;
+}
+
+static bool runs(const struct sp_race *r, const struct sp_addr *a)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (sp_addr_eq(&r->addrs[i], a))
+            return true;
+    return false;
+}
+
+void sp_race_add(struct sp_race *r, const struct sp_addr *addrs, size_t n)
+{
+    bool head_start = r->started == 0 || sp_timer_is_set(&r->next);
+
+    r->config.more = false;
+    for (size_t i = 0; i < n && r->n < SP_RACE_ADDRS_MAX; i++)
+        if (!runs(r, &addrs[i]))
+            r->addrs[r->n++] = addrs[i];
+    if (!head_start || r->out == r->started)
+        go_on(r, sp_ticker_now(r->ticker));
 }
 
 void sp_race_free(struct sp_race *r)

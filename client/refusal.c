@@ -14,7 +14,13 @@
 
 bool sp_refusal_is_denial(const struct sp_refusal *r)
 {
-    return r->kind == SP_REFUSAL_ANSWER;
+    bool not_now = r->status >= 500 || r->status == 408 || r->status == 429;
+    return r->kind == SP_REFUSAL_ANSWER && !not_now;
+}
+
+bool sp_refusal_met_somebody(const struct sp_refusal *r)
+{
+    return r->kind == SP_REFUSAL_TLS || r->kind == SP_REFUSAL_ANSWER || r->kind == SP_REFUSAL_LOST;
 }
 
 static void explain_proxy(const struct sp_refusal *r, char out[static LINE])
@@ -71,6 +77,12 @@ static void explain_answer(const struct sp_refusal *r, char out[static LINE])
     if (r->status == 101) {
         snprintf(out, LINE,
                  "the server switched protocols, but not to the tunnel that was asked for");
+        return;
+    }
+    if (!sp_refusal_is_denial(r)) {
+        snprintf(out, LINE,
+                 "the server, or what stands before it, is not able just now (status %u)",
+                 r->status);
         return;
     }
     put_skew(r, skew, sizeof skew);

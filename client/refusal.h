@@ -43,8 +43,11 @@ struct sp_refusal {
 };
 
 /* Whether the server answered, and did not want us: as a web site does when it does not know the
- * token or the tunnel, in whatever way that site answers. */
+ * token or the tunnel, in whatever way that site answers. Not when it, or a balancer before it,
+ * says "not now" (5xx, 408, 429): what we asked for may still be there. */
 bool sp_refusal_is_denial(const struct sp_refusal *r);
+/* Whether somebody was there, beyond the network: a try costs them something. */
+bool sp_refusal_met_somebody(const struct sp_refusal *r);
 
 /* One line, never empty. */
 void sp_refusal_explain(const struct sp_refusal *r, char out[static SP_REFUSAL_LINE_MAX]);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dial.h"
+#include "network.h"
 #include "refusal.h"
 #include "sallyport/clock.h"
 #include "sallyport/crypto.h"
@@ -53,6 +54,13 @@ static uint64_t now(const struct sp_uplink *u)
 
 /* --- what is tried next --------------------------------------------------------------------- */
 
+static enum sp_plan_failure meaning(const struct sp_refusal *why)
+{
+    if (sp_refusal_is_denial(why))
+        return SP_PLAN_DENIED;
+    return sp_refusal_met_somebody(why) ? SP_PLAN_NOT_NOW : SP_PLAN_UNREACHABLE;
+}
+
 static void refused(struct slot *s, const struct sp_refusal *why)
 {
     struct sp_uplink *u = s->uplink;
@@ -61,7 +69,7 @@ static void refused(struct slot *s, const struct sp_refusal *why)
 
     u->counters.tries_failed++;
     sp_refusal_explain(why, line);
-    sp_plan_failed(&u->plan, &s->try_, sp_refusal_is_denial(why), now(u));
+    sp_plan_failed(&u->plan, &s->try_, meaning(why), now(u));
     uint64_t due_us = sp_plan_due_us(&u->plan);
     bool waits = due_us != SP_NEVER && due_us > now(u);
     /* That a server has forgotten the tunnel is told when a new one is made. */
@@ -110,6 +118,7 @@ static void begin(struct slot *s)
         .proxy = proxy->host[0] != '\0' ? proxy : NULL,
         .tls = u->tls,
         .prefer = s->try_.is_new ? NULL : &u->where,
+        .hurried = s->try_.hurried,
         .upgrade = {.token = token.items[0],
                     .is_new = s->try_.is_new,
                     .id = u->id,
@@ -160,6 +169,12 @@ static void look_at_suspects(struct sp_uplink *u)
     }
 }
 
+static void stop_dial(struct slot *s)
+{
+    sp_dial_free(s->dial);
+    s->dial = NULL;
+}
+
 /* Whatever happens ends here. */
 static void go_on(struct sp_uplink *u)
 {
@@ -169,8 +184,10 @@ static void go_on(struct sp_uplink *u)
         return;
     look_at_suspects(u);
     while (sp_plan_next(&u->plan, now(u), &t)) {
-        u->slots[t.lane].try_ = t;
-        begin(&u->slots[t.lane]);
+        struct slot *s = &u->slots[t.lane];
+        stop_dial(s); /* the plan goes past a join that hangs */
+        s->try_ = t;
+        begin(s);
     }
     report_state(u);
     uint64_t due_us = sp_plan_due_us(&u->plan);
@@ -298,6 +315,51 @@ void sp_uplink_lane_suspect(struct sp_uplink *u, const struct sp_lane *lane)
     go_on(u);
 }
 
+/* --- the network ---------------------------------------------------------------------------- */
+
+static bool has_address(const struct sp_addr *own, size_t n, const struct sp_addr *a)
+{
+    if (n == SP_NETWORK_ADDRS_MAX)
+        return true; /* for all we know */
+    for (size_t i = 0; i < n; i++)
+        if (sp_addr_same_ip(&own[i], a))
+            return true;
+    return false;
+}
+
+/* Its own end would tell of nothing for a long time: there is no way to send from there. */
+static void lose_address(struct slot *s)
+{
+    struct sp_uplink *u = s->uplink;
+    struct sp_stream *stream = sp_stream_lane_stream(s->open);
+
+    sp_log_info(u->env->log, "lane lost", SP_F_UINT("lane", s->lane),
+                SP_F_STR("why", "this host no longer has the address it left from"),
+                SP_F_ADDR("local", sp_stream_local(stream)));
+    sp_stream_lane_free(s->open);
+    s->open = NULL;
+    sp_plan_lane_lost(&u->plan, s->lane, now(u));
+}
+
+void sp_uplink_network_changed(struct sp_uplink *u, const struct sp_addr *own, size_t n)
+{
+    if (u->stopping)
+        return;
+    u->counters.network_changes++;
+    sp_log_info(u->env->log, "the network has changed");
+    for (unsigned i = 0; i < u->config.lanes; i++) {
+        struct slot *s = &u->slots[i];
+        stop_dial(s);
+        if (s->open != NULL &&
+            !has_address(own, n, sp_stream_local(sp_stream_lane_stream(s->open))))
+            lose_address(s);
+    }
+    sp_plan_network_changed(&u->plan, now(u));
+    if (u->tunnel != NULL)
+        sp_tunnel_probe(u->tunnel, now(u));
+    go_on(u);
+}
+
 /* --- life ----------------------------------------------------------------------------------- */
 
 static void on_stopped(struct sp_deferred *d, uint64_t now_us, void *arg)
@@ -338,10 +400,8 @@ int sp_uplink_new(const struct sp_client_env *env, const struct sp_uplink_config
 static void stop_dialling(struct sp_uplink *u)
 {
     sp_timerq_cancel(&u->env->ticker->timers, &u->due);
-    for (unsigned i = 0; i < u->config.lanes; i++) {
-        sp_dial_free(u->slots[i].dial);
-        u->slots[i].dial = NULL;
-    }
+    for (unsigned i = 0; i < u->config.lanes; i++)
+        stop_dial(&u->slots[i]);
 }
 
 void sp_uplink_free(struct sp_uplink *u)

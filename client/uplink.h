@@ -49,6 +49,11 @@ void sp_uplink_set_tls(struct sp_uplink *u, struct sp_tls_ctx *tls);
 /* To be told when the tunnel says so. */
 void sp_uplink_lane_suspect(struct sp_uplink *u, const struct sp_lane *lane);
 
+/* To be told when this host's network has become another (network.h), with the addresses it has
+ * now. A lane that left from another address is lost, the other ones are asked whether they live,
+ * and what failed before is tried again at once. */
+void sp_uplink_network_changed(struct sp_uplink *u, const struct sp_addr *own, size_t n);
+
 /* Tries nothing any more, and closes what is open in good order; `stopped` follows, from the loop.
  */
 void sp_uplink_stop(struct sp_uplink *u);
@@ -61,7 +66,7 @@ const struct sp_server_url *sp_uplink_server(const struct sp_uplink *u);
 struct sp_stream *sp_uplink_lane_stream(const struct sp_uplink *u, unsigned lane); /* NULL: none */
 
 struct sp_uplink_counters {
-    uint64_t tries, tries_failed, tunnels_made;
+    uint64_t tries, tries_failed, tunnels_made, network_changes;
 };
 const struct sp_uplink_counters *sp_uplink_counters(const struct sp_uplink *u);
 

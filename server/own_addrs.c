@@ -57,7 +57,7 @@ int sp_own_addrs_watch(struct sp_ticker *ticker, struct sp_peer_policy *policy,
     if (o == NULL)
         return SP_ENOMEM;
     *o = (struct sp_own_addrs){.policy = policy, .log = log};
-    if (sp_netwatch_new(ticker, on_change, o, &o->watch) != 0) {
+    if (sp_netwatch_new(ticker, SP_NETWATCH_ADDRESSES, on_change, o, &o->watch) != 0) {
         free(o);
         return SP_ENOMEM;
     }

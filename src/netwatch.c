@@ -22,10 +22,14 @@ struct sp_netwatch {
     struct sp_timer timer;
 };
 
-static int open_rtnetlink(void)
+static int open_rtnetlink(enum sp_netwatch_what what)
 {
-    const struct sockaddr_nl groups = {.nl_family = AF_NETLINK,
-                                       .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
+    static const unsigned groups_of[] = {
+        [SP_NETWATCH_ADDRESSES] = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+        [SP_NETWATCH_WAYS] = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_LINK |
+                             RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+    };
+    const struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = groups_of[what]};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
     if (fd >= 0 && bind(fd, (const struct sockaddr *)&groups, sizeof groups) != 0) {
@@ -77,15 +81,15 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
     w->changed(w->arg);
 }
 
-int sp_netwatch_new(struct sp_ticker *ticker, sp_netwatch_fn *changed, void *arg,
-                    struct sp_netwatch **out)
+int sp_netwatch_new(struct sp_ticker *ticker, enum sp_netwatch_what what, sp_netwatch_fn *changed,
+                    void *arg, struct sp_netwatch **out)
 {
     struct sp_netwatch *w = calloc(1, sizeof *w);
 
     if (w == NULL)
         return SP_ENOMEM;
     *w = (struct sp_netwatch){
-        .ticker = ticker, .changed = changed, .arg = arg, .fd = open_rtnetlink()};
+        .ticker = ticker, .changed = changed, .arg = arg, .fd = open_rtnetlink(what)};
     sp_timer_init(&w->timer, on_time, w);
     if (w->fd < 0 && wait_for_time(w) != 0) {
         free(w);

@@ -29,6 +29,7 @@ struct sp_lane {
     bool suspect;
     bool waiting; /* it holds bytes that are not acknowledged */
     bool pinging;
+    bool probing;  /* the answer has to come soon */
     uint64_t turn; /* when it last took datagrams, as a count */
     uint64_t last_in_us;
     uint64_t progress_us; /* when acknowledgements last moved, or when waiting began */

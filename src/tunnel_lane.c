@@ -12,6 +12,7 @@
 #define PING_GATEWAY_US SP_SEC(15)
 #define PING_EDGE_US    SP_SEC(20) /* only when the gateway's own ping failed to come */
 #define PING_WAIT_US    SP_SEC(5)
+#define PROBE_WAIT_US   SP_MS(500)
 #define CHECK_US        SP_MS(250) /* while something is not acknowledged */
 #define MEASURE_US      SP_MS(2)   /* a measurement is good for that long */
 
@@ -71,7 +72,7 @@ void lane_on_ping_answer(struct sp_lane *l, const struct sp_control *c, uint64_t
 {
     if (!l->pinging || memcmp(l->ping_id, c->id, sizeof l->ping_id) != 0)
         return;
-    l->pinging = false;
+    l->pinging = l->probing = false;
     l->ping_rtt_us = (uint32_t)(now_us - l->pinged_us);
 }
 
@@ -95,7 +96,8 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
 static void judge(struct sp_lane *l, uint64_t now_us)
 {
     bool stuck = l->waiting && now_us - l->progress_us >= patience_us(l, SUSPECT_MIN_US);
-    bool mute = l->pinging && now_us - l->pinged_us >= patience_us(l, PING_WAIT_US);
+    uint64_t wait_us = l->probing ? PROBE_WAIT_US : PING_WAIT_US;
+    bool mute = l->pinging && now_us - l->pinged_us >= patience_us(l, wait_us);
     bool suspect = stuck || mute;
 
     if (suspect == l->suspect)
@@ -124,6 +126,18 @@ static void check(struct sp_timer *timer, uint64_t now_us, void *arg)
         due_us = idle_end_us;
     sp_timerq_set(l->tunnel->timers, &l->check, due_us);
     judge(l, now_us); /* last: the event may lead to anything */
+}
+
+void sp_tunnel_probe(struct sp_tunnel *t, uint64_t now_us)
+{
+    for (size_t i = 0; i < SP_LANES_MAX; i++) {
+        struct sp_lane *l = t->lanes[i];
+        if (l == NULL || l->suspect)
+            continue;
+        l->probing = true;
+        ping(l, now_us);
+        sp_timerq_set(t->timers, &l->check, now_us + CHECK_US); /* it is set: moving never fails */
+    }
 }
 
 unsigned sp_lane_number(const struct sp_lane *l)

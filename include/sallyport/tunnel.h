@@ -121,6 +121,10 @@ void sp_tunnel_lane_remove(struct sp_lane *l, uint64_t now_us);
 int sp_tunnel_lane_input(struct sp_lane *l, struct sp_span s, uint64_t now_us, size_t *used);
 void sp_tunnel_lane_writable(struct sp_lane *l);
 
+/* Each lane is asked whether it lives, and has to answer soon or is suspect: something has happened
+ * on their way. */
+void sp_tunnel_probe(struct sp_tunnel *t, uint64_t now_us);
+
 unsigned sp_lane_number(const struct sp_lane *l);
 bool sp_lane_is_suspect(const struct sp_lane *l);
 uint32_t sp_lane_rtt_us(const struct sp_lane *l); /* 0: not known */

@@ -37,7 +37,8 @@ static void open_watch(void)
 {
     changes = 0;
     io_loop_init(&loop);
-    ck_assert_int_eq(sp_netwatch_new(&loop.ticker, on_change, NULL, &watch), 0);
+    ck_assert_int_eq(sp_netwatch_new(&loop.ticker, SP_NETWATCH_ADDRESSES, on_change, NULL, &watch),
+                     0);
 }
 
 static void close_watch(void)
@@ -81,7 +82,8 @@ START_TEST(the_time_tells)
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = 0;
     setrlimit(RLIMIT_NOFILE, &files);
-    ck_assert_int_eq(sp_netwatch_new(&loop.ticker, on_change, NULL, &watch), 0);
+    ck_assert_int_eq(sp_netwatch_new(&loop.ticker, SP_NETWATCH_ADDRESSES, on_change, NULL, &watch),
+                     0);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     uint64_t at_us = sp_timerq_next(&loop.ticker.timers);
@@ -98,7 +100,7 @@ START_TEST(no_memory)
 {
     io_loop_init(&loop);
     alloc_fail_at(1);
-    int err = sp_netwatch_new(&loop.ticker, on_change, NULL, &watch);
+    int err = sp_netwatch_new(&loop.ticker, SP_NETWATCH_ADDRESSES, on_change, NULL, &watch);
     ck_assert(alloc_fail_disarm());
     ck_assert_int_eq(err, SP_ENOMEM);
     io_loop_fini(&loop);

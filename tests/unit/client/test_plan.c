@@ -49,6 +49,15 @@ static uint64_t sleep_us(void)
     return slept;
 }
 
+/* What keeps the gateways of one server apart. */
+static void soon(uint64_t at_most_us)
+{
+    ck_assert_uint_lt(sleep_us(), at_most_us);
+}
+
+#define LANE_SOON SP_MS(250)
+#define LEAD_SOON SP_MS(100)
+
 static void succeed(struct sp_plan_try t)
 {
     ck_assert(sp_plan_succeeded(&plan, &t, now_us));
@@ -56,12 +65,17 @@ static void succeed(struct sp_plan_try t)
 
 static void unreachable(struct sp_plan_try t)
 {
-    sp_plan_failed(&plan, &t, false, now_us);
+    sp_plan_failed(&plan, &t, SP_PLAN_UNREACHABLE, now_us);
+}
+
+static void not_now(struct sp_plan_try t)
+{
+    sp_plan_failed(&plan, &t, SP_PLAN_NOT_NOW, now_us);
 }
 
 static void denied(struct sp_plan_try t)
 {
-    sp_plan_failed(&plan, &t, true, now_us);
+    sp_plan_failed(&plan, &t, SP_PLAN_DENIED, now_us);
 }
 
 /* A tunnel at server 0 with all lanes, old enough to be called stable. */
@@ -129,10 +143,11 @@ START_TEST(all_servers_in_order_then_a_wait)
 }
 END_TEST
 
-START_TEST(a_lost_lane_comes_back_at_once_under_its_number)
+START_TEST(a_lost_lane_comes_back_soon_under_its_number)
 {
     open_all(1, 4);
     sp_plan_lane_lost(&plan, 2, now_us);
+    soon(LANE_SOON);
     struct sp_plan_try t = expect(0, 2, false);
     expect_none();
     /* It flaps: the second time is not at once. */
@@ -165,6 +180,7 @@ START_TEST(a_suspect_lane_is_replaced_or_turns_out_well)
     open_all(1, 2);
     sp_plan_lane_suspect(&plan, 1, now_us);
     ck_assert_uint_eq(sp_plan_usable(&plan), 1);
+    soon(LANE_SOON);
     struct sp_plan_try t = expect(0, 1, false);
     succeed(t);
     ck_assert_uint_eq(sp_plan_usable(&plan), 2);
@@ -176,6 +192,7 @@ START_TEST(a_suspect_lane_is_replaced_or_turns_out_well)
     /* Suspect, and then gone: still one try. */
     sp_plan_lane_suspect(&plan, 0, now_us);
     sp_plan_lane_lost(&plan, 0, now_us);
+    soon(LANE_SOON);
     expect(0, 0, false);
     expect_none();
 }
@@ -186,6 +203,7 @@ START_TEST(all_lanes_lost_one_leads_and_the_others_follow)
     open_all(1, 4);
     for (unsigned i = 0; i < 4; i++)
         sp_plan_lane_lost(&plan, i, now_us);
+    soon(LEAD_SOON);
     unreachable(expect(0, 0, false));
     expect_none();
     sleep_us();
@@ -201,6 +219,7 @@ START_TEST(the_server_forgot_the_tunnel)
     open_all(1, 2);
     sp_plan_lane_lost(&plan, 0, now_us);
     sp_plan_lane_lost(&plan, 1, now_us);
+    soon(LEAD_SOON);
     struct sp_plan_try t = expect(0, 0, false);
     now_us += SP_MS(50);
     denied(t);
@@ -213,6 +232,7 @@ START_TEST(the_token_is_refused_for_both)
 {
     open_all(1, 1);
     sp_plan_lane_lost(&plan, 0, now_us);
+    soon(LEAD_SOON);
     for (int i = 0; i < 5; i++) {
         denied(expect(0, 0, false)); /* the tunnel may still be there … */
         denied(expect(0, 0, true));  /* … but not even a new one is given */
@@ -227,13 +247,14 @@ START_TEST(while_calls_can_be_saved_it_hurries)
     sp_plan_lane_lost(&plan, 0, now_us);
     uint64_t lost_us = now_us, slept = 0;
     int n = 0;
+    soon(LEAD_SOON);
     while (now_us - lost_us < SP_SEC(30)) {
         unreachable(expect(0, 0, false));
         slept = sleep_us();
-        ck_assert_uint_le(slept, SP_SEC(4));
+        ck_assert_uint_le(slept, SP_SEC(1));
         n++;
     }
-    ck_assert_int_ge(n, 10);
+    ck_assert_int_ge(n, 30);
     for (int i = 0; i < 5; i++) {
         unreachable(expect(0, 0, false));
         slept = sleep_us();
@@ -242,31 +263,163 @@ START_TEST(while_calls_can_be_saved_it_hurries)
 }
 END_TEST
 
-START_TEST(another_server_only_when_the_tunnel_is_forgotten)
+/* Whoever stands before the server says that it is away: a handshake each time. */
+START_TEST(not_now_keeps_the_tunnel)
 {
-    open_all(2, 1);
+    open_all(1, 1);
     sp_plan_lane_lost(&plan, 0, now_us);
     uint64_t lost_us = now_us;
+    int n = 0;
+    soon(LEAD_SOON);
+    for (; now_us - lost_us < SP_SEC(30); n++) {
+        not_now(expect(0, 0, false));
+        ck_assert_uint_le(sleep_us(), SP_SEC(4));
+    }
+    ck_assert_int_ge(n, 8);
+    ck_assert_int_le(n, 20);
+    /* A server that says so for longer has forgotten it: don't ask for it for ever. */
+    not_now(expect(0, 0, false));
+    succeed(expect(0, 0, true));
+}
+END_TEST
+
+START_TEST(a_join_that_hangs_keeps_none_from_trying)
+{
+    open_all(1, 3);
+    for (unsigned i = 0; i < 3; i++)
+        sp_plan_lane_lost(&plan, i, now_us);
+    soon(LEAD_SOON);
+    for (unsigned i = 0; i < 3; i++) { /* each hangs */
+        expect(0, i, false);
+        if (i < 2)
+            ck_assert_uint_eq(sleep_us(), SP_MS(500));
+    }
+    expect_none();
+    ck_assert_uint_eq(sp_plan_due_us(&plan), SP_NEVER); /* until one of them has given up */
+    now_us += SP_SEC(3);
+    unreachable((struct sp_plan_try){.server = 0, .lane = 0, .leader = true});
+    soon(SP_SEC(1));
+    succeed(expect(0, 0, false));
+    expect_none(); /* the others are under way still */
+    succeed((struct sp_plan_try){.server = 0, .lane = 2, .leader = true});
+    ck_assert_uint_eq(sp_plan_usable(&plan), 2);
+}
+END_TEST
+
+START_TEST(the_network_has_changed)
+{
+    open_all(1, 2);
+    sp_plan_lane_lost(&plan, 0, now_us);
+    sp_plan_lane_lost(&plan, 1, now_us);
+    soon(LEAD_SOON);
+    for (int i = 0; i < 5; i++) {
+        unreachable(expect(0, 0, false));
+        sleep_us();
+    }
+    unreachable(expect(0, 0, false));
+    sp_plan_network_changed(&plan, now_us);
+    expect(0, 0, false); /* hangs */
+    now_us += SP_MS(10);
+    expect_none();
+    sp_plan_network_changed(&plan, now_us);
+    unreachable(expect(0, 0, false)); /* the route is not there yet */
+    ck_assert_uint_eq(sleep_us(), 0); /* and back-off begins anew */
+    succeed(expect(0, 0, false));
+    succeed(expect(0, 1, false));
+    /* A lane that backs off beside living ones is tried as well. */
+    now_us += SP_SEC(1);
+    sp_plan_lane_lost(&plan, 1, now_us);
+    expect_none();
+    sp_plan_network_changed(&plan, now_us);
+    expect(0, 1, false);
+    expect_none();
+}
+END_TEST
+
+START_TEST(the_network_changed_while_a_new_tunnel_was_asked_for)
+{
+    begin(2, 1);
+    unreachable(expect(0, 0, true));
+    expect(1, 0, true);
+    sp_plan_network_changed(&plan, now_us);
+    succeed(expect(0, 0, true));
+}
+END_TEST
+
+/* Calls don't survive for longer anyway, where another server can be reached. */
+START_TEST(another_server_when_the_own_one_stays_away)
+{
+    open_all(3, 1);
+    sp_plan_lane_lost(&plan, 0, now_us);
+    uint64_t lost_us = now_us;
+    soon(LEAD_SOON);
     for (;;) {
         struct sp_plan_try t;
         ck_assert(sp_plan_next(&plan, now_us, &t));
-        now_us += SP_MS(500);
+        now_us += SP_MS(50);
         unreachable(t);
         if (t.server != 0)
             break;
         ck_assert(!t.is_new);
         sleep_us();
     }
-    ck_assert_uint_ge(now_us - lost_us, SP_SEC(30));
-    ck_assert_uint_le(now_us - lost_us, SP_SEC(62));
-    /* Round the list: where it was, by its old id, then the other. */
-    sleep_us();
+    ck_assert_uint_ge(now_us - lost_us, SP_SEC(3));
+    ck_assert_uint_le(now_us - lost_us, SP_SEC(5));
+    unreachable(expect(2, 0, true));
+    /* All are away: it is the network. The tunnel is looked for where it was, then all again. */
+    soon(SP_SEC(1));
     unreachable(expect(0, 0, false));
-    succeed(expect(1, 0, true));
-    /* From here on the other one is home. */
+    unreachable(expect(1, 0, true));
+    succeed(expect(2, 0, true));
+    /* From here on that one is home, and the others are asked in their order. */
     now_us += SP_SEC(60);
     sp_plan_lane_lost(&plan, 0, now_us);
-    expect(1, 0, false);
+    now_us += SP_SEC(4);
+    unreachable(expect(2, 0, false));
+    unreachable(expect(0, 0, true));
+    unreachable(expect(1, 0, true));
+}
+END_TEST
+
+/* A join that hangs is no reason not to ask elsewhere for a new tunnel. */
+START_TEST(a_new_tunnel_goes_past_a_join_that_hangs)
+{
+    open_all(2, 1);
+    sp_plan_lane_lost(&plan, 0, now_us);
+    now_us += SP_SEC(4);
+    struct sp_plan_try t = expect(0, 0, false);
+    ck_assert(t.hurried);
+    expect_none();
+    unreachable(t);
+    t = expect(1, 0, true);
+    ck_assert(!t.hurried);
+    /* What the join would have said comes to nothing. */
+    denied((struct sp_plan_try){.server = 0, .leader = true});
+    succeed(t);
+}
+END_TEST
+
+START_TEST(a_new_tunnel_begins_with_the_first_server)
+{
+    begin(2, 1);
+    unreachable(expect(0, 0, true));
+    succeed(expect(1, 0, true));
+    now_us += SP_SEC(60);
+    /* A lane that comes back goes where the tunnel is. */
+    sp_plan_lane_lost(&plan, 0, now_us);
+    soon(LEAD_SOON);
+    succeed(expect(1, 0, false));
+    now_us += SP_SEC(60);
+    sp_plan_lane_lost(&plan, 0, now_us);
+    soon(LEAD_SOON);
+    denied(expect(1, 0, false));
+    unreachable(expect(0, 0, true));
+    succeed(expect(1, 0, true)); /* by no old id */
+    now_us += SP_SEC(60);
+    sp_plan_lane_lost(&plan, 0, now_us);
+    soon(LEAD_SOON);
+    denied(expect(1, 0, false));
+    succeed(expect(0, 0, true));
 }
 END_TEST
 
@@ -275,6 +428,7 @@ START_TEST(a_new_tunnel_that_comes_too_late)
     open_all(1, 2);
     sp_plan_lane_suspect(&plan, 0, now_us);
     sp_plan_lane_suspect(&plan, 1, now_us);
+    soon(LEAD_SOON);
     denied(expect(0, 0, false));
     struct sp_plan_try t = expect(0, 0, true);
     sp_plan_lane_well(&plan, 1, now_us);
@@ -289,6 +443,7 @@ START_TEST(lanes_of_an_old_tunnel_do_not_come_back)
     open_all(1, 2);
     sp_plan_lane_suspect(&plan, 0, now_us);
     sp_plan_lane_suspect(&plan, 1, now_us);
+    soon(LEAD_SOON);
     denied(expect(0, 0, false));
     succeed(expect(0, 0, true));
     sp_plan_lane_well(&plan, 1, now_us);
@@ -302,6 +457,7 @@ START_TEST(all_suspect_is_as_bad_as_all_lost)
     open_all(1, 3);
     for (unsigned i = 0; i < 3; i++)
         sp_plan_lane_suspect(&plan, i, now_us);
+    soon(LEAD_SOON);
     struct sp_plan_try t = expect(0, 0, false);
     expect_none();
     succeed(t);
@@ -310,16 +466,20 @@ START_TEST(all_suspect_is_as_bad_as_all_lost)
 }
 END_TEST
 
-START_TEST(a_join_under_way_leads_when_the_last_lane_dies)
+START_TEST(a_join_under_way_may_lead_when_the_last_lane_dies)
 {
     open_all(1, 2);
     sp_plan_lane_lost(&plan, 1, now_us);
+    soon(LANE_SOON);
     struct sp_plan_try t = expect(0, 1, false);
     sp_plan_lane_lost(&plan, 0, now_us);
-    expect_none(); /* one try at a time */
-    succeed(t);
-    succeed(expect(0, 0, false));
+    soon(LEAD_SOON);
+    struct sp_plan_try other = expect(0, 0, false);
     expect_none();
+    succeed(t);
+    expect_none();
+    succeed(other);
+    ck_assert_uint_eq(sp_plan_usable(&plan), 2);
 }
 END_TEST
 
@@ -336,8 +496,12 @@ START_TEST(random_lives)
     for (int step = 0; step < 4000; step++) {
         struct sp_plan_try t;
         while (sp_plan_next(&plan, now_us, &t)) {
-            for (size_t i = 0; i < n; i++)
-                ck_assert_uint_ne(under_way[i].lane, t.lane);
+            for (size_t i = 0; i < n; i++) {
+                if (under_way[i].lane != t.lane)
+                    continue;
+                ck_assert(t.is_new && !under_way[i].is_new); /* it goes past a join */
+                under_way[i--] = under_way[--n];
+            }
             ck_assert_uint_lt(n, 4);
             under_way[n++] = t;
             tries++;
@@ -346,7 +510,13 @@ START_TEST(random_lives)
         ck_assert(n > 0 || due_us != SP_NEVER || sp_plan_usable(&plan) == 4);
         ck_assert(due_us > now_us);
         unsigned lane = (unsigned)sp_rng_below(&dice.rng, 4);
-        switch (sp_rng_below(&dice.rng, 8)) {
+        switch (sp_rng_below(&dice.rng, 9)) {
+        case 6:
+            if (sp_rng_below(&dice.rng, 10) == 0) {
+                sp_plan_network_changed(&plan, now_us);
+                n = 0;
+            }
+            break;
         case 0:
             if (plan.lanes[lane].up)
                 sp_plan_lane_lost(&plan, lane, now_us);
@@ -367,7 +537,8 @@ START_TEST(random_lives)
                 if (sp_rng_below(&dice.rng, 2) == 0)
                     sp_plan_succeeded(&plan, &t, now_us);
                 else
-                    sp_plan_failed(&plan, &t, sp_rng_below(&dice.rng, 2) == 0, now_us);
+                    sp_plan_failed(&plan, &t, (enum sp_plan_failure)sp_rng_below(&dice.rng, 3),
+                                   now_us);
             }
             break;
         default:
@@ -390,18 +561,24 @@ int main(void)
     tcase_add_test(tc, one_lane_first_then_the_others_at_once);
     tcase_add_test(tc, a_dead_server_is_tried_ever_more_seldom);
     tcase_add_test(tc, all_servers_in_order_then_a_wait);
-    tcase_add_test(tc, a_lost_lane_comes_back_at_once_under_its_number);
+    tcase_add_test(tc, a_lost_lane_comes_back_soon_under_its_number);
     tcase_add_test(tc, a_refused_lane_beside_living_ones_backs_off_alone);
     tcase_add_test(tc, a_suspect_lane_is_replaced_or_turns_out_well);
     tcase_add_test(tc, all_lanes_lost_one_leads_and_the_others_follow);
     tcase_add_test(tc, the_server_forgot_the_tunnel);
     tcase_add_test(tc, the_token_is_refused_for_both);
     tcase_add_test(tc, while_calls_can_be_saved_it_hurries);
-    tcase_add_test(tc, another_server_only_when_the_tunnel_is_forgotten);
+    tcase_add_test(tc, not_now_keeps_the_tunnel);
+    tcase_add_test(tc, a_join_that_hangs_keeps_none_from_trying);
+    tcase_add_test(tc, the_network_has_changed);
+    tcase_add_test(tc, the_network_changed_while_a_new_tunnel_was_asked_for);
+    tcase_add_test(tc, another_server_when_the_own_one_stays_away);
+    tcase_add_test(tc, a_new_tunnel_goes_past_a_join_that_hangs);
+    tcase_add_test(tc, a_new_tunnel_begins_with_the_first_server);
     tcase_add_test(tc, a_new_tunnel_that_comes_too_late);
     tcase_add_test(tc, lanes_of_an_old_tunnel_do_not_come_back);
     tcase_add_test(tc, all_suspect_is_as_bad_as_all_lost);
-    tcase_add_test(tc, a_join_under_way_leads_when_the_last_lane_dies);
+    tcase_add_test(tc, a_join_under_way_may_lead_when_the_last_lane_dies);
     tcase_add_loop_test(tc, random_lives, 0, 30);
     suite_add_tcase(s, tc);
     srunner_run_all(runner, CK_NORMAL);

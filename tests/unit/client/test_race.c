@@ -94,7 +94,9 @@ static uint64_t race(const struct sp_addr *addrs, size_t n, uint64_t first_alone
     struct sp_race *r;
     uint64_t start_us = sp_clock_us();
 
-    ck_assert_int_eq(sp_race_start(&io.ticker, addrs, n, first_alone_us, on_raced, NULL, &r), 0);
+    const struct sp_race_config config = {.first_alone_us = first_alone_us,
+                                          .timeout_us = SP_SEC(4)};
+    ck_assert_int_eq(sp_race_start(&io.ticker, &config, addrs, n, on_raced, NULL, &r), 0);
     ck_assert(!over); /* from the loop only */
     ck_assert(io_loop_until(&io, is_over, NULL));
     return sp_clock_us() - start_us;
@@ -145,6 +147,50 @@ START_TEST(who_does_not_answer_is_overtaken)
 }
 END_TEST
 
+/* The address that is known begins; those that the name leads to follow. */
+START_TEST(others_are_added)
+{
+    struct sp_addr addrs[2];
+    int fill[2], hole = make_hole(&addrs[0], fill), good = make_port(true, &addrs[1]);
+    const struct sp_race_config config = {
+        .first_alone_us = SP_MS(10), .timeout_us = SP_SEC(4), .more = true};
+    struct sp_race *r;
+
+    ck_assert_int_eq(sp_race_start(&io.ticker, &config, addrs, 1, on_raced, NULL, &r), 0);
+    io_loop_for(&io, 50);
+    ck_assert(!over);
+    sp_race_add(r, addrs, 2);
+    ck_assert(io_loop_until(&io, is_over, NULL));
+    ck_assert_ptr_nonnull(winner);
+    ck_assert(sp_addr_eq(sp_stream_remote(winner), &addrs[1]));
+    for (int i = 0; i < 2; i++)
+        close(fill[i]);
+    close(hole);
+    close(good);
+}
+END_TEST
+
+START_TEST(nobody_has_lost_until_all_are_known)
+{
+    struct sp_addr addrs[2];
+    int a = make_port(false, &addrs[0]), b = make_port(true, &addrs[1]);
+    const struct sp_race_config config = {.timeout_us = SP_SEC(4), .more = true};
+    struct sp_race *r;
+
+    ck_assert_int_eq(sp_race_start(&io.ticker, &config, addrs, 1, on_raced, NULL, &r), 0);
+    io_loop_for(&io, 50);
+    ck_assert(!over); /* it was refused */
+    if (_i == 0)
+        sp_race_add(r, addrs, 2);
+    else
+        sp_race_add(r, NULL, 0);
+    ck_assert(io_loop_until(&io, is_over, NULL));
+    ck_assert_int_eq(winner != NULL, _i == 0);
+    close(a);
+    close(b);
+}
+END_TEST
+
 START_TEST(nobody_answers)
 {
     struct sp_addr addrs[SP_RACE_ADDRS_MAX];
@@ -169,7 +215,8 @@ START_TEST(given_up)
     int fill[2], hole = make_hole(&addrs[0], fill), good = make_port(true, &addrs[1]);
     struct sp_race *r;
 
-    ck_assert_int_eq(sp_race_start(&io.ticker, addrs, 2, SP_SEC(5), on_raced, NULL, &r), 0);
+    const struct sp_race_config config = {.first_alone_us = SP_SEC(5), .timeout_us = SP_SEC(4)};
+    ck_assert_int_eq(sp_race_start(&io.ticker, &config, addrs, 2, on_raced, NULL, &r), 0);
     io_loop_for(&io, 30);
     sp_race_free(r);
     io_loop_for(&io, 30);
@@ -188,7 +235,8 @@ START_TEST(without_memory)
 
     for (unsigned k = 1;; k++) {
         alloc_fail_at(k);
-        int err = sp_race_start(&io.ticker, &addr, 1, 0, on_raced, NULL, &r);
+        const struct sp_race_config config = {.timeout_us = SP_SEC(4)};
+        int err = sp_race_start(&io.ticker, &config, &addr, 1, on_raced, NULL, &r);
         if (!alloc_fail_disarm()) {
             ck_assert_int_eq(err, 0);
             break;
@@ -210,6 +258,8 @@ int main(void)
     tcase_add_test(tc, the_first_that_answers);
     tcase_add_test(tc, a_refusal_is_no_reason_to_wait);
     tcase_add_test(tc, who_does_not_answer_is_overtaken);
+    tcase_add_test(tc, others_are_added);
+    tcase_add_loop_test(tc, nobody_has_lost_until_all_are_known, 0, 2);
     tcase_add_test(tc, nobody_answers);
     tcase_add_test(tc, given_up);
     tcase_add_test(tc, without_memory);

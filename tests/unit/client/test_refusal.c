@@ -85,6 +85,25 @@ START_TEST(a_web_site)
     snprintf(r.why, sizeof r.why, "bad bytes");
     says(&r, "does not speak HTTP: bad bytes");
     ck_assert(sp_refusal_is_denial(&r));
+    ck_assert(sp_refusal_met_somebody(&r));
+}
+END_TEST
+
+START_TEST(not_now_is_no_denial)
+{
+    static const unsigned later[] = {408, 429, 500, 502, 503, 504},
+                          never[] = {101, 200, 401, 403, 404};
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(later); i++) {
+        struct sp_refusal r = {.kind = SP_REFUSAL_ANSWER, .status = later[i]};
+        says(&r, "not able just now (status");
+        ck_assert(!sp_refusal_is_denial(&r));
+        ck_assert(sp_refusal_met_somebody(&r));
+    }
+    for (size_t i = 0; i < SP_ARRAY_LEN(never); i++) {
+        struct sp_refusal r = {.kind = SP_REFUSAL_ANSWER, .status = never[i]};
+        ck_assert(sp_refusal_is_denial(&r));
+    }
 }
 END_TEST
 
@@ -142,6 +161,7 @@ int main(void)
     tcase_add_test(tc, every_kind_says_something);
     tcase_add_test(tc, an_expired_token);
     tcase_add_test(tc, a_web_site);
+    tcase_add_test(tc, not_now_is_no_denial);
     tcase_add_test(tc, tls_and_certificates);
     tcase_add_test(tc, proxies);
     tcase_add_test(tc, once_a_minute_for_each_kind);

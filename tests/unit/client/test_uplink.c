@@ -32,7 +32,7 @@ static struct tls_files files;
 
 /* --- the server ----------------------------------------------------------------------------- */
 
-enum manner { WELCOME, LIKE_A_SITE, NOT_HTTP, SILENT, ANOTHER_TUNNEL };
+enum manner { WELCOME, LIKE_A_SITE, NOT_NOW, NOT_HTTP, SILENT, ANOTHER_TUNNEL };
 
 struct conn {
     struct sp_stream *stream; /* until it is a lane */
@@ -151,6 +151,10 @@ static void upgrade(struct conn *c, const struct sp_upgrade *u)
     uint8_t text[512];
     size_t len;
 
+    if (server.manner == NOT_NOW) {
+        write_text(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+        return;
+    }
     if (server.manner == LIKE_A_SITE || (!u->is_new && !is_known(u))) {
         answer_like_a_site(c);
         return;
@@ -542,6 +546,60 @@ START_TEST(comes_back_without_a_name_server)
 }
 END_TEST
 
+/* Whether the tunnel's lanes still have an address to send from is all that it is told. */
+START_TEST(the_network_has_changed)
+{
+    struct sp_addr own[2] = {sp_addr_v4(192, 0, 2, 7, 0), sp_addr_v4(127, 0, 0, 1, 0)};
+
+    start(files.ca);
+    expect_up();
+    sp_uplink_network_changed(uplink, own, 2);
+    io_loop_for(&io, 50);
+    ck_assert_uint_eq(server.n_joined, LANES);
+    ck_assert_uint_eq(sp_tunnel_counters(tunnel)->lanes_lost, 0);
+
+    sp_uplink_network_changed(uplink, own, 1);
+    ck_assert_uint_eq(sp_tunnel_lane_count(tunnel), 0);
+    expect_log("no longer has the address");
+    expect_up();
+    ck_assert_uint_eq(n_made, 1);
+    ck_assert_uint_eq(server.n_joined, 2 * LANES);
+    ck_assert_uint_eq(sp_uplink_counters(uplink)->network_changes, 2);
+}
+END_TEST
+
+/* What was under way when the network changed is begun anew, and does not answer twice. */
+START_TEST(the_network_changes_while_it_dials)
+{
+    struct sp_addr own = sp_addr_v4(127, 0, 0, 1, 0);
+
+    server.manner = SILENT;
+    start(files.ca);
+    io_loop_for(&io, 100);
+    ck_assert_uint_eq(sp_uplink_counters(uplink)->tries, 1);
+    server.manner = WELCOME;
+    sp_uplink_network_changed(uplink, &own, 1);
+    ck_assert_uint_eq(sp_uplink_counters(uplink)->tries, 2);
+    expect_up();
+    ck_assert_uint_eq(n_made, 1);
+    ck_assert_uint_eq(sp_uplink_counters(uplink)->tries_failed, 0);
+}
+END_TEST
+
+/* A balancer whose server is away: what was asked for may still be there. */
+START_TEST(not_now_is_no_farewell)
+{
+    start(files.ca);
+    expect_up();
+    server.manner = NOT_NOW;
+    cut_lanes(LANES);
+    expect_log("not able just now (status 503)");
+    server.manner = WELCOME;
+    expect_up();
+    ck_assert_uint_eq(n_made, 1);
+}
+END_TEST
+
 START_TEST(refused_like_by_a_site)
 {
     server.manner = LIKE_A_SITE;
@@ -724,6 +782,9 @@ int main(void)
     tcase_add_test(tc, a_server_that_forgot_and_says_so_at_length);
     tcase_add_test(tc, a_lane_of_another_tunnel_is_not_ours);
     tcase_add_test(tc, comes_back_without_a_name_server);
+    tcase_add_test(tc, the_network_has_changed);
+    tcase_add_test(tc, the_network_changes_while_it_dials);
+    tcase_add_test(tc, not_now_is_no_farewell);
     tcase_add_test(tc, refused_like_by_a_site);
     tcase_add_test(tc, an_expired_token_is_told_and_reread);
     tcase_add_test(tc, two_lines_are_no_token);
