@@ -8,7 +8,8 @@
 #
 #   LABEL           style, unit, sim, fuzz-corpus, e2e; default: all
 #   --preset NAME   test that build, e.g. `test.sh --preset tsan unit sim`; without it, the release
-#                   build, and unit, sim and fuzz-corpus once more in the asan build
+#                   build, and unit, sim, fuzz-corpus and, of e2e, what is marked for it once more
+#                   in the asan build
 #   --asan          the same as --preset asan
 #   --help          this text
 #
@@ -73,9 +74,10 @@ if [ "$preset" ] && [ "$preset" != release ]; then
     folder=$root/build/$preset
 else
     "$root/scripts/build.sh" --tests
-    if [ ! "$preset" ] && chosen unit sim fuzz-corpus; then
+    if [ ! "$preset" ] && chosen unit sim fuzz-corpus e2e; then
         "$root/scripts/build.sh" --preset asan
         export SALLYPORT_ALSO_TEST=$root/build/asan
+        ctest_arguments=(-LE '^slow-sanitized$' "${ctest_arguments[@]}")
     fi
 fi
 

@@ -3,6 +3,7 @@
 #
 # Two ICE agents that are not browsers (aioice), each with the gateway as its TURN server, by UDP and by
 # TCP: they meet over relayed addresses, and are told no address but these.
+# sanitizers: yes
 # shellcheck disable=SC2119 # most gateways are as gateway_start makes them
 set -euo pipefail
 # shellcheck source=tests/support/one-host.sh

@@ -3,6 +3,7 @@
 #
 # The main job: two Chromium, each behind a firewall that lets out nothing but TCP 443, a gateway beside
 # each, a server without a single UDP socket. They must see each other, and no UDP may cross.
+# sanitizers: yes
 
 # shellcheck source=tests/support/doors.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"

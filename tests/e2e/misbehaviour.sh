@@ -3,6 +3,7 @@
 #
 # Others misbehave while calls are going on: malformed everything, peers that stop reading, no more file
 # descriptors. The calls lose nothing, memory stays where it is, and all of it is counted.
+# sanitizers: yes
 set -euo pipefail
 # shellcheck source=tests/support/one-host.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/one-host.sh"

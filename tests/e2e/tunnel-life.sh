@@ -3,6 +3,7 @@
 #
 # A call through the gateway while its lanes are reset, vanish without a word, all at once or one by one, and
 # while server and gateway come and go: what has to live lives, what has to end ends, and nothing is left.
+# sanitizers: yes
 # shellcheck disable=SC2119,SC2120 # walls that take all lanes
 set -euo pipefail
 # shellcheck source=tests/support/one-host.sh

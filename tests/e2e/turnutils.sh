@@ -3,6 +3,7 @@
 #
 # coturn's own test programs as clients: by UDP, TCP, TLS and through the gateway, by channels and by
 # indications, relayed by IPv4 and IPv6, client to client and to a plain peer. Nothing may be lost.
+# sanitizers: yes
 # shellcheck disable=SC2119 # most gateways are as gateway_start makes them
 set -euo pipefail
 # shellcheck source=tests/support/one-host.sh

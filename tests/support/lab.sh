@@ -64,10 +64,27 @@ lab_down() {
     trap '' HUP INT TERM
     disown -a # or bash would tell of each that it was killed
     if [ "$LAB_ID" ]; then
+        if [ "$status" = 0 ]; then _lab_end || status=1; fi
         _lab_remove "$LAB_ID" "$([ "${LAB_KEEP:-}" = 1 ] || echo "$LAB_DIR")"
         [ "${LAB_KEEP:-}" != 1 ] || say "kept $LAB_DIR"
     fi
     exit "$status"
+}
+
+# Lets all end by themselves (a second TERM hurries the server). What they have to say of leaks and other
+# mistakes, in a build with sanitizers, is a failure.
+_lab_end() {
+    local file failed=0
+    _lab_signal "$LAB_ID" TERM || true
+    _lab_signal "$LAB_ID" TERM || true
+    for file in "$LAB_DIR"/*.err; do
+        if [ -f "$file" ] && grep -Eq 'Sanitizer|runtime error:' "$file"; then
+            echo "FAILED: a sanitizer found something in $(basename "$file" .err)" >&2
+            lab_show "$(basename "$file" .err)"
+            failed=1
+        fi
+    done
+    return $failed
 }
 
 # lab_sweep: removes labs whose script was killed.
