@@ -82,7 +82,7 @@ PYTHON
 # start_call: the two browsers, from within the lab, so that they end with it. Returns when there is a
 # result, be it that they found no way to each other.
 start_call() {
-    lab_host internet node "$root/tests/support/call.mjs" --json "$LAB_DIR/call.json" --png "$png" \
+    lab_host internet node "$root/tests/support/call.mjs" --url "$DOORS_PAGE" --json "$LAB_DIR/call.json" --png "$png" \
         --seconds "$seconds" --a-netns "$(lab_ns a)" --b-netns "$(lab_ns b)" --a-ice "$ice" --b-ice "$ice" \
         ${keep:+--keep} &
     browsers=$!
@@ -102,7 +102,7 @@ say "building"
 BUILD_DIR=$root/build
 need_packages iproute2 iptables procps openssl curl
 need_commands python3=python3
-need_browser
+need_browsers chromium
 
 say "making hosts and firewalls"
 lab_up
@@ -117,6 +117,7 @@ for caller in a b; do
 done
 
 say "starting two browsers"
+doors_page
 ice=$(doors_ice "turn:192.0.2.1:3478?transport=udp")
 mkdir -p "$(dirname "$png")"
 if ! start_call || ! call_came_up; then

@@ -90,12 +90,12 @@ tree_files() {
         -type f \( "${names[@]:1}" \) -print0 | sort -z
 }
 
-# need_browser: what the tests with a browser and the demo need: Chromium, and for node, which drives
-# it, the modules that tests/e2e/package-lock.json names. Installed beside that file, again only when
-# it changes.
-need_browser() {
+# need_browsers PACKAGE...: what the tests with a browser and the demo need: these browsers, and for node,
+# which drives them, the modules that tests/e2e/package-lock.json names. Installed beside that file, again
+# only when it changes.
+need_browsers() {
     local modules=$root/tests/e2e/node_modules
-    need_packages chromium fonts-dejavu-core
+    need_packages "$@" fonts-dejavu-core
     # From anywhere, if it is not too old.
     node -e 'process.exit(process.versions.node.split(".")[0] < 18)' 2>/dev/null || need_packages nodejs
     cmp -s "$root/tests/e2e/package-lock.json" "$modules/.installed-from" && return 0

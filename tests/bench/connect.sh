@@ -16,7 +16,7 @@ rounds=${BENCH_ROUNDS:-7}
 
 # measure PATH ICE: a call, as a line of JSON.
 measure() {
-    doors_call --a-netns "$(lab_ns a)" --b-netns "$(lab_ns b)" --seconds 1 --a-ice "$2" --b-ice "$2" ||
+    doors_call --a-netns "$(lab_ns a)" --b-netns "$(lab_ns b)" --seconds 1 --frames 1 --a-ice "$2" --b-ice "$2" ||
         fail "$1: the call did not come up"
     printf '{"path": "%s", "connect_ms": %s, "first_frame_ms": %s}\n' "$1" \
         "$(doors_json "$LAB_DIR/call.json" a connect_ms)" \
@@ -24,7 +24,7 @@ measure() {
 }
 
 need_packages coturn
-need_browser
+need_browsers chromium
 lab_up
 exec 3>&1 >&2
 lab_profile a https-only

@@ -7,6 +7,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"
 set -euo pipefail
 
+doors_browsers chromium
 lab_up
 doors_server --listen-udp none --relay-ports none --relay-ip 198.51.100.2
 lab_profile a https-only

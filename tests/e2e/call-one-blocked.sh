@@ -24,6 +24,7 @@ assert b["local"]["type"] in ("host", "prflx"), b["local"]
 PYTHON
 }
 
+doors_browsers chromium
 lab_up
 doors_server --relay-ip 198.51.100.2 --allow-peer 198.51.100.3/32
 lab_profile a https-only

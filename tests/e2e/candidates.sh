@@ -9,12 +9,14 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"
 set -euo pipefail
 
+doors_browsers chromium
 lab_up
 doors_server --listen-udp none --serve tunnel,site --relay-ports none --relay-ip 198.51.100.2
 lab_profile a https-only
 doors_gateway a
+doors_page
 for transport in udp tcp; do
-    node "$root/tests/support/gather.mjs" "$(lab_ns a)" "$(doors_ice "turn:192.0.2.1:3478?transport=$transport")" \
+    node "$root/tests/support/gather.mjs" chromium "$(lab_ns a)" "$DOORS_PAGE" "$(doors_ice "turn:192.0.2.1:3478?transport=$transport")" \
         >"$LAB_DIR/gathered.json"
     python3 - "$LAB_DIR/gathered.json" "$transport" <<'PYTHON'
 import ipaddress, json, re, sys

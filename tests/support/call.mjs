@@ -1,54 +1,45 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A real video call between two Chromium, each in a network namespace of its own if asked, and what came of
+// A real video call between two browsers, each in a network namespace of its own if asked, and what came of
 // it as one JSON object on standard output. The pages are call.html; this program starts the browsers,
 // carries the signalling from one page to the other, waits, measures, and always closes the browsers.
 //
 // Two sides, a and b; a calls. Everything that differs between them is in one object a side.
 
-import { createRequire } from 'node:module';
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { writePortrait } from './portrait.mjs';
+import { KINDS } from './browser/browser.mjs';
+import { closePair, openPair } from './browser/pair.mjs';
 
-const USAGE = `Usage: call.mjs [OPTION]...
+const USAGE = `Usage: call.mjs --url URL [OPTION]...
 
+  --url URL        where the two find call.html (page_server.mjs serves it)
+  --a-browser B, --b-browser B        ${KINDS.join(' or ')} (default: chromium)
   --a-netns NAME, --b-netns NAME      where each browser runs (default: here)
   --a-ice JSON, --b-ice JSON          iceServers: a list, or an object that has one (default: none)
   --a-policy P, --b-policy P          iceTransportPolicy: all or relay (default: all)
   --a-name TEXT, --b-name TEXT        what the pages call them
-  --a-arg ARG, --b-arg ARG            one more argument for that Chromium, repeatable
+  --a-arg ARG, --b-arg ARG            one more argument for that browser, repeatable
   --seconds N      how long the call lasts once it is connected (default: 10)
-  --timeout N      how long it may take to connect, and to the first picture (default: 30)
+  --frames N       it lasts longer, if need be, until both have seen that many (default: 50)
+  --timeout N      how long it may take to connect and to see the first picture; and then, the others (default: 60)
   --png FILE       a screenshot of a's page at the end
   --json FILE      the result goes there and not to standard output
+  --no-trickle     descriptions wait for all candidates
   --keep           then stay in the call until SIGTERM
   --orders         watch each frame's arrival and restart ICE when the connection is lost; the call lasts until
-                   standard input says so: 'mark NAME' notes a moment, 'report FILE' writes how long media was
+                   standard input says so: 'wait SECONDS', 'restart a' (or b)
+                   restarts ICE and waits until both sides use other relayed addresses, 'mark NAME' notes a moment, 'report FILE' writes how long media was
                    away since each mark (JSON), 'end' ends it
-  --chromium FILE  (default: /usr/bin/chromium)
 
 Exit status: 0 both sides saw each other, 1 they did not (the JSON says how far it came), 2 wrong use.
 `;
 
-const ORIGIN = 'https://app.test/';
-const PAGES = {
-    '/': ['call.html', 'text/html'],
-    '/call_page.js': ['call_page.js', 'text/javascript'],
-    '/call_meter.js': ['call_meter.js', 'text/javascript'],
-};
-const VIEW = { width: 1280, height: 800 };
 const VIDEO = { width: 640, height: 480 };
-const CLOSE_MS = 5000;
-const FLAGS = [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream',
-    '--use-fake-ui-for-media-stream', '--ignore-certificate-errors',
-];
 
 class Wrong extends Error {}
 
@@ -73,8 +64,11 @@ function parseSide(values, id) {
     const policy = values[`${id}-policy`];
     if (policy !== 'all' && policy !== 'relay')
         throw new Wrong(`--${id}-policy ${policy}: all or relay`);
+    const kind = values[`${id}-browser`];
+    if (!KINDS.includes(kind))
+        throw new Wrong(`--${id}-browser ${kind}: ${KINDS.join(' or ')}`);
     return {
-        id, netns: values[`${id}-netns`], name: values[`${id}-name`], iceTransportPolicy: policy,
+        id, kind, netns: values[`${id}-netns`], name: values[`${id}-name`], iceTransportPolicy: policy,
         iceServers: parseIce(`${id}-ice`, values[`${id}-ice`]), args: values[`${id}-arg`],
     };
 }
@@ -82,10 +76,12 @@ function parseSide(values, id) {
 function parseOptions(argv) {
     const text = fallback => ({ type: 'string', default: fallback });
     const options = {
-        seconds: text('10'), timeout: text('30'), png: { type: 'string' }, json: { type: 'string' },
-        keep: { type: 'boolean' }, orders: { type: 'boolean' }, chromium: text('/usr/bin/chromium'), help: { type: 'boolean' },
+        seconds: text('10'), frames: text('50'), timeout: text('60'), png: { type: 'string' }, json: { type: 'string' },
+        keep: { type: 'boolean' }, orders: { type: 'boolean' }, url: { type: 'string' },
+        'no-trickle': { type: 'boolean' }, help: { type: 'boolean' },
     };
     for (const id of ['a', 'b']) {
+        options[`${id}-browser`] = text('chromium');
         options[`${id}-netns`] = { type: 'string' };
         options[`${id}-ice`] = text('[]');
         options[`${id}-policy`] = text('all');
@@ -98,70 +94,16 @@ function parseOptions(argv) {
     } catch (error) {
         throw new Wrong(error.message);
     }
-    for (const name of ['seconds', 'timeout']) {
+    for (const name of ['seconds', 'frames', 'timeout']) {
         if (!(Number(values[name]) > 0))
-            throw new Wrong(`--${name} ${values[name]}: a number of seconds above 0`);
+            throw new Wrong(`--${name} ${values[name]}: a number above 0`);
     }
+    if (!URL.canParse(values.url))
+        throw new Wrong('--url: the URL of call.html');
     return {
-        ...values, seconds: Number(values.seconds), timeout: Number(values.timeout),
+        ...values, seconds: Number(values.seconds), frames: Number(values.frames), timeout: Number(values.timeout),
         sides: [parseSide(values, 'a'), parseSide(values, 'b')],
     };
-}
-
-// ---- browsers ----------------------------------------------------------------------------------------
-
-// The control pipe of a browser does not care for namespaces, so a wrapper is all it takes.
-function writeLauncher(side, chromium, dir) {
-    const path = join(dir, `chromium-${side.id}`);
-    const enter = side.netns ? `ip netns exec '${side.netns}' ` : '';
-    writeFileSync(path, `#!/bin/sh\nexec ${enter}'${chromium}' "$@"\n`, { mode: 0o755 });
-    return path;
-}
-
-async function openBrowser(side, options, dir) {
-    const { chromium } = createRequire(new URL('../e2e/package.json', import.meta.url))('playwright-core');
-    const camera = join(dir, `${side.id}.y4m`);
-    await writePortrait(camera, side.id === 'a' ? 'ana' : 'ben');
-    side.browser = await chromium.launch({
-        executablePath: writeLauncher(side, options.chromium, dir),
-        args: [...FLAGS, `--use-file-for-fake-video-capture=${camera}`, ...side.args],
-        env: { ...process.env, HOME: dir, TMPDIR: dir },
-        handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
-        timeout: options.timeout * 1000,
-    });
-    side.browser.on('disconnected', () => options.onLost(side));
-    say(`browser ${side.id}: Chromium ${side.browser.version()}${side.netns ? ` in ${side.netns}` : ''}`);
-}
-
-async function openPage(side, peer) {
-    const context = await side.browser.newContext({ viewport: VIEW, ignoreHTTPSErrors: true });
-    await context.grantPermissions(['camera', 'microphone'], { origin: ORIGIN });
-    side.page = await context.newPage();
-    side.page.on('pageerror', error => say(`page ${side.id}: ${error.message}`));
-    await side.page.route('**/*', route => {
-        const [file, contentType] = PAGES[new URL(route.request().url()).pathname] ?? [];
-        if (!file)
-            return route.fulfill({ status: 404, body: '' });
-        return route.fulfill({ contentType, body: readFileSync(new URL(file, import.meta.url)) });
-    });
-    await side.page.exposeFunction('signal', message => peer.inbox(message));
-    await side.page.goto(ORIGIN);
-}
-
-// What a page says reaches the other in the order in which it was said: a candidate may not overtake the
-// description that it belongs to.
-function makeInbox(side) {
-    let before = Promise.resolve();
-    side.inbox = message => {
-        before = before
-            .then(() => side.page.evaluate(m => callPage.receive(m), message))
-            .catch(error => say(`page ${side.id}: ${error.message.split('\n')[0]}`));
-    };
-}
-
-async function closeBrowsers(sides) {
-    const closing = sides.filter(side => side.browser).map(side => side.browser.close().catch(() => {}));
-    await Promise.race([Promise.all(closing), pause(CLOSE_MS)]);
 }
 
 // ---- the call ----------------------------------------------------------------------------------------
@@ -181,19 +123,39 @@ async function waitUntilUp(sides, timeout) {
     }
 }
 
-async function holdCall(sides, seconds) {
-    const end = Date.now() + seconds * 1000;
-    while (Date.now() < end) {
-        await pause(Math.min(2000, Math.max(0, end - Date.now())));
-        const [{ video, pair }] = await Promise.all(sides.map(reportOf));
+async function holdCall(sides, { seconds, frames, timeout }) {
+    const end = Date.now() + seconds * 1000, deadline = end + timeout * 1000;
+    for (let enough = false; Date.now() < end || (!enough && Date.now() < deadline);) {
+        await pause(Math.min(2000, Math.max(500, end - Date.now())));
+        const reports = await Promise.all(sides.map(reportOf));
+        const [{ video, pair }] = reports;
+        enough = reports.every(report => report.video.frames_decoded >= frames);
         say(`a: ${video.frames_decoded} frames, ${Math.round(video.frames_per_second ?? 0)} a second, ` +
             `round trip ${pair?.rtt_ms.toFixed(1)} ms, lost ${video.packets_lost} of ${video.packets_received}`);
     }
 }
 
+// Both sides gather anew, so that it is over when neither uses the pair of candidates it had before.
+async function restartIce(sides, id, timeout) {
+    const starter = sides.find(side => side.id === id);
+    if (!starter)
+        throw new Error(`'restart ${id}': a or b`);
+    const ports = async () => (await Promise.all(sides.map(reportOf))).map(r => r.pair && [r.pair.local.port, r.state]);
+    const before = await ports();
+    await starter.page.evaluate(() => callPage.offer({ iceRestart: true }));
+    for (const deadline = Date.now() + timeout * 1000; Date.now() < deadline; await pause(100)) {
+        const now = await ports();
+        if (now.every((side, i) => side && side[0] !== before[i][0] && side[1] === 'connected'))
+            return;
+    }
+    throw new Error(`restart ${id}: the call goes by the same addresses after ${timeout} s`);
+}
+
 // Orders from standard input, one a line, each done before the next one is read. See USAGE.
-async function takeOrders(sides) {
+async function takeOrders(sides, timeout) {
     const obey = {
+        wait: seconds => pause(Number(seconds) * 1000),
+        restart: id => restartIce(sides, id, timeout),
         mark: name => Promise.all(sides.map(side => side.page.evaluate(([n, at]) => callPage.mark(n, at), [name, Date.now()]))),
         report: async file => writeResult(await watched(sides), file),
     };
@@ -214,12 +176,10 @@ async function watched(sides) {
 
 async function call(options, dir) {
     const { sides } = options, [a, b] = sides;
-    sides.forEach(makeInbox);
-    await Promise.all(sides.map(side => openBrowser(side, options, dir)));
-    await Promise.all([openPage(a, b), openPage(b, a)]);
+    await openPair(sides, dir, options);
     await Promise.all([[a, b], [b, a]].map(([side, peer]) => side.page.evaluate(o => callPage.prepare(o), {
         name: side.name, peerName: peer.name, iceServers: side.iceServers, iceTransportPolicy: side.iceTransportPolicy,
-        watch: options.orders, ...VIDEO,
+        watch: options.orders, noTrickle: options['no-trickle'], ...VIDEO,
     })));
     say('calling');
     await a.page.evaluate(() => callPage.offer());
@@ -227,7 +187,7 @@ async function call(options, dir) {
     const connected = reports.every(isUp);
     if (connected) {
         say(`connected in ${reports[0].connect_ms} ms, first picture after ${reports[0].first_frame_ms} ms`);
-        await (options.orders ? takeOrders(sides) : holdCall(sides, options.seconds));
+        await (options.orders ? takeOrders(sides, options.timeout) : holdCall(sides, options));
         reports = await Promise.all(sides.map(reportOf));
     }
     if (options.png)
@@ -275,7 +235,7 @@ async function main() {
         say(`call.mjs: ${error.message}`);
     } finally {
         options.onLost = () => {};
-        await closeBrowsers(options.sides);
+        await closePair(options.sides);
         rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
     }
     process.exit(status);

@@ -11,9 +11,10 @@ const GAP_MS = 75;       // call_meter.js notes what is longer
 
 const callPage = (() => {
     let pc, began, isCaller = false;
+    let trickle = true; // candidates follow their description; otherwise it waits for all of them
     let meter, restarts, restarting = false; // call_meter.js, if asked; whether ICE is restarted, and just now
     const marks = [];                        // moments of which the caller of the page told: { name, at }
-    const seen = { candidates: [], candidateErrors: [], ice_restarts: 0 };
+    const seen = { candidates: [], candidateErrors: [], trickled: 0, ice_restarts: 0 };
     let last = null; // the bytes and time of the figures shown before
 
     const show = (id, text) => { document.getElementById(id).textContent = text; };
@@ -25,7 +26,8 @@ const callPage = (() => {
     // ---- the connection --------------------------------------------------------------------------
 
     // With `watch` each frame's arrival is noted, and ICE is restarted when the connection is lost.
-    async function prepare({ name, peerName, iceServers, iceTransportPolicy, width, height, watch }) {
+    async function prepare({ name, peerName, iceServers, iceTransportPolicy, width, height, watch, noTrickle }) {
+        trickle = !noTrickle;
         show('title', `Video call with ${peerName}`);
         show('remote-name', peerName);
         show('own-name', name);
@@ -50,10 +52,24 @@ const callPage = (() => {
     }
 
     async function offer(options) {
-        isCaller = true;
+        isCaller ||= began === undefined;
         began ??= performance.now();
-        await pc.setLocalDescription(await pc.createOffer(options));
-        window.signal({ description: pc.localDescription });
+        await describe(await pc.createOffer(options));
+    }
+
+    async function describe(description) {
+        await pc.setLocalDescription(description);
+        if (!trickle)
+            await gathered();
+        window.signal({ description: pc.localDescription.toJSON() });
+    }
+
+    function gathered() {
+        return new Promise(resolve => {
+            const check = () => pc.iceGatheringState === 'complete' && resolve();
+            pc.addEventListener('icegatheringstatechange', check);
+            check();
+        });
     }
 
     // As applications do: again and again, until the two are connected.
@@ -84,10 +100,8 @@ const callPage = (() => {
         if (description.type === 'offer')
             began ??= performance.now();
         await pc.setRemoteDescription(description);
-        if (description.type === 'offer') {
-            await pc.setLocalDescription(await pc.createAnswer());
-            window.signal({ description: pc.localDescription });
-        }
+        if (description.type === 'offer')
+            await describe(await pc.createAnswer());
     }
 
     function onCandidate(candidate) {
@@ -102,6 +116,9 @@ const callPage = (() => {
             candidate: candidate.candidate, type, protocol, address, port, relatedAddress, relatedPort, tcpType, url,
             relayProtocol, at_ms: sinceBegin(),
         });
+        if (!trickle)
+            return;
+        seen.trickled++;
         window.signal({ candidate: candidate.toJSON() });
     }
 

@@ -83,10 +83,55 @@ doors_metric() {
     lab_host edge curl -s --max-time 5 http://127.0.0.1:9641/metrics | awk -v name="$1" '$1 == name {print $2}'
 }
 
+# doors_browsers chromium|firefox...: skips the test if one of these is not here, or what drives it.
+doors_browsers() {
+    local browser modules=$root/tests/e2e/node_modules
+    for browser; do
+        case $browser in
+            chromium) [ -x /usr/bin/chromium ] && [ -d "$modules/playwright-core" ] ;;
+            firefox) [ -x /usr/bin/firefox-esr ] && [ -d "$modules/puppeteer-core" ] ;;
+        esac || skip "needs $browser and its driver (scripts/test.sh installs them)"
+    done
+}
+
+# doors_page: the application's web server on app; $DOORS_PAGE is its page for calls. A lab needs it once.
+doors_page() {
+    DOORS_PAGE=https://app.test/call.html
+    lab_spawn app pages node "$root/tests/support/browser/page_server.mjs" 198.51.100.4:443 \
+        "$LAB_DIR/cert.pem" "$LAB_DIR/key.pem"
+    lab_wait_ready pages
+}
+
+# doors_two_blocked: two blocked callers with a gateway each, and a server that speaks nothing but TLS on
+# port 443; $ice is what both pages get.
+doors_two_blocked() {
+    local host
+    lab_up
+    doors_server --listen-udp none --serve tunnel,site --relay-ports none --relay-ip 198.51.100.2
+    for host in a b; do
+        lab_profile "$host" https-only
+        doors_gateway "$host"
+    done
+    # shellcheck disable=SC2034 # for who calls this
+    ice=$(doors_ice "turn:192.0.2.1:3478?transport=udp")
+}
+
+# doors_no_udp: none of a and b crossed their firewalls, which were in its way.
+doors_no_udp() {
+    local host crossed refused
+    for host in a b; do
+        crossed=$(lab_udp_crossed "$host")
+        refused=$(lab_udp_refused "$host")
+        [ "$crossed" = 0 ] || fail "$crossed UDP packets of $host crossed its firewall"
+        [ "$refused" -gt 0 ] || fail "$host's firewall refused no UDP: was it in the way at all?"
+    done
+}
+
 # doors_call [call.mjs OPTION...]: a call from a to b; its result is $LAB_DIR/call.json.
 doors_call() {
     local status=0
-    node "$root/tests/support/call.mjs" --json "$LAB_DIR/call.json" "$@" || status=$?
+    [ "${DOORS_PAGE-}" ] || doors_page || return
+    node "$root/tests/support/call.mjs" --json "$LAB_DIR/call.json" --url "$DOORS_PAGE" "$@" || status=$?
     [ "$status" = 0 ] || {
         lab_show server
         return "$status"

@@ -4,8 +4,8 @@
 # A small internet of network namespaces, for the end-to-end tests and the demo. Source it, don't run it.
 #
 #     a ── fwa ──┐                    ┌── edge      the server
-#                ├──── internet ──────┤
-#     b ── fwb ──┘                    └── open      somebody whom nothing blocks
+#                ├──── internet ──────┼── open      somebody whom nothing blocks
+#     b ── fwb ──┘                    └── app       the application's web server
 #
 #     host       address                             what it is
 #     a          10.1.0.2      2001:db8:1::2         a caller; 192.0.2.1 on lo, for its gateway
@@ -14,6 +14,7 @@
 #     internet   198.51.100.1  2001:db8:100::1       a switch, and the way to nowhere
 #     edge       198.51.100.2  2001:db8:100::2       edge.test (edge6.test by IPv6)
 #     open       198.51.100.3  2001:db8:100::3
+#     app        198.51.100.4  2001:db8:100::4       app.test
 #
 # lab_up makes it and lab_down, which lab_up ties to the end of the script, takes it away. A lab has an id
 # that stands in the name of everything it makes outside of its own namespaces, so labs do not meet; what a
@@ -22,7 +23,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
-LAB_HOSTS=(internet edge open fwa fwb a b)
+LAB_HOSTS=(internet edge open app fwa fwb a b)
 LAB_STATE=/run/sallyport-lab
 LAB_ID=""
 LAB_DIR=""
@@ -163,7 +164,7 @@ _lab_build() {
     _lab_ip internet link add br0 type bridge || return
     _lab_ip internet link set br0 up || return
     _lab_address internet br0 198.51.100.1/24 2001:db8:100::1/64 || return
-    _lab_join edge 2 && _lab_join open 3 && _lab_join fwa 11 && _lab_join fwb 12 || return
+    _lab_join edge 2 && _lab_join open 3 && _lab_join app 4 && _lab_join fwa 11 && _lab_join fwb 12 || return
     _lab_lan a 1 11 && _lab_lan b 2 12
 }
 
@@ -177,6 +178,7 @@ _lab_make_host() {
 ::1 localhost
 198.51.100.2 edge.test
 2001:db8:100::2 edge6.test
+198.51.100.4 app.test
 EOF
     printf 'nameserver 198.51.100.1\noptions timeout:1 attempts:1\n' >"/etc/netns/$ns/resolv.conf"
     ip netns add "$ns" || return
@@ -206,7 +208,7 @@ _lab_lan() {
     _lab_ip "$host" link set lan up || return
     _lab_route "$host" default "10.$net.0.1" "2001:db8:$net::1" || return
     _lab_ip "$host" address add 192.0.2.1/32 dev lo || return
-    for other in internet edge open fwa fwb; do
+    for other in internet edge open app fwa fwb; do
         [ "$other" = "$fw" ] || _lab_route "$other" "" "" "2001:db8:100::$number" "2001:db8:$net::/64" || return
     done
     _lab_sysctl "$fw" net/ipv4/ip_forward 1
@@ -335,7 +337,7 @@ lab_stop() {
     kill -s KILL -- "-$pid" 2>/dev/null || true
 }
 
-# lab_cert: a CA and a certificate for the edge, good for two days: ca.pem, cert.pem and key.pem in $LAB_DIR.
+# lab_cert: a CA and a certificate for edge and app, good for two days: ca.pem, cert.pem and key.pem in $LAB_DIR.
 lab_cert() {
     local key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
     (
@@ -344,7 +346,7 @@ lab_cert() {
         openssl req -x509 "${key[@]}" -keyout ca-key.pem -out ca.pem -days 2 -subj "/CN=sallyport lab CA" \
             -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign
         openssl req -new "${key[@]}" -keyout key.pem -out cert.csr -subj /CN=edge.test
-        printf '%s\n' "subjectAltName=DNS:edge.test,DNS:edge6.test,IP:198.51.100.2,IP:2001:db8:100::2" \
+        printf '%s\n' "subjectAltName=DNS:edge.test,DNS:edge6.test,DNS:app.test,IP:198.51.100.2,IP:2001:db8:100::2" \
             basicConstraints=CA:FALSE extendedKeyUsage=serverAuth >cert.ext
         openssl x509 -req -in cert.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 \
             -extfile cert.ext -out cert.pem
