@@ -378,6 +378,21 @@ static int start_admin(struct gateway *g)
                 strerror(errno));
 }
 
+/* Everything that wants privileges is done. The token is read again for each connection. */
+static int confine(const struct gateway *g)
+{
+    const struct sp_gateway_config *c = g->config;
+    const struct sp_confine_file files[] = {
+        {"--token-file", c->token_file, true},
+        {"--ca", c->ca_file, false},
+    };
+    char why[SP_CONFINE_WHY_MAX];
+
+    if (sp_confine(&c->confine, files, SP_ARRAY_LEN(files), &c->log, why) == 0)
+        return 0;
+    return fail(1, "%s", why);
+}
+
 /* --- the ready line ------------------------------------------------------------------------- */
 
 /* What "everywhere" means to a browser on this host. */
@@ -421,6 +436,8 @@ static int start(struct gateway *g)
         status = start_admin(g);
     if (status == 0 && sp_network_new(&g->ticker, on_network_changed, g, &g->network) != 0)
         status = out_of_memory();
+    if (status == 0)
+        status = confine(g);
     return status;
 }
 

@@ -80,6 +80,7 @@ static const struct sp_option table[] = {
      .check = sp_option_check_cidr},
     SP_OPTION_ROW_ADMIN("127.0.0.1:9642"),
     SP_OPTION_ROWS_LOG,
+    SP_OPTION_ROWS_CONFINE,
 };
 
 const struct sp_options_spec sp_gateway_options = {
@@ -181,6 +182,7 @@ int sp_gateway_config_init(struct sp_gateway_config *c, struct sp_options *o, sp
     c->ca_file = sp_options_get(o, "ca", NULL);
     c->lanes = (unsigned)sp_options_number(o, "lanes", SP_LANES_DEFAULT);
     sp_options_log(o, &c->log);
+    sp_options_confine(o, &c->confine);
 
     int err = set_servers(c, why);
     if (err == 0)

@@ -9,6 +9,7 @@
 
 #include "proxy.h"
 #include "sallyport/addr.h"
+#include "sallyport/confine.h"
 #include "sallyport/log.h"
 #include "sallyport/options.h"
 #include "url.h"
@@ -32,6 +33,7 @@ struct sp_gateway_config {
     unsigned lanes;
     bool has_admin;
     struct sp_addr admin;
+    struct sp_confinement confine;
     struct sp_log log;
     struct sp_options *options; /* owns the strings */
 };

@@ -64,7 +64,8 @@ if [ "$preset" != release ]; then
     folder=build/$preset
     arguments+=(-DSALLYPORT_TESTS=ON)
 fi
-packages=(make gcc libc6-dev pkg-config libev-dev libhttp-parser-dev libjansson-dev libc-ares-dev)
+packages=(make gcc libc6-dev pkg-config libev-dev libhttp-parser-dev libjansson-dev libc-ares-dev
+    libseccomp-dev)
 case " ${arguments[*]} " in
     *" -DSALLYPORT_TESTS=ON "*)
         packages+=(check)

@@ -24,7 +24,6 @@
 #include <stdlib.h>
 
 #include "edge_admin.h"
-#include "own_addrs.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/notify.h"
@@ -39,7 +38,6 @@ struct edge {
     struct sp_worker *worker;
     struct sp_edge_view view;
     struct sp_admin *admin;
-    struct sp_own_addrs *own;
     ev_signal on_term, on_int, on_hup;
 };
 
@@ -100,21 +98,6 @@ static void say_ready(const struct edge *e)
     sp_notify(SP_NOTIFY_READY);
 }
 
-/* Who names the net around the server would be surprised by what it does to calls between its
- * users.
- */
-static void check_hairpin(const struct edge *e)
-{
-    const struct sp_worker_config *c = &e->config->worker;
-
-    for (size_t i = 0; i < c->n_relay_ips; i++)
-        if (sp_peer_policy_judge(e->shared->policy, &c->relay_ips[i].public_) == SP_PEER_REFUSED)
-            sp_log_warn(&e->config->log,
-                        "--deny-peer covers a relayed address of this server: its users can't call "
-                        "each other by it",
-                        SP_F_ADDR("relayed", &c->relay_ips[i].public_));
-}
-
 /* 0, or the exit status, with one line in `why`. */
 static int start_worker(struct edge *e, char why[static SP_SHARED_WHY_MAX])
 {
@@ -151,13 +134,22 @@ static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
                  sp_addr_format(&c->admin, text));
         return 1;
     }
-    if (sp_own_addrs_watch(sp_worker_ticker(e->worker), e->shared->policy, &c->log, &e->own) != 0) {
-        snprintf(why, SP_SHARED_WHY_MAX, "cannot start: %s", sp_strerror(SP_ENOMEM));
-        return 1;
-    }
-    check_hairpin(e);
     watch_signals(e);
     return 0;
+}
+
+/* Everything that wants privileges is done. */
+static int confine(const struct edge *e, char why[static SP_SHARED_WHY_MAX])
+{
+    const struct sp_keys_config *c = &e->config->keys;
+    const struct sp_confine_file files[] = {
+        {"--cert", c->cert_file, false},
+        {"--key", c->key_file, false},
+        {"--secret-file", c->secret_file, false},
+        {"--user-file", c->user_file, false},
+    };
+
+    return sp_confine(&e->config->confine, files, SP_ARRAY_LEN(files), &e->config->log, why);
 }
 
 int sp_edge_run(const struct sp_edge_config *c)
@@ -166,6 +158,8 @@ int sp_edge_run(const struct sp_edge_config *c)
     char why[SP_SHARED_WHY_MAX];
     int status = start(&e, why);
 
+    if (status == 0 && confine(&e, why) != 0)
+        status = 1;
     if (status == 0) {
         say_ready(&e);
         ev_run(e.loop, 0);
@@ -173,7 +167,6 @@ int sp_edge_run(const struct sp_edge_config *c)
     } else {
         fprintf(stderr, "sallyport-server: %s\n", why);
     }
-    sp_own_addrs_free(e.own);
     sp_admin_close(e.admin);
     sp_worker_free(e.worker);
     sp_shared_free(e.shared);

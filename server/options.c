@@ -211,6 +211,7 @@ static const struct sp_option table[] = {
      .max = 3600},
     SP_OPTION_ROW_ADMIN("127.0.0.1:9641"),
     SP_OPTION_ROWS_LOG,
+    SP_OPTION_ROWS_CONFINE,
 };
 
 const struct sp_options_spec sp_edge_options = {
@@ -375,6 +376,7 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
     memset(c, 0, sizeof *c);
     c->options = o;
     sp_options_log(o, &c->log);
+    sp_options_confine(o, &c->confine);
     w->linger_us = SP_SEC(sp_options_number(o, "linger", 30));
     c->has_admin = sp_options_addr(o, "admin", "127.0.0.1:9641", &c->admin);
 

@@ -6,6 +6,7 @@
 #define SALLYPORT_SERVER_OPTIONS_H
 
 #include "keys.h"
+#include "sallyport/confine.h"
 #include "sallyport/log.h"
 #include "sallyport/options.h"
 #include "shared.h"
@@ -25,6 +26,7 @@ struct sp_edge_config {
     char host_name[256];
     bool has_admin;
     struct sp_addr admin;
+    struct sp_confinement confine;
     struct sp_log log;
     struct sp_options *options; /* owns the strings */
 };

@@ -7,20 +7,28 @@
 #include "own_addrs.h"
 #include "sallyport/err.h"
 
-static int make_policy(struct sp_shared *s)
+int sp_shared_make_policy(const struct sp_shared *s, struct sp_peer_policy **out)
 {
     const struct sp_shared_config *c = &s->config;
-    int err = sp_peer_policy_new(&s->policy);
+    struct sp_peer_policy *p;
+    int err = sp_peer_policy_new(&p);
 
+    if (err != 0)
+        return err;
     for (size_t i = 0; i < c->n_allow && err == 0; i++)
-        err = sp_peer_policy_allow(s->policy, &c->allow[i]);
+        err = sp_peer_policy_allow(p, &c->allow[i]);
     for (size_t i = 0; i < c->n_deny && err == 0; i++)
-        err = sp_peer_policy_deny(s->policy, &c->deny[i]);
+        err = sp_peer_policy_deny(p, &c->deny[i]);
     if (err == 0)
-        err = sp_own_addrs_read(s->policy);
+        err = sp_own_addrs_read(p);
     for (size_t i = 0; i < c->n_own && err == 0; i++)
-        err = sp_peer_policy_own(s->policy, &c->own[i]);
-    return err;
+        err = sp_peer_policy_own(p, &c->own[i]);
+    if (err != 0) {
+        sp_peer_policy_free(p);
+        return err;
+    }
+    *out = p;
+    return 0;
 }
 
 /* Without the site every page is missing; that is an answer as well. */
@@ -39,9 +47,7 @@ int sp_shared_new(const struct sp_shared_config *c, struct sp_shared **out,
     if (s == NULL)
         return SP_ENOMEM;
     s->config = *c;
-    int err = make_policy(s);
-    if (err == 0)
-        err = make_site(s);
+    int err = make_site(s);
     if (err != 0) {
         sp_shared_free(s);
         return err;
@@ -54,7 +60,6 @@ void sp_shared_free(struct sp_shared *s)
 {
     if (s == NULL)
         return;
-    sp_peer_policy_free(s->policy);
     sp_site_free(s->site);
     free(s);
 }

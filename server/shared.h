@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What all workers read and nothing changes: what a port serves, whom to relay to, and the site
- * that strangers see. What a reload changes is in keys.h.
+ * What all workers read and nothing changes: what a port serves, what the operator said of peers,
+ * and the site that strangers see. What a reload changes is in keys.h.
  */
 #ifndef SALLYPORT_SERVER_SHARED_H
 #define SALLYPORT_SERVER_SHARED_H
@@ -22,7 +22,6 @@ struct sp_shared_config {
 
 struct sp_shared {
     struct sp_shared_config config;
-    struct sp_peer_policy *policy;
     struct sp_site *site;
 };
 
@@ -32,5 +31,8 @@ struct sp_shared {
 int sp_shared_new(const struct sp_shared_config *c, struct sp_shared **out,
                   char why[static SP_SHARED_WHY_MAX]);
 void sp_shared_free(struct sp_shared *s);
+
+/* A worker's own peer policy: it changes with this host's addresses. SP_ENOMEM. */
+int sp_shared_make_policy(const struct sp_shared *s, struct sp_peer_policy **out);
 
 #endif

@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 
 #include "endpoint.h"
+#include "own_addrs.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/listener.h"
@@ -35,6 +36,8 @@ struct sp_worker {
     struct sp_env env;
     struct sp_rng rng;
     struct sp_ticker ticker;
+    struct sp_peer_policy *policy;
+    struct sp_own_addrs *own; /* tells the policy */
     struct sp_conns *conns;
     struct sp_http_service *http;
     struct sp_sessions *sessions;
@@ -238,6 +241,27 @@ static int check_relay_ips(const struct sp_worker_config *c, char why[static SP_
     return 0;
 }
 
+static int start_policy(struct sp_worker *w)
+{
+    int err = sp_shared_make_policy(w->shared, &w->policy);
+
+    return err != 0 ? err : sp_own_addrs_watch(&w->ticker, w->policy, w->env.log, &w->own);
+}
+
+/* Who denies the net around the server would be surprised by what that does to calls between its
+ * users. */
+static void warn_of_hairpin(const struct sp_worker *w)
+{
+    const struct sp_worker_config *c = &w->config;
+
+    for (size_t i = 0; i < c->n_relay_ips; i++)
+        if (sp_peer_policy_judge(w->policy, &c->relay_ips[i].public_) == SP_PEER_REFUSED)
+            sp_log_warn(w->env.log,
+                        "--deny-peer covers a relayed address of this server: its users can't call "
+                        "each other by it",
+                        SP_F_ADDR("relayed", &c->relay_ips[i].public_));
+}
+
 static int start_turn(struct sp_worker *w, char why[static SP_SHARED_WHY_MAX])
 {
     const struct sp_worker_config *c = &w->config;
@@ -245,8 +269,7 @@ static int start_turn(struct sp_worker *w, char why[static SP_SHARED_WHY_MAX])
 
     sp_turn_config_default(&tc);
     tc.worker = c->index;
-    int err = sp_turn_new(&tc, w->keys->auth, w->shared->policy, &w->ticker.timers, &w->rng,
-                          &w->env.turn);
+    int err = sp_turn_new(&tc, w->keys->auth, w->policy, &w->ticker.timers, &w->rng, &w->env.turn);
     if (err != 0)
         return say(why, "cannot start the TURN engine", NULL, err);
     sp_turn_set_effects(w->env.turn, &effects, w);
@@ -317,6 +340,8 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
     int err = check_relay_ips(c, why);
     if (err == 0 && (err = sp_dgram_pool_new(&w->ticker, &w->env.dgrams)) != 0)
         say(why, "cannot start", NULL, err);
+    if (err == 0 && (err = start_policy(w)) != 0)
+        say(why, "cannot start", NULL, err);
     if (err == 0)
         err = start_turn(w, why);
     if (err == 0 && (err = start_parts(w)) != 0)
@@ -327,6 +352,7 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
         sp_worker_free(w);
         return err;
     }
+    warn_of_hairpin(w);
     *out = w;
     return 0;
 }
@@ -352,6 +378,8 @@ void sp_worker_free(struct sp_worker *w)
     sp_relays_free(w->relays);
     if (w->env.dgrams != NULL)
         sp_dgram_pool_free(w->env.dgrams);
+    sp_own_addrs_free(w->own);
+    sp_peer_policy_free(w->policy);
     sp_ticker_fini(&w->ticker);
     sp_keys_unref(w->keys);
     free(w);

@@ -13,6 +13,26 @@ void sp_options_log(const struct sp_options *o, struct sp_log *out)
     sp_log_level_parse(sp_options_get(o, "log-level", "info"), &out->level);
 }
 
+const char *sp_option_check_identity(const char *value)
+{
+    struct sp_identity id;
+    char why[SP_PRIVILEGE_WHY_MAX];
+    int err = sp_identity_parse(value, &id, why);
+
+    if (err == SP_ENOENT)
+        return "wants a user and a group that this host knows, or numbers: USER or USER:GROUP";
+    return err == 0 ? NULL : "wants USER or USER:GROUP, names or numbers";
+}
+
+void sp_options_confine(const struct sp_options *o, struct sp_confinement *out)
+{
+    const char *run_as = sp_options_get(o, "run-as", NULL);
+    char why[SP_PRIVILEGE_WHY_MAX];
+
+    out->has_run_as = run_as != NULL && sp_identity_parse(run_as, &out->run_as, why) == 0;
+    out->sandbox = strcmp(sp_options_get(o, "sandbox", "on"), "on") == 0;
+}
+
 bool sp_options_addr(const struct sp_options *o, const char *name, const char *preset,
                      struct sp_addr *out)
 {

@@ -7,6 +7,7 @@
 #define SALLYPORT_OPTIONS_SHARED_H
 
 #include "sallyport/addr.h"
+#include "sallyport/confine.h"
 #include "sallyport/log.h"
 #include "sallyport/options.h"
 
@@ -33,7 +34,26 @@
         .preset = "text", .flags = SP_OPTION_CHOICE | SP_OPTION_RARE                               \
     }
 
-/* What the two rows come to; lines go to standard error. */
+#define SP_OPTION_ROWS_CONFINE                                                                   \
+    {.name = "run-as",                                                                           \
+     .arg = "USER[:GROUP]",                                                                      \
+     .help = "whom to become once ports are bound",                                              \
+     .more = "Names or numbers; without a group the user's own groups. Files are read again as " \
+             "that user.",                                                                       \
+     .group = "Privileges",                                                                      \
+     .flags = SP_OPTION_RARE,                                                                    \
+     .check = sp_option_check_identity},                                                         \
+    {                                                                                            \
+        .name = "sandbox", .arg = "on|off", .help = "refuse system calls that are never needed", \
+        .more = "A seccomp filter. What it refuses is logged, once each.", .preset = "on",       \
+        .flags = SP_OPTION_CHOICE | SP_OPTION_RARE                                               \
+    }
+
+/* What these two rows come to. */
+void sp_options_confine(const struct sp_options *o, struct sp_confinement *out);
+const char *sp_option_check_identity(const char *value);
+
+/* What the two rows of the log come to; lines go to standard error. */
 void sp_options_log(const struct sp_options *o, struct sp_log *out);
 
 /* The address that one of the *_addr_or_none options has, or `preset`; false: none. */

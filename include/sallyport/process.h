@@ -15,6 +15,10 @@
  * starting where the capability is not to be had). What the system refuses stays as it is. */
 void sp_process_prepare(void);
 
+/* What looks on while this process runs, and for that does what our own code would not: a sanitizer
+ * that it was built with, or valgrind. Its name, or NULL. */
+const char *sp_process_watched(void);
+
 struct sp_process_usage {
     uint64_t cpu_us; /* user and kernel */
     /* 0 where the system does not tell: */

@@ -43,6 +43,7 @@ sallyport_dependency(ev ev.h libev-dev)
 sallyport_dependency(http_parser http_parser.h libhttp-parser-dev)
 sallyport_dependency(jansson jansson.h libjansson-dev)
 sallyport_dependency(cares ares.h libc-ares-dev)
+sallyport_dependency(seccomp seccomp.h libseccomp-dev)
 
 # wolfSSL's options.h repeats all flags that wolfSSL was compiled with, _FORTIFY_SOURCE among them.
 # This keeps those that are the system's to itself.

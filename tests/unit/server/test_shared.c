@@ -61,13 +61,43 @@ START_TEST(own_addresses)
     r.c.n_allow = 1;
     r.c.own = &public_;
     r.c.n_own = 1;
+    struct sp_peer_policy *policy;
+
     ck_assert_int_eq(start(&r), 0);
-    ck_assert(sp_peer_policy_allows(r.s->policy, &other));
-    ck_assert(!sp_peer_policy_allows(r.s->policy, &public_));
+    ck_assert_int_eq(sp_shared_make_policy(r.s, &policy), 0);
+    ck_assert(sp_peer_policy_allows(policy, &other));
+    ck_assert(!sp_peer_policy_allows(policy, &public_));
     size_t n = sp_sock_own_addrs(own, SP_ARRAY_LEN(own));
     ck_assert_uint_gt(n, 0);
     for (size_t i = 0; i < n && i < SP_ARRAY_LEN(own); i++)
-        ck_assert(!sp_peer_policy_allows(r.s->policy, &own[i]));
+        ck_assert(!sp_peer_policy_allows(policy, &own[i]));
+    sp_peer_policy_free(policy);
+    sp_shared_free(r.s);
+}
+END_TEST
+
+START_TEST(no_memory_for_a_policy)
+{
+    struct sp_peer_policy *policy = NULL;
+    struct rig r = everything;
+    unsigned k = 1;
+
+    ck_assert_int_eq(start(&r), 0);
+    for (;; k++) {
+        alloc_fail_at(k);
+        int err = sp_shared_make_policy(r.s, &policy);
+        if (!alloc_fail_disarm())
+            break;
+        if (err == 0) { /* the system could not say its addresses */
+            sp_peer_policy_free(policy);
+            policy = NULL;
+            continue;
+        }
+        ck_assert_int_eq(err, SP_ENOMEM);
+        ck_assert_ptr_null(policy);
+    }
+    ck_assert_uint_gt(k, 2);
+    sp_peer_policy_free(policy);
     sp_shared_free(r.s);
 }
 END_TEST
@@ -81,7 +111,7 @@ START_TEST(no_memory)
         int err = start(&r);
         if (!alloc_fail_disarm()) {
             ck_assert_int_eq(err, 0);
-            ck_assert_uint_gt(k, 2);
+            ck_assert_uint_gt(k, 1);
             sp_shared_free(r.s);
             break;
         }
@@ -103,6 +133,7 @@ int main(void)
 
     tcase_add_test(tc, site);
     tcase_add_test(tc, own_addresses);
+    tcase_add_test(tc, no_memory_for_a_policy);
     tcase_add_test(tc, no_memory);
     suite_add_tcase(s, tc);
 
