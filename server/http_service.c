@@ -10,10 +10,11 @@
 #include "sallyport/ratelimit.h"
 #include "sallyport/upgrade.h"
 #include "site.h"
+#include "site_send.h"
 
 #define HEAD_US     SP_SEC(10) /* for a head to come whole, however it drips */
-#define IDLE_US     SP_SEC(60) /* between requests */
-#define FINISH_US   SP_SEC(5)  /* for the last answer to be taken */
+#define IDLE_US     SP_SEC(60) /* between requests, and until a bit of an answer is taken */
+#define FINISH_US   SP_SEC(5)  /* for the other side to close as well */
 #define ANSWER_ROOM 1024       /* an upgrade's answer */
 #define LOG_PER_S   10         /* refused upgrades that are told: strangers don't fill a disk */
 
@@ -21,6 +22,7 @@ struct sp_http_service {
     struct sp_env env;
     const struct sp_shared *shared;
     struct sp_sessions *sessions;
+    struct sp_fallback *fallback; /* or NULL: the site answers */
     struct sp_guests guests;
     struct sp_ratelimit log_limit;
     struct sp_http_counters counters;
@@ -31,8 +33,13 @@ struct http_conn {
     struct sp_guest guest;
     struct sp_stream *stream;
     struct sp_timer timer;
-    uint64_t body_left; /* of a request that has been answered */
-    bool head_began, finishing;
+    struct sp_timer turn;     /* to go on sending when others have had theirs */
+    struct sp_site_send file; /* the rest of the answer */
+    uint64_t body_left;       /* of a request that has been answered */
+    bool head_began;
+    bool last;      /* nothing follows the answer that is being sent */
+    bool heard_all; /* nothing follows what was received */
+    bool finishing;
 };
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -42,6 +49,8 @@ static void leave(struct http_conn *c)
 {
     sp_guests_remove(&c->service->guests, &c->guest);
     sp_timerq_cancel(&c->service->env.ticker->timers, &c->timer);
+    sp_timerq_cancel(&c->service->env.ticker->timers, &c->turn);
+    sp_site_send_end(&c->file);
     free(c);
 }
 
@@ -62,43 +71,57 @@ static void finish(struct http_conn *c)
 {
     c->finishing = true;
     sp_timerq_cancel(&c->service->env.ticker->timers, &c->timer);
+    sp_timerq_cancel(&c->service->env.ticker->timers, &c->turn);
+    sp_site_send_end(&c->file);
     sp_stream_finish(c->stream, FINISH_US);
-}
-
-static void on_timeout(struct sp_timer *timer, uint64_t now_us, void *arg)
-{
-    struct http_conn *c = arg;
-    (void)timer;
-    (void)now_us;
-    c->service->counters.timed_out++;
-    finish(c);
-}
-
-static void on_closed(struct sp_stream *s, int why, void *arg)
-{
-    (void)s;
-    (void)why;
-    shut(arg);
 }
 
 /* --- answers -------------------------------------------------------------------------------- */
 
-/* Returns whether the connection goes on. */
-static bool answer(struct http_conn *c, const struct sp_http_head *h, int parse_err)
+/* Puts an answer; what doesn't fit at once follows by send_rest(). */
+static void answer(struct http_conn *c, const struct sp_site_answer *a)
+{
+    if (a->fd >= 0)
+        sp_site_send_begin(&c->file, a->fd, a->part);
+    c->last = !a->keep_alive;
+    if (sp_stream_put(c->stream, a->head) != 0 || sp_stream_put(c->stream, a->body) != 0) {
+        finish(c);
+        return;
+    }
+    sp_stream_flush(c->stream);
+    c->head_began = false;
+    wait_at_most(c, IDLE_US);
+}
+
+static void refuse(struct http_conn *c, unsigned status)
 {
     struct sp_site_answer a;
 
-    if (parse_err != 0)
-        sp_site_refuse(c->service->shared->site, parse_err, sp_clock_unix_s(), &a);
-    else
-        sp_site_serve(c->service->shared->site, h, sp_clock_unix_s(), &a);
-    bool keep = a.keep_alive;
-    if (sp_stream_put(c->stream, a.head) != 0 || sp_stream_put(c->stream, a.body) != 0)
-        keep = false;
-    sp_stream_flush(c->stream);
-    if (!keep)
+    sp_site_refuse(c->service->shared->site, status, sp_clock_unix_s(), &a);
+    answer(c, &a);
+}
+
+/* Whether the answer is out, and more may come. The connection may be gone otherwise. */
+static bool send_rest(struct http_conn *c)
+{
+    struct sp_ticker *t = c->service->env.ticker;
+    uint64_t left = c->file.left.len;
+    int err = c->file.fd < 0 ? 0 : sp_site_send_some(&c->file, c->stream);
+
+    if (err == SP_ECLOSED) {
+        c->service->counters.cut++;
+        shut(c); /* without a word from TLS: it must not look as if it were whole */
+        return false;
+    }
+    if (c->file.left.len != left)
+        wait_at_most(c, IDLE_US);
+    if (err == SP_EMORE)
+        sp_timerq_set(&t->timers, &c->turn, sp_ticker_now(t));
+    if (err != 0 || !c->last)
+        return err == 0;
+    if (sp_stream_pending(c->stream) == 0)
         finish(c);
-    return keep;
+    return false;
 }
 
 /* The connection has become a lane, and is told so. */
@@ -156,14 +179,11 @@ static void look_at_token(const struct http_conn *c, const struct sp_http_head *
 }
 
 /* When it has been answered: what a log takes must not tell a stranger anything. */
-static void tell_refused(struct http_conn *c, int why)
+static void tell_refused(struct sp_http_service *service, const struct sp_addr *client, int why)
 {
-    struct sp_http_service *service = c->service;
-
     service->counters.upgrades_refused++;
     if (sp_ratelimit_take(&service->log_limit, sp_ticker_now(service->env.ticker)))
-        sp_log_info(service->env.log, "upgrade refused",
-                    SP_F_ADDR("client", sp_stream_remote(c->stream)),
+        sp_log_info(service->env.log, "upgrade refused", SP_F_ADDR("client", client),
                     SP_F_STR("reason", sp_strerror(why)));
 }
 
@@ -188,60 +208,159 @@ static void wait_for_head(struct http_conn *c)
     c->head_began = true;
 }
 
-/* Answers one request; returns whether more may come. */
+/* To the fallback, with all that was said so far. */
+static bool pass_on(struct http_conn *c)
+{
+    struct sp_fallback *to = c->service->fallback;
+    struct sp_stream *s = c->stream;
+
+    leave(c);
+    if (sp_fallback_take(to, s) != 0)
+        sp_stream_free(s);
+    return false;
+}
+
+/* A request that opens no lane. Whether the connection is still here. */
+static bool serve_stranger(struct http_conn *c, const struct sp_http_head *h, size_t head_len)
+{
+    struct sp_site_answer a;
+
+    if (c->service->fallback != NULL)
+        return pass_on(c);
+    sp_site_serve(c->service->shared->site, h, sp_clock_unix_s(), &a);
+    c->body_left = h->content_length;
+    sp_buf_consume(sp_stream_in(c->stream), head_len);
+    answer(c, &a);
+    return true;
+}
+
+/* Whether the connection is still here. */
 static bool serve(struct http_conn *c, const struct sp_http_head *h, size_t head_len)
 {
+    struct sp_http_service *service = c->service;
+    struct sp_addr client = *sp_stream_remote(c->stream);
     struct sp_upgrade u;
     int refused = 0;
 
-    c->service->counters.requests++;
+    service->counters.requests++;
     if (!wants_lane(c, h, &u))
         look_at_token(c, h);
     else if ((refused = join(c, &u, head_len)) == 0)
         return false;
-    bool goes_on = answer(c, h, 0);
+    bool here = serve_stranger(c, h, head_len);
     if (refused != 0)
-        tell_refused(c, refused);
-    if (goes_on) {
-        c->body_left = h->content_length;
-        sp_buf_consume(sp_stream_in(c->stream), head_len);
-        c->head_began = false;
-        wait_at_most(c, IDLE_US);
-    }
-    return goes_on;
+        tell_refused(service, &client, refused);
+    return here;
 }
 
-static void on_input(struct sp_stream *s, void *arg)
+/* What can't be parsed. Whether the connection is still here. */
+static bool serve_nonsense(struct http_conn *c, int err)
 {
-    struct http_conn *c = arg;
+    c->service->counters.malformed++;
+    if (c->service->fallback != NULL)
+        return pass_on(c);
+    refuse(c, sp_http_refusal(sp_buf_span(sp_stream_in(c->stream)), err));
+    return true;
+}
+
+/* A head that is not whole, and will it ever be? */
+static void wait_for_rest(struct http_conn *c, size_t have)
+{
+    if (!c->heard_all) {
+        if (have > 0)
+            wait_for_head(c);
+    } else if (c->service->fallback != NULL && have > 0) {
+        pass_on(c);
+    } else {
+        finish(c);
+    }
+}
+
+/* Whether to go on: something was answered, and the connection is still here. */
+static bool serve_next(struct http_conn *c)
+{
+    struct sp_span in = sp_buf_span(sp_stream_in(c->stream));
     struct sp_http_head h;
     size_t used;
+    int err = in.len > 0 ? sp_http_parse_request(in, &h, &used) : SP_EMORE;
 
+    if (err == SP_EMORE) {
+        wait_for_rest(c, in.len);
+        return false;
+    }
+    return err == 0 ? serve(c, &h, used) : serve_nonsense(c, err);
+}
+
+static void go_on(struct http_conn *c)
+{
     /* One answer at a time: who doesn't read what was asked for gets no more. */
-    while (!c->finishing && skip_body(c) && sp_stream_room(s) > 0) {
-        struct sp_span in = sp_buf_span(sp_stream_in(s));
-        if (in.len == 0)
-            return;
-        int err = sp_http_parse_request(in, &h, &used);
-        if (err == SP_EMORE) {
-            wait_for_head(c);
+    while (!c->finishing && send_rest(c)) {
+        if (!skip_body(c)) {
+            if (c->heard_all)
+                finish(c);
             return;
         }
-        if (err != 0) {
-            c->service->counters.malformed++;
-            answer(c, NULL, err);
-            return;
-        }
-        if (!serve(c, &h, used))
+        if (sp_stream_room(c->stream) == 0 || !serve_next(c))
             return;
     }
+}
+
+/* --- events --------------------------------------------------------------------------------- */
+
+static void on_stream(struct sp_stream *s, void *arg)
+{
+    (void)s;
+    go_on(arg);
+}
+
+static void on_half_closed(struct sp_stream *s, void *arg)
+{
+    struct http_conn *c = arg;
+    (void)s;
+    c->heard_all = true;
+    go_on(c);
+}
+
+static void on_closed(struct sp_stream *s, int why, void *arg)
+{
+    (void)s;
+    (void)why;
+    shut(arg);
 }
 
 static const struct sp_stream_events stream_events = {
-    .input = on_input,
-    .writable = on_input,
+    .input = on_stream,
+    .writable = on_stream,
+    .half_closed = on_half_closed,
     .closed = on_closed,
 };
+
+static void on_turn(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    (void)timer;
+    (void)now_us;
+    go_on(arg);
+}
+
+/* Who has begun to ask is told; who is idle, or doesn't read, is not. */
+static void on_timeout(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct http_conn *c = arg;
+    (void)timer;
+    (void)now_us;
+
+    c->service->counters.timed_out++;
+    if (c->service->fallback != NULL) {
+        pass_on(c);
+    } else if (c->head_began) {
+        refuse(c, 408);
+        go_on(c);
+    } else {
+        finish(c);
+    }
+}
+
+/* --- life of the service -------------------------------------------------------------------- */
 
 int sp_http_service_take(struct sp_http_service *service, struct sp_stream *s)
 {
@@ -251,7 +370,9 @@ int sp_http_service_take(struct sp_http_service *service, struct sp_stream *s)
         return SP_ENOMEM;
     c->service = service;
     c->stream = s;
+    c->file = sp_site_send_nothing();
     sp_timer_init(&c->timer, on_timeout, c);
+    sp_timer_init(&c->turn, on_turn, c);
     int err = sp_guests_add(&service->guests, &c->guest, sp_stream_remote(s));
     if (err == SP_EFULL)
         service->counters.crowded++;
@@ -282,6 +403,10 @@ int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared
     service->sessions = sessions;
     sp_guests_init(&service->guests, env->max_strangers, env->rng);
     sp_ratelimit_init(&service->log_limit, LOG_PER_S, LOG_PER_S);
+    if (shared->config.has_fallback && sp_fallback_new(env, shared, &service->fallback) != 0) {
+        sp_http_service_free(service);
+        return SP_ENOMEM;
+    }
     *out = service;
     return 0;
 }
@@ -293,7 +418,14 @@ void sp_http_service_free(struct sp_http_service *service)
     SP_LIST_EACH(&service->guests.list, link, next)
     shut(SP_LIST_ITEM(link, struct http_conn, guest.link));
     sp_guests_fini(&service->guests);
+    sp_fallback_free(service->fallback);
     free(service);
+}
+
+struct sp_fallback_counters sp_http_service_fallback_counters(const struct sp_http_service *service)
+{
+    static const struct sp_fallback_counters none;
+    return service->fallback != NULL ? *sp_fallback_counters(service->fallback) : none;
 }
 
 const struct sp_http_counters *sp_http_service_counters(const struct sp_http_service *service)

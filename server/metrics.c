@@ -84,10 +84,28 @@ static const struct sp_counter http[] = {
     FIELD(upgrades_refused, "http_upgrades_refused_total", NULL,
           "Lanes that were refused: token, tunnel or bound. Answered as the site does."),
     FIELD(timed_out, "http_timed_out_total", NULL, "Requests that did not arrive in time."),
+    FIELD(cut, "http_cut_total", NULL,
+          "Answers that were cut off, since their file became shorter or unreadable."),
     FIELD(pushed_out, "http_pushed_out_total", NULL,
           "HTTP connections closed to make room for newer ones."),
     FIELD(crowded, "http_crowded_total", NULL,
           "HTTP connections that were refused: too many from one address."),
+};
+#undef FIELD
+
+#define FIELD(...) SP_COUNTER(struct sp_fallback_counters, __VA_ARGS__)
+static const struct sp_counter fallback[] = {
+    FIELD(passed_on, "fallback_passed_on_total", NULL,
+          "Connections of strangers that were passed on to the fallback."),
+    FIELD(unreachable, "fallback_unreachable_total", NULL,
+          "Connections that the fallback did not take; answered with 502."),
+    FIELD(cut, "fallback_cut_total", NULL, "Connections that the fallback broke off."),
+    FIELD(timed_out, "fallback_timed_out_total", NULL,
+          "Connections to the fallback that were idle for five minutes."),
+    FIELD(pushed_out, "fallback_pushed_out_total", NULL,
+          "Connections to the fallback closed to make room for newer ones."),
+    FIELD(crowded, "fallback_crowded_total", NULL,
+          "Connections not passed on to the fallback: too many from one address."),
 };
 #undef FIELD
 
@@ -136,13 +154,10 @@ static const struct sp_counter sockets[] = {
     }
 
 static const struct sp_counter_group groups[] = {
-    {"now", now, SP_ARRAY_LEN(now), 0},
-    GROUP("turn", turn, turn),
-    GROUP("connections", conns, conns),
-    GROUP("http", http, http),
-    GROUP("tunnels", sessions, sessions),
-    GROUP("relays", relays, relays),
-    {"sockets", sockets, SP_ARRAY_LEN(sockets), 0},
+    {"now", now, SP_ARRAY_LEN(now), 0},    GROUP("turn", turn, turn),
+    GROUP("connections", conns, conns),    GROUP("http", http, http),
+    GROUP("fallback", fallback, fallback), GROUP("tunnels", sessions, sessions),
+    GROUP("relays", relays, relays),       {"sockets", sockets, SP_ARRAY_LEN(sockets), 0},
 };
 
 const struct sp_counter_group *sp_server_metrics(size_t *n)

@@ -117,6 +117,14 @@ static const char *check_user(const char *value)
     return colon != NULL && colon != value && colon[1] != '\0' ? NULL : "wants NAME:PASSWORD";
 }
 
+static const char *check_fallback(const char *value)
+{
+    struct sp_addr a;
+    return sp_addr_parse(value, &a) == 0 && a.port != 0 && !sp_addr_is_any(&a)
+               ? NULL
+               : "wants the ADDR:PORT of a web server, such as 127.0.0.1:8080";
+}
+
 static const struct sp_option table[] = {
     {.name = "listen",
      .arg = "ADDR:PORT",
@@ -200,6 +208,15 @@ static const struct sp_option table[] = {
      .help = "never relay to these",
      .flags = SP_OPTION_REPEAT | SP_OPTION_RARE,
      .check = sp_option_check_cidr},
+    {.name = "site",
+     .arg = "DIR",
+     .help = "what strangers see (or --fallback)",
+     .preset = "a built-in page"},
+    {.name = "fallback",
+     .arg = "ADDR:PORT",
+     .help = "what strangers see: that web server, by HTTP",
+     .flags = SP_OPTION_RARE,
+     .check = check_fallback},
     {.name = "linger",
      .arg = "SECONDS",
      .help = "how long a tunnel outlives its lanes",
@@ -322,6 +339,50 @@ static int check_keys(const struct sp_keys_config *k, unsigned serve,
     return 0;
 }
 
+/* Whether what listens at `a` is reached by connecting to `to`. */
+static bool leads_to(const struct sp_addr *to, const struct sp_addr *a)
+{
+    struct sp_addr own[SP_PEER_RULES_MAX];
+
+    if (to->port != a->port)
+        return false;
+    if (!sp_addr_is_any(a))
+        return sp_addr_eq(to, a);
+    size_t n = sp_sock_own_addrs(own, SP_ARRAY_LEN(own));
+    for (size_t i = 0; i < n && i < SP_ARRAY_LEN(own); i++) {
+        own[i].port = to->port;
+        if (sp_addr_eq(to, &own[i]))
+            return true;
+    }
+    return sp_addr_is_loopback(to);
+}
+
+static int set_site(struct sp_edge_config *c, const struct sp_options *o,
+                    char why[static SP_OPTIONS_ERR_MAX])
+{
+    struct sp_shared_config *s = &c->shared;
+    const char *fallback = sp_options_get(o, "fallback", NULL);
+
+    s->site = sp_options_get(o, "site", NULL);
+    s->has_fallback = fallback != NULL;
+    if (s->site != NULL && fallback != NULL)
+        return sp_options_refuse(why,
+                                 "--site and --fallback: strangers see one or the other; give one");
+    if ((s->site != NULL || fallback != NULL) && !(s->serve & SP_SERVE_SITE)) {
+        snprintf(why, SP_OPTIONS_ERR_MAX, "--%s: is for strangers, and --serve leaves site out",
+                 fallback != NULL ? "fallback" : "site");
+        return SP_EINVAL;
+    }
+    if (fallback == NULL)
+        return 0;
+    sp_addr_parse(fallback, &s->fallback);
+    for (size_t i = 0; i < c->worker.n_listen; i++)
+        if (leads_to(&s->fallback, &c->worker.listen[i]))
+            return sp_options_refuse(
+                why, "--fallback: wants another server, and this is what --listen names");
+    return 0;
+}
+
 static int set_relays(struct sp_edge_config *c, const struct sp_options *o,
                       char why[static SP_OPTIONS_ERR_MAX])
 {
@@ -392,6 +453,8 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
         err = set_keys(c, o, why);
     if (err == 0)
         err = check_keys(&c->keys, c->shared.serve, why);
+    if (err == 0)
+        err = set_site(c, o, why);
     if (err == 0)
         err = set_relays(c, o, why);
     if (err == 0 && !(c->shared.serve & SP_SERVE_TURN))

@@ -32,10 +32,18 @@ int sp_shared_make_policy(const struct sp_shared *s, struct sp_peer_policy **out
 }
 
 /* Without the site every page is missing; that is an answer as well. */
-static int make_site(struct sp_shared *s)
+static int make_site(struct sp_shared *s, char why[static SP_SHARED_WHY_MAX])
 {
-    static const struct sp_site_config nothing;
-    return sp_site_new(s->config.serve & SP_SERVE_SITE ? NULL : &nothing, &s->site);
+    const struct sp_site_config folder = {.folder = s->config.site}, nothing = {0};
+    const struct sp_site_config *config = s->config.site != NULL ? &folder : NULL;
+    char site_why[SP_SITE_WHY_MAX];
+
+    if (!(s->config.serve & SP_SERVE_SITE))
+        config = &nothing;
+    int err = sp_site_new(config, &s->site, site_why);
+    if (err != 0 && err != SP_ENOMEM)
+        snprintf(why, SP_SHARED_WHY_MAX, "%s", site_why);
+    return err;
 }
 
 int sp_shared_new(const struct sp_shared_config *c, struct sp_shared **out,
@@ -47,7 +55,7 @@ int sp_shared_new(const struct sp_shared_config *c, struct sp_shared **out,
     if (s == NULL)
         return SP_ENOMEM;
     s->config = *c;
-    int err = make_site(s);
+    int err = make_site(s, why);
     if (err != 0) {
         sp_shared_free(s);
         return err;

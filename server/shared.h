@@ -18,6 +18,9 @@ struct sp_shared_config {
     const struct sp_addr *own; /* what leads to this host, beside its interfaces' addresses */
     size_t n_own;
     const char *tunnel_path;
+    const char *site; /* a folder, instead of the built-in page; may be NULL */
+    bool has_fallback;
+    struct sp_addr fallback; /* a web server that strangers are passed on to */
 };
 
 struct sp_shared {

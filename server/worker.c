@@ -421,6 +421,7 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         .conns = *sp_conns_counters(w->conns),
         .relays = *sp_relays_counters(w->relays),
         .http = *sp_http_service_counters(w->http),
+        .fallback = sp_http_service_fallback_counters(w->http),
         .turn_pushed_out = w->pushed_out,
         .turn_crowded = w->crowded,
         .turn_dropped = w->turn_dropped,

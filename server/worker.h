@@ -62,6 +62,7 @@ struct sp_worker_stats {
     struct sp_sessions_counters sessions;
     struct sp_relays_counters relays;
     struct sp_http_counters http;
+    struct sp_fallback_counters fallback;
     uint64_t accept_pauses, udp_received, udp_sent, udp_dropped;
     uint64_t turn_pushed_out, turn_crowded; /* connections that had no allocation yet */
     uint64_t turn_dropped;                  /* messages that clients by TCP and TLS did not read */

@@ -198,6 +198,38 @@ static int check_start(struct sp_http_head *h, struct sp_span text, bool request
     return h->major == 1 ? 0 : SP_EPROTO;
 }
 
+/* A token (RFC 9110 section 5.6.2). */
+static bool is_token(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+/* Whether it begins with a request line of HTTP/1, whatever the method: 1 yes, 0 no, SP_EMORE. */
+static int is_request_line(struct sp_span s)
+{
+    static const char version[] = " HTTP/1.";
+    size_t i = 0, k = 0;
+
+    while (i < s.len && is_token(s.p[i]))
+        i++;
+    if (i == s.len)
+        return SP_EMORE;
+    if (i == 0 || s.p[i] != ' ')
+        return 0;
+    i++;
+    if (i < s.len && s.p[i] != '/' && s.p[i] != '*')
+        return 0;
+    while (i < s.len && s.p[i] > ' ' && s.p[i] != 0x7f)
+        i++;
+    for (; i < s.len && version[k] != '\0'; i++, k++)
+        if (s.p[i] != (uint8_t)version[k])
+            return 0;
+    if (i == s.len)
+        return SP_EMORE;
+    return s.p[i] >= '0' && s.p[i] <= '9';
+}
+
 static int parse_head(struct sp_span s, bool request, struct sp_http_head *out, size_t *used)
 {
     static const http_parser_settings settings = {
@@ -222,6 +254,10 @@ static int parse_head(struct sp_span s, bool request, struct sp_http_head *out, 
     http_parser_execute(&hp, &settings, (const char *)text.p, text.len);
     if (p.too_many)
         return SP_ETOOBIG;
+    /* To http-parser it is over with the first letter; whether it is a request shows later. */
+    if (HTTP_PARSER_ERRNO(&hp) == HPE_INVALID_METHOD && found == SP_EMORE &&
+        is_request_line(text) == SP_EMORE)
+        return SP_EMORE;
     if (HTTP_PARSER_ERRNO(&hp) != HPE_OK)
         return SP_EBADMSG;
     if (found < 0)
@@ -248,6 +284,17 @@ int sp_http_parse_request(struct sp_span s, struct sp_http_head *out, size_t *us
 int sp_http_parse_response(struct sp_span s, struct sp_http_head *out, size_t *used)
 {
     return parse_head(s, false, out, used);
+}
+
+unsigned sp_http_refusal(struct sp_span s, int err)
+{
+    while (s.len >= 2 && s.p[0] == '\r' && s.p[1] == '\n')
+        s = sp_span_skip(s, 2);
+    if (err == SP_EPROTO)
+        return 505;
+    if (err == SP_ETOOBIG)
+        return memchr(s.p, '\n', s.len) != NULL ? 431 : 414;
+    return s.len > 0 && is_request_line(s) == 1 && sp_http_looks_like(s) != 1 ? 501 : 400;
 }
 
 bool sp_http_find(const struct sp_http_head *h, const char *name, struct sp_span *value)

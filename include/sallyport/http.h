@@ -48,6 +48,11 @@ struct sp_http_head {
 int sp_http_parse_request(struct sp_span s, struct sp_http_head *out, size_t *used);
 int sp_http_parse_response(struct sp_span s, struct sp_http_head *out, size_t *used);
 
+/* The status of the answer to bytes that sp_http_parse_request() refused with `err`: 505, 431 (414
+ * when the request line alone is too long), 501 (a request, but its method is none that HTTP
+ * knows), or 400. */
+unsigned sp_http_refusal(struct sp_span s, int err);
+
 /* The first field of that name, compared without case. */
 bool sp_http_find(const struct sp_http_head *h, const char *name, struct sp_span *value);
 

@@ -126,6 +126,48 @@ START_TEST(early_no)
 }
 END_TEST
 
+/* The status that a refusal is answered with; whatever piece of a request of an unknown method is
+ * there, it is not refused before its line is. */
+START_TEST(refusals)
+{
+    static char long_target[SP_HTTP_HEAD_MAX + 1], long_field[SP_HTTP_HEAD_MAX + 1];
+    const struct {
+        const char *text;
+        unsigned status;
+    } cases[] = {
+        {"GET / HTTP/1.1\r\nNo colon here\r\n\r\n", 400},
+        {"\x16\x03\x01", 400},
+        {"HELO mail", 400},
+        {"hello this is a line of text\r\n\r\n", 400},
+        {"BREW / HTTP/0.9\r\n\r\n", 400},
+        {"BREW /pot HTTP/1.1\r\n\r\n", 501},
+        {"\r\nBREW * HTTP/1.0\r\nA: b\r\n\r\n", 501},
+        {"get / HTTP/1.1\r\n\r\n", 501},
+        {"GET / HTTP/2.0\r\n\r\n", 505},
+        {long_target, 414},
+        {long_field, 431},
+    };
+    const char brew[] = "BREW /pot HTTP/1.1";
+    struct sp_http_head h;
+    size_t used;
+
+    memset(long_target, 'a', SP_HTTP_HEAD_MAX);
+    memcpy(long_target, "GET /", 5);
+    memset(long_field, 'a', SP_HTTP_HEAD_MAX);
+    memcpy(long_field, "GET / HTTP/1.1\r\nA: ", 19);
+    for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
+        struct sp_span s = sp_span_str(cases[i].text);
+        int err = sp_http_parse_request(s, &h, &used);
+        ck_assert_int_ne(err, SP_EMORE);
+        ck_assert_int_lt(err, 0);
+        ck_assert_msg(sp_http_refusal(s, err) == cases[i].status, "%zu", i);
+    }
+    for (size_t n = 1; n < strlen(brew); n++)
+        ck_assert_int_eq(parse_n(brew, n, true, &h, &used), SP_EMORE);
+    ck_assert_int_eq(request_err(brew), SP_EBADMSG);
+}
+END_TEST
+
 START_TEST(smuggling)
 {
     static const char *const bad[] = {
@@ -435,6 +477,7 @@ int main(void)
     tcase_add_test(tc, request_head);
     tcase_add_test(tc, cut_at_each_byte);
     tcase_add_test(tc, early_no);
+    tcase_add_test(tc, refusals);
     tcase_add_test(tc, smuggling);
     tcase_add_test(tc, nul_is_refused);
     tcase_add_test(tc, request_line);

@@ -53,6 +53,28 @@ START_TEST(defaults)
 }
 END_TEST
 
+START_TEST(what_strangers_see)
+{
+    struct sp_edge_config c;
+    char why[SP_OPTIONS_ERR_MAX], text[SP_ADDR_STRLEN];
+
+    ck_assert_int_eq(parse(GOOD, &c, why), 0);
+    ck_assert_ptr_null(c.shared.site);
+    ck_assert(!c.shared.has_fallback);
+    sp_edge_config_fini(&c);
+    ck_assert_int_eq(parse(GOOD "--site /srv/www", &c, why), 0);
+    ck_assert_str_eq(c.shared.site, "/srv/www");
+    sp_edge_config_fini(&c);
+    ck_assert_int_eq(parse(GOOD "--fallback 127.0.0.1:8080", &c, why), 0);
+    ck_assert(c.shared.has_fallback);
+    ck_assert_str_eq(sp_addr_format(&c.shared.fallback, text), "127.0.0.1:8080");
+    sp_edge_config_fini(&c);
+    /* another address of this host may well be another server */
+    ck_assert_int_eq(parse(GOOD "--listen 127.0.0.1:443 --fallback 127.0.0.2:443", &c, why), 0);
+    sp_edge_config_fini(&c);
+}
+END_TEST
+
 START_TEST(values)
 {
     struct sp_edge_config c;
@@ -114,6 +136,14 @@ static const struct {
     {GOOD "--user alice", "--user", "NAME:PASSWORD"},
     {GOOD "--listen-udp none --listen-udp [::]:1", "--listen-udp", "alone"},
     {GOOD "--listen-udp [::]:1 --serve tunnel,site", "--listen-udp", "turn"},
+    {GOOD "--fallback 127.0.0.1", "--fallback", "ADDR:PORT"},
+    {GOOD "--fallback 0.0.0.0:80", "--fallback", "127.0.0.1:8080"},
+    {GOOD "--fallback 127.0.0.1:0", "--fallback", "ADDR:PORT"},
+    {GOOD "--fallback 127.0.0.1:443", "--fallback", "another server"},
+    {GOOD "--fallback 1.2.3.4:5 --listen 1.2.3.4:5", "--fallback", "another server"},
+    {GOOD "--site /tmp --fallback 127.0.0.1:80", "--site and --fallback", "one"},
+    {GOOD "--site /tmp --serve tunnel,turn", "--site", "leaves site out"},
+    {GOOD "--fallback 127.0.0.1:80 --serve turn", "--fallback", "leaves site out"},
     {"--cert c --secret-file s", "--key", "--cert"},
     {"--secret-file s", "--cert", "tunnel"},
     {"--cert c --key k", "--secret-file", "tunnel"},
@@ -147,6 +177,7 @@ int main(void)
 
     tcase_add_test(tc, the_table);
     tcase_add_test(tc, defaults);
+    tcase_add_test(tc, what_strangers_see);
     tcase_add_test(tc, values);
     tcase_add_test(tc, udp_listens_only_for_turn);
     tcase_add_loop_test(tc, bad_ones_are_named, 0, SP_ARRAY_LEN(bad));

@@ -45,6 +45,14 @@ START_TEST(site)
     ck_assert_int_eq(start(&r), 0);
     ck_assert_uint_eq(status_of(&r, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 404);
     sp_shared_free(r.s);
+    r.c.serve = SP_SERVE_SITE;
+    r.c.site = "/proc/self"; /* a folder without an index.html */
+    ck_assert_int_eq(start(&r), 0);
+    ck_assert_uint_eq(status_of(&r, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 404);
+    sp_shared_free(r.s);
+    r.c.site = "/no/such/folder";
+    ck_assert_int_eq(start(&r), SP_EINVAL);
+    ck_assert_ptr_nonnull(strstr(r.why, "/no/such/folder (--site): No such file"));
 }
 END_TEST
 

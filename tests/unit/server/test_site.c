@@ -11,12 +11,13 @@
 #define DATE "Sun, 06 Nov 1994 08:49:37 GMT"
 
 static struct sp_site *site;
+static char why[SP_SITE_WHY_MAX];
 static struct sp_site_answer a;
 static struct sp_http_head response; /* the head of `a`, parsed */
 
 static void make_site(void)
 {
-    ck_assert_int_eq(sp_site_new(NULL, &site), 0);
+    ck_assert_int_eq(sp_site_new(NULL, &site, why), 0);
 }
 
 static void free_site(void)
@@ -125,10 +126,16 @@ START_TEST(keep_alive)
     answers("GET /x HTTP/1.1", "Connection: close\r\n", 404);
     ck_assert(!a.keep_alive);
     /* a body that is short enough to be skipped, and those that aren't */
-    answers("POST /x HTTP/1.1", "Content-Length: 65536\r\n", 404);
+    answers("POST /x HTTP/1.1", "Content-Length: 1048576\r\n", 404);
     ck_assert(a.keep_alive);
-    answers("POST /x HTTP/1.1", "Content-Length: 65537\r\n", 404);
+    answers("POST /x HTTP/1.1", "Content-Length: 1048577\r\n", 413);
     ck_assert(!a.keep_alive);
+    answers("POST / HTTP/1.1", "Content-Length: 1048577\r\n", 413);
+    /* whoever waits for a 100 may send the body afterwards, or not */
+    answers("POST / HTTP/1.1", "Content-Length: 5\r\nExpect: 100-continue\r\n", 405);
+    ck_assert(!a.keep_alive);
+    answers("GET / HTTP/1.1", "Expect: 100-continue\r\n", 200);
+    ck_assert(a.keep_alive);
     answers("GET / HTTP/1.1", "Transfer-Encoding: chunked\r\n", 200);
     ck_assert(!a.keep_alive);
 }
@@ -154,6 +161,9 @@ START_TEST(refused)
     answers("GET /index.php HTTP/1.1", "", 404);
     answers("GET // HTTP/1.1", "", 404);
     answers("GET /%2e HTTP/1.1", "", 404);
+    answers("GET /%00 HTTP/1.1", "", 400);
+    answers("GET /%zz HTTP/1.1", "", 400);
+    ck_assert(!a.keep_alive);
     answers("GET http://a//x HTTP/1.1", "", 404);
     answers("OPTIONS * HTTP/1.1", "", 400);
     answers("CONNECT b.example:443 HTTP/1.1", "", 400);
@@ -170,17 +180,32 @@ START_TEST(refused)
 }
 END_TEST
 
+START_TEST(long_path)
+{
+    static char text[SP_SITE_PATH_MAX + 200];
+    struct sp_http_head h;
+    size_t used;
+
+    snprintf(text, sizeof(text), "GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n", SP_SITE_PATH_MAX - 1, 0);
+    ck_assert_int_eq(sp_http_parse_request(sp_span_str(text), &h, &used), 0);
+    sp_site_serve(site, &h, NOW, &a);
+    check_answer(404, false);
+    snprintf(text, sizeof(text), "GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n", SP_SITE_PATH_MAX, 0);
+    ck_assert_int_eq(sp_http_parse_request(sp_span_str(text), &h, &used), 0);
+    sp_site_serve(site, &h, NOW, &a);
+    check_answer(414, false);
+    ck_assert(!a.keep_alive);
+}
+END_TEST
+
 START_TEST(unparsed)
 {
-    static const struct {
-        int err;
-        unsigned status;
-    } cases[] = {{SP_EBADMSG, 400}, {SP_ETOOBIG, 431}, {SP_EPROTO, 505}, {SP_ENOMEM, 400}};
+    static const unsigned statuses[] = {400, 408, 414, 431, 501, 502, 505};
 
-    for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < SP_ARRAY_LEN(statuses); i++) {
         memset(&a, 0x55, sizeof(a));
-        sp_site_refuse(site, cases[i].err, NOW, &a);
-        check_answer(cases[i].status, false);
+        sp_site_refuse(site, statuses[i], NOW, &a);
+        check_answer(statuses[i], false);
         ck_assert(!a.keep_alive);
     }
 }
@@ -222,13 +247,13 @@ START_TEST(pages_of_ones_own)
         {"/style.css", "text/css", {(const uint8_t *)"p{}", 3}},
     };
     struct sp_site_page page = {"/", "", {NULL, 0}};
-    struct sp_site_config config = {pages, 2};
+    struct sp_site_config config = {pages, 2, NULL};
     char type[SP_SITE_TYPE_MAX + 2];
     struct sp_span value;
     struct sp_site *s = NULL;
 
     free_site();
-    ck_assert_int_eq(sp_site_new(&config, &site), 0);
+    ck_assert_int_eq(sp_site_new(&config, &site, why), 0);
     answers("GET / HTTP/1.1", "", 200);
     ck_assert(sp_span_eq(a.body, sp_span_str("home")));
     answers("GET /style.css?v=2 HTTP/1.1", "", 200);
@@ -238,20 +263,20 @@ START_TEST(pages_of_ones_own)
     answers("GET /style.cs HTTP/1.1", "", 404);
     answers("POST /style.css HTTP/1.1", "", 405);
 
-    config = (struct sp_site_config){&page, 1};
-    ck_assert_int_eq(sp_site_new(&config, &s), SP_EINVAL);
+    config = (struct sp_site_config){&page, 1, NULL};
+    ck_assert_int_eq(sp_site_new(&config, &s, why), SP_EINVAL);
     page.type = "text/html\r\nX: y";
-    ck_assert_int_eq(sp_site_new(&config, &s), SP_EINVAL);
+    ck_assert_int_eq(sp_site_new(&config, &s, why), SP_EINVAL);
     memset(type, 'x', sizeof(type));
     type[sizeof(type) - 1] = '\0';
     page.type = type;
-    ck_assert_int_eq(sp_site_new(&config, &s), SP_EINVAL);
+    ck_assert_int_eq(sp_site_new(&config, &s, why), SP_EINVAL);
     type[SP_SITE_TYPE_MAX] = '\0';
     page.path = "x";
-    ck_assert_int_eq(sp_site_new(&config, &s), SP_EINVAL);
+    ck_assert_int_eq(sp_site_new(&config, &s, why), SP_EINVAL);
     ck_assert_ptr_null(s);
     page.path = "/";
-    ck_assert_int_eq(sp_site_new(&config, &s), 0);
+    ck_assert_int_eq(sp_site_new(&config, &s, why), 0);
     sp_site_free(s);
 }
 END_TEST
@@ -268,6 +293,7 @@ int main(void)
     tcase_add_test(tc, head_requests);
     tcase_add_test(tc, keep_alive);
     tcase_add_test(tc, refused);
+    tcase_add_test(tc, long_path);
     tcase_add_test(tc, unparsed);
     tcase_add_test(tc, the_tunnel_is_not_there);
     tcase_add_test(tc, pages_of_ones_own);
