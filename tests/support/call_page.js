@@ -198,17 +198,19 @@ const callPage = (() => {
     }
 
     // The longest time without a frame that reaches well into a span of time: how long it was, and when it
-    // ended, counted from the span's begin. Without gap_ms there was none, without back_ms it still lasts.
+    // began and ended, counted from the span's begin. Without gap_ms there was none, without back_ms it still
+    // lasts.
     function longestGap({ last, gaps }, from, to, now) {
-        let gap_ms, back_ms;
+        let gap_ms, away_ms, back_ms;
         for (const [begin, end] of [...gaps, [last, undefined]]) {
             const ms = Math.round((end ?? now) - begin);
             if (Math.min(end ?? now, to) - Math.max(begin, from) > GAP_MS && !(ms <= gap_ms)) {
                 gap_ms = ms;
+                away_ms = Math.round(begin - from);
                 back_ms = end && Math.round(end - from);
             }
         }
-        return { gap_ms, back_ms };
+        return { gap_ms, away_ms, back_ms };
     }
 
     // What arrived since each mark, until the next one.
