@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include "gateway.h"
+#include "manual.h"
 #include "sallyport/bytes.h"
 #include "sallyport/health.h"
+#include "sallyport/options_shared.h"
 #include "sallyport/program.h"
 
 static const char *get_env(const char *name)
@@ -32,15 +34,26 @@ static int healthcheck(int argc, char **argv)
     return sp_health_main("sallyport-client", &sp_gateway_options, argc, argv);
 }
 
+static const struct sp_option admin[] = {SP_OPTION_ROW_ADMIN(SP_GATEWAY_ADMIN)};
+static const struct sp_options_spec healthcheck_options = {
+    .usage = "sallyport-client " SP_HEALTH_ARGUMENTS,
+    .about = SP_HEALTH_ABOUT,
+    .table = admin,
+    .n = SP_ARRAY_LEN(admin),
+};
+
 static const struct sp_command commands[] = {
     {.name = "run", .spec = &sp_gateway_options, .run = run},
-    {.name = "healthcheck", .raw = healthcheck},
+    {.name = "healthcheck", .spec = &healthcheck_options, .raw = healthcheck},
 };
 
 static const struct sp_program program = {
     .name = "sallyport-client",
+    .summary = sp_gateway_summary,
+    .section = "1",
     .commands = commands,
     .n = SP_ARRAY_LEN(commands),
+    .manual = sp_gateway_manual,
 };
 
 int main(int argc, char **argv)

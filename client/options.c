@@ -78,14 +78,13 @@ static const struct sp_option table[] = {
      .more = "Without it only addresses of this host are answered, wherever it listens.",
      .flags = SP_OPTION_REPEAT,
      .check = sp_option_check_cidr},
-    SP_OPTION_ROW_ADMIN("127.0.0.1:9642"),
+    SP_OPTION_ROW_ADMIN(SP_GATEWAY_ADMIN),
     SP_OPTION_ROWS_LOG,
     SP_OPTION_ROWS_CONFINE,
 };
 
 const struct sp_options_spec sp_gateway_options = {
-    .usage = "sallyport-client [run] --server URL --token-file FILE [OPTION]...\n"
-             "       sallyport-client healthcheck [PID | OPTION...]",
+    .usage = "sallyport-client [run] --server URL --token-file FILE [OPTION]...",
     .about = "The gateway beside the browser: a TURN server to it; carries its media through "
              "HTTPS to a sallyport-server. It prints what to put into iceServers.",
     .table = table,
@@ -135,7 +134,7 @@ static int set_addresses(struct sp_gateway_config *c, char why[static SP_OPTIONS
         sp_addr_parse(sp_options_nth(o, "listen", i), &c->listen[i]);
     for (size_t i = 0; i < c->n_lan; i++)
         sp_cidr_parse(sp_options_nth(o, "lan", i), &c->lan[i]);
-    c->has_admin = sp_options_addr(o, "admin", "127.0.0.1:9642", &c->admin);
+    c->has_admin = sp_options_addr(o, "admin", SP_GATEWAY_ADMIN, &c->admin);
     return 0;
 }
 

@@ -38,6 +38,8 @@ struct sp_gateway_config {
     struct sp_options *options; /* owns the strings */
 };
 
+#define SP_GATEWAY_ADMIN "127.0.0.1:9642" /* default of --admin */
+
 /* The table, for --help and for tests. */
 extern const struct sp_options_spec sp_gateway_options;
 

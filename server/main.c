@@ -4,8 +4,10 @@
 
 #include "credentials.h"
 #include "edge.h"
+#include "manual.h"
 #include "sallyport/bytes.h"
 #include "sallyport/health.h"
+#include "sallyport/options_shared.h"
 #include "sallyport/program.h"
 
 static int run(struct sp_options *options)
@@ -27,16 +29,27 @@ static int healthcheck(int argc, char **argv)
     return sp_health_main("sallyport-server", &sp_edge_options, argc, argv);
 }
 
+static const struct sp_option admin[] = {SP_OPTION_ROW_ADMIN(SP_EDGE_ADMIN)};
+static const struct sp_options_spec healthcheck_options = {
+    .usage = "sallyport-server " SP_HEALTH_ARGUMENTS,
+    .about = SP_HEALTH_ABOUT,
+    .table = admin,
+    .n = SP_ARRAY_LEN(admin),
+};
+
 static const struct sp_command commands[] = {
     {.name = "run", .spec = &sp_edge_options, .run = run},
     {.name = "credentials", .spec = &sp_credentials_options, .run = sp_credentials_run},
-    {.name = "healthcheck", .raw = healthcheck},
+    {.name = "healthcheck", .spec = &healthcheck_options, .raw = healthcheck},
 };
 
 static const struct sp_program program = {
     .name = "sallyport-server",
+    .summary = sp_edge_summary,
+    .section = "8",
     .commands = commands,
     .n = SP_ARRAY_LEN(commands),
+    .manual = sp_edge_manual,
 };
 
 int main(int argc, char **argv)

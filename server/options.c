@@ -226,15 +226,13 @@ static const struct sp_option table[] = {
      .flags = SP_OPTION_NUMBER | SP_OPTION_RARE,
      .min = 1,
      .max = 3600},
-    SP_OPTION_ROW_ADMIN("127.0.0.1:9641"),
+    SP_OPTION_ROW_ADMIN(SP_EDGE_ADMIN),
     SP_OPTION_ROWS_LOG,
     SP_OPTION_ROWS_CONFINE,
 };
 
 const struct sp_options_spec sp_edge_options = {
-    .usage = "sallyport-server [run] [OPTION]...\n"
-             "       sallyport-server credentials --secret-file FILE --user NAME [OPTION]...\n"
-             "       sallyport-server healthcheck [PID | OPTION...]",
+    .usage = "sallyport-server [run] [OPTION]...",
     .about = "Carries WebRTC media inside HTTPS: tunnels of sallyport-client, TURN by TLS, TCP and "
              "UDP, and an ordinary web site, on one port.",
     .table = table,
@@ -439,7 +437,7 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
     sp_options_log(o, &c->log);
     sp_options_confine(o, &c->confine);
     w->linger_us = SP_SEC(sp_options_number(o, "linger", 30));
-    c->has_admin = sp_options_addr(o, "admin", "127.0.0.1:9641", &c->admin);
+    c->has_admin = sp_options_addr(o, "admin", SP_EDGE_ADMIN, &c->admin);
 
     int err = set_listen(o, "listen", "[::]:443", w->listen, &w->n_listen, why);
     if (err == 0)

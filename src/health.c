@@ -139,20 +139,6 @@ static const struct sp_option *admin_option(const struct sp_options_spec *run)
     abort();
 }
 
-static void help(const char *program, const struct sp_options_spec *run)
-{
-    char usage[128];
-    struct sp_options_spec spec = {.usage = usage,
-                                   .about = "Asks the admin port whether all is well. PID: the one "
-                                            "that the process with that number was started with, "
-                                            "in a container 1. Exit status 0: it is.",
-                                   .table = admin_option(run),
-                                   .n = 1};
-
-    snprintf(usage, sizeof usage, "%s healthcheck [PID | OPTION...]", program);
-    sp_options_help(&spec, false, stdout);
-}
-
 static int check(const char *program, const struct sp_options_spec *run, bool runs, int argc,
                  char **argv)
 {
@@ -163,10 +149,7 @@ static int check(const char *program, const struct sp_options_spec *run, bool ru
     if (sp_options_parse(run, argc, argv, environ, &o, why) != 0)
         return verdict(2, "%s: %s", program, why);
     const char *admin = sp_options_get(o, ADMIN_OPTION, admin_option(run)->preset);
-    if (sp_options_switch(o, "help")) {
-        help(program, run);
-        status = 0;
-    } else if (strcmp(admin, "none") == 0) {
+    if (strcmp(admin, "none") == 0) {
         status = runs ? verdict(0, "it runs; --admin none: nobody can be asked for more")
                       : verdict(2, "--admin none: nobody can be asked; give ADDR:PORT");
     } else {

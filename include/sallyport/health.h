@@ -9,6 +9,11 @@
 
 #include "sallyport/options.h"
 
+#define SP_HEALTH_ARGUMENTS "healthcheck [PID | OPTION...]"
+#define SP_HEALTH_ABOUT                                                                      \
+    "Asks the admin port of one that runs here whether all is well. PID: the port that the " \
+    "process with that number was started with, in a container 1. Exit status 0: it is."
+
 /*
  * `program` is our name, `run` the options of its command "run", which must have "admin" with a
  * preset: healthcheck finds the port where run finds it, on its own command line, in the

@@ -60,7 +60,7 @@ static void close_rig(struct rig *r)
 
 static const struct sp_command command = {
     .name = "credentials", .spec = &sp_credentials_options, .run = sp_credentials_run};
-static const struct sp_program program = {"sallyport-server", &command, 1};
+static const struct sp_program program = {.name = "sallyport-server", .commands = &command, .n = 1};
 
 /* Runs it with these arguments (NULL at the end), and catches what it prints. */
 static int run(struct rig *r, const char *const *args)

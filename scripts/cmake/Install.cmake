@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What `cmake --install` puts where: programs, manual pages and bash completion. The programs print
+# the last two themselves, from their tables of options.
+
+include(GNUInstallDirs)
+
+# sallyport_install(PROGRAM SECTION)
+function(sallyport_install program section)
+    set(page ${CMAKE_BINARY_DIR}/${program}.${section})
+    set(completion ${CMAKE_BINARY_DIR}/${program}.bash)
+    add_custom_command(OUTPUT ${page} ${completion}
+        COMMAND ${program} manual > ${page}
+        COMMAND ${program} completion > ${completion}
+        DEPENDS ${program}
+        COMMENT "${program}: manual page and completion" VERBATIM)
+    add_custom_target(${program}-pages ALL DEPENDS ${page} ${completion})
+    add_dependencies(programs ${program}-pages)
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+    install(FILES ${completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+        RENAME ${program})
+endfunction()
