@@ -191,7 +191,7 @@ END_TEST
 /* A process that sits there, with these arguments behind some of its own, as behind an init. */
 static pid_t sit(const char *const arguments[static 1])
 {
-    const char *argv[16] = {"init", "-c", "sleep 20", "--"};
+    const char *argv[16] = {"init", "-c", "/bin/sleep 20", "--"};
     int started[2];
     char byte;
     pid_t pid;
