@@ -187,12 +187,12 @@ static int add_all(scmp_filter_ctx f)
     for (size_t i = 0; i < SP_ARRAY_LEN(declined) && err == 0; i++)
         err = add(f, SCMP_ACT_ERRNO(declined[i].err), declined[i].name, 0, NULL);
     /* The kernel tells by it which addresses this host has. */
-    const struct scmp_arg_cmp rtnetlink[] = {SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-                                             SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE)};
+    const struct scmp_arg_cmp rtnetlink[] = {SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+                                             SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE, 0)};
     if (err == 0)
         err = add(f, SCMP_ACT_ALLOW, "socket", SP_ARRAY_LEN(rtnetlink), rtnetlink);
     /* abort() */
-    const struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+    const struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
     if (err == 0)
         err = add(f, SCMP_ACT_ALLOW, "tgkill", 1, &self);
     return err;

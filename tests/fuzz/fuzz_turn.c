@@ -13,8 +13,9 @@
 
 #include "turn_client.h"
 
-#define CLIENTS  4
-#define STRANGER 3
+#define CLIENTS   4
+#define STRANGER  3
+#define STEPS_MAX 60 /* longer inputs find no more, only slower */
 
 struct input {
     const uint8_t *p;
@@ -23,6 +24,7 @@ struct input {
 
 static struct rig rig;
 static struct rig_client clients[CLIENTS];
+static uint8_t token[8]; /* the last RESERVATION-TOKEN that was given out */
 
 static uint8_t byte(struct input *in)
 {
@@ -40,18 +42,22 @@ static uint32_t word(struct input *in)
 }
 
 /* A run of bytes with a length of one byte, or two when that is 255; cut at the end of the input.
- * In a block of its own, so that reading past it is seen. */
+ * 254: that many zeros, for what is long. In a block of its own, so that reading past it is seen.
+ */
 static uint8_t *run(struct input *in, size_t *len)
 {
     size_t want = byte(in);
+    bool zeros = want == 254;
 
-    if (want == 255)
+    if (want >= 254)
         want = word(in) >> 16;
-    *len = want < in->len ? want : in->len;
+    *len = want < in->len || zeros ? want : in->len;
 
-    uint8_t *copy = malloc(*len + 1);
+    uint8_t *copy = calloc(1, *len + 1);
 
     REQUIRE(copy != NULL);
+    if (zeros)
+        return copy;
     if (*len > 0)
         memcpy(copy, in->p, *len);
     in->p += *len;
@@ -130,15 +136,23 @@ static void put_attribute(struct sp_stun_builder *b, struct input *in)
     size_t len;
     uint8_t *p;
 
-    switch (kind % 4) {
+    switch (kind % 8) {
     case 0:
+    case 4:
         a = address(in);
         if (sp_addr_ip_len(&a) != 0)
             sp_stun_put_xor_addr(b, SP_ATTR_XOR_PEER_ADDRESS, &a);
         break;
+    case 5:
+        sp_stun_put(b, SP_ATTR_RESERVATION_TOKEN, sp_span(token, sizeof token));
+        break;
+    case 6: /* 0x80: and reserve the port above */
+        type = byte(in);
+        sp_stun_put(b, SP_ATTR_EVEN_PORT, sp_span(&type, 1));
+        break;
     case 1:
         type = byte(in);
-        sp_stun_put_u32(b, type, word(in));
+        sp_stun_put_u32(b, type, word(in) >> (kind & 0x10)); /* numbers count from below */
         break;
     case 2:
         type = byte(in);
@@ -156,6 +170,16 @@ static void put_attributes(struct sp_stun_builder *b, struct input *in)
 {
     for (unsigned n = byte(in) % 8; n > 0; n--)
         put_attribute(b, in);
+}
+
+static void take_token(const struct rig_client *c)
+{
+    struct sp_stun_msg m;
+    struct sp_span v;
+
+    if (rig_answer(c, &m) && sp_stun_find(&m, SP_ATTR_RESERVATION_TOKEN, &v) &&
+        v.len == sizeof token)
+        memcpy(token, v.p, sizeof token);
 }
 
 static void request(struct rig_client *c, struct input *in)
@@ -180,8 +204,27 @@ static void request(struct rig_client *c, struct input *in)
     len = rig_end(c);
     rig_msg(c, c->msg, len);
     check_outs(c, len);
+    take_token(c);
     if (rig_take_nonce(c) && c == &clients[STRANGER])
         c->nonce[0] = '\0';
+}
+
+/* Attributes in an indication, which nobody signs: Send, or another that makes no sense. */
+static void indication(struct rig_client *c, struct input *in)
+{
+    struct sp_stun_builder b;
+    uint8_t msg[RIG_MSG_MAX], how = byte(in);
+    size_t len;
+
+    sp_stun_begin(&b, msg, sizeof msg, how % 8 ? SP_TURN_SEND : how / 8, SP_STUN_INDICATION,
+                  (const uint8_t *)"indication!!");
+    put_attributes(&b, in);
+    if (how & 0x80)
+        sp_stun_put_fingerprint(&b);
+    if (sp_stun_end(&b, &len) != 0)
+        return;
+    rig_msg(c, msg, len);
+    check_outs(c, len);
 }
 
 static void data(struct rig_client *c, struct input *in, bool by_channel)
@@ -224,8 +267,10 @@ static void step(struct input *in)
 
     switch (op % 16) {
     case 0:
-    case 1:
         raw(c, in);
+        break;
+    case 1:
+        indication(c, in);
         break;
     case 2:
     case 3:
@@ -278,6 +323,7 @@ static void prepare(void)
     config.max_channels_per_alloc = 5;
     config.max_allocs_per_user = 3;
     rig_open(&rig, &config);
+    memset(token, 0, sizeof token);
     for (uint16_t i = 0; i < CLIENTS; i++)
         rig_client_init(&clients[i], &rig, transports[i], (uint16_t)(5000 + i));
     clients[1].user = "bob";
@@ -300,7 +346,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data_, size_t size)
     struct input in = {data_, size};
 
     prepare();
-    while (in.len > 0)
+    for (unsigned i = 0; i < STEPS_MAX && in.len > 0; i++)
         step(&in);
     rig_close(&rig);
     return 0;
