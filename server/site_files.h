@@ -27,8 +27,9 @@ void sp_site_files_close(struct sp_site_files *f); /* NULL is fine */
 
 /*
  * What a path stands for: a file, or that of "index.html" for a folder with "/". Symbolic links
- * count when they are relative and lead down from where they are. SP_ENOENT: nothing there, or no ordinary file;
- * SP_EDENIED: there, but not for us to read; SP_EFULL: the system is out of descriptors or memory.
+ * count when they are relative and lead down from where they are. SP_ENOENT: nothing there, or no
+ * ordinary file; SP_EDENIED: there, but not for us to read; SP_EFULL: the system is out of
+ * descriptors or memory.
  */
 int sp_site_files_find(const struct sp_site_files *f, const struct sp_site_path *path,
                        struct sp_site_file *out);

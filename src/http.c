@@ -288,6 +288,8 @@ int sp_http_parse_response(struct sp_span s, struct sp_http_head *out, size_t *u
 
 unsigned sp_http_refusal(struct sp_span s, int err)
 {
+    if (s.len > SP_HTTP_HEAD_MAX) /* no more was looked at */
+        s.len = SP_HTTP_HEAD_MAX;
     while (s.len >= 2 && s.p[0] == '\r' && s.p[1] == '\n')
         s = sp_span_skip(s, 2);
     if (err == SP_EPROTO)

@@ -5,26 +5,8 @@
 # or a tunnel that is not there from a page that is not there.
 # sanitizers: yes
 set -euo pipefail
-# shellcheck source=tests/support/one-host.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../support/one-host.sh"
-
-edge4=198.51.100.2
-door=/.well-known/sallyport
-elsewhere=/.well-known/something # of the same length
-
-# ask tls|tcp TEXT: what the port answers; \r\n and the like as printf's %b takes them. Without Date.
-ask() {
-    printf '%b' "$2" | "$support/raw.py" "$1" $edge4 443 | sed 's/^Date: .* GMT\r$/Date\r/'
-}
-
-# answers TEXT WANTED…: the answer to TEXT by TLS has these in it.
-answers() {
-    local text=$1 got wanted
-    got=$(ask tls "$text" | tr -d '\r\0')
-    for wanted in "${@:2}"; do
-        [[ $got == *"$wanted"* ]] || fail "no \"$wanted\" in the answer to: $text"$'\n'"$got"
-    done
-}
+# shellcheck source=tests/support/stranger.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/stranger.sh"
 
 # ---- the site --------------------------------------------------------------------------------------------
 
@@ -64,6 +46,9 @@ refusals() {
     answers 'GET / HTTP/3.7\r\nHost: e\r\n\r\n' "HTTP/1.1 505 " closed
     answers 'GET / HTTP/1.1\r\nHost: e\r\nBad Header\r\n\r\n' "HTTP/1.1 400 Bad Request" closed
     answers "GET / HTTP/1.1\r\nHost: e\r\n$long\r\n\r\n" "HTTP/1.1 431 " closed
+    answers "GET /${long// /} HTTP/1.1\r\nHost: e\r\n\r\n" "HTTP/1.1 414 " closed
+    answers 'BREW / HTTP/1.1\r\nHost: e\r\n\r\n' "HTTP/1.1 501 Not Implemented" closed
+    answers 'POST / HTTP/1.1\r\nHost: e\r\nContent-Length: 99999999\r\n\r\n' "HTTP/1.1 413 " closed
     answers "complete nonsense, a line of it\r\n\r\n" "HTTP/1.1 400 Bad Request" closed
     answers '\0001\0002\0003\0004\0005\0006\0007\0010\0011\0012\0013\0014\0015\0016\0017' \
         "HTTP/1.1 400 Bad Request" closed
@@ -78,33 +63,21 @@ connections() {
     answers 'GET / HTTP/1.0\r\n\r\n' "200 OK" "Connection: close" closed
     answers 'POST / HTTP/1.1\r\nHost: e\r\nContent-Length: 5\r\n\r\nhelloGET /x HTTP/1.1\r\nHost: e\r\n\r\n' \
         "HTTP/1.1 405 " "HTTP/1.1 404 " open
+    answers 'POST / HTTP/1.1\r\nHost: e\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n' \
+        "HTTP/1.1 405 " "Connection: close" closed
+    for transport in tls tcp; do
+        last_words=--last answers_by $transport 'GET / HTTP/1.1\r\nHost: e\r\n\r\nGET /x HTTP/1.1\r\nHost: e\r\n\r\n' \
+            "HTTP/1.1 200 OK" "HTTP/1.1 404 " closed
+    done
     n=$(ask tls "$(printf 'GET / HTTP/1.1\\r\\nHost: e\\r\\n\\r\\n%.0s' 1 2 3)" | grep -c '200 OK')
     [ "$n" = 3 ] || fail "$n answers to 3 requests in one piece"
     n=$(curl -sS --cacert "$LAB_DIR/ca.pem" -o /dev/null -o /dev/null -o /dev/null -w '%{num_connects}' \
         https://edge.test/ https://edge.test/a https://edge.test/)
     [ "$n" = 100 ] || fail "curl made other than one connection for three pages: $n"
-    ok "keep-alive, close and pipelining"
+    ok "keep-alive, close and pipelining; who asks and says that this was all is answered"
 }
 
 # ---- the door --------------------------------------------------------------------------------------------
-
-# knock PATH TOKEN [TUNNEL [METHOD]]: a request for a lane. TOKEN may be empty: no Authorization then.
-knock() {
-    printf '%s %s HTTP/1.1\\r\\nHost: edge.test\\r\\n' "${4-GET}" "$1"
-    printf 'Connection: Upgrade\\r\\nUpgrade: rfc4571\\r\\n'
-    [ -z "$2" ] || printf 'Authorization: Bearer %s\\r\\n' "$2"
-    printf 'Sallyport-Tunnel: %s\\r\\n\\r\\n' "${3-new}"
-}
-
-# like_a_missing_page WHAT TEXT [tcp]: the answer to it is that to the same request for another page.
-like_a_missing_page() {
-    local what=$1 text=$2 transport=${3-tls} got wanted
-    got=$(ask "$transport" "$text" | od -c)
-    wanted=$(ask "$transport" "${text/"$door"/"$elsewhere"}" | od -c)
-    [[ $text == *"$door"* && $got == *"4   0   4"* ]] || fail "$what: no 404: $got"
-    [ "$got" = "$wanted" ] ||
-        fail "$what can be told from a missing page: $(diff <(echo "$got") <(echo "$wanted"))"
-}
 
 tokens() {
     local token stranger id=0000aabbccddeeff00112233445566778899

@@ -130,7 +130,7 @@ END_TEST
  * there, it is not refused before its line is. */
 START_TEST(refusals)
 {
-    static char long_target[SP_HTTP_HEAD_MAX + 1], long_field[SP_HTTP_HEAD_MAX + 1];
+    static char long_target[SP_HTTP_HEAD_MAX + 9], long_field[SP_HTTP_HEAD_MAX + 1];
     const struct {
         const char *text;
         unsigned status;
@@ -153,6 +153,7 @@ START_TEST(refusals)
 
     memset(long_target, 'a', SP_HTTP_HEAD_MAX);
     memcpy(long_target, "GET /", 5);
+    memcpy(long_target + SP_HTTP_HEAD_MAX, "\r\n\r\n", 5);
     memset(long_field, 'a', SP_HTTP_HEAD_MAX);
     memcpy(long_field, "GET / HTTP/1.1\r\nA: ", 19);
     for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
