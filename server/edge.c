@@ -123,8 +123,9 @@ static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
         return 1;
     }
     sp_rng_system_init(&e->rng);
-    if (sp_shared_new(&c->shared, &e->shared, why) != 0)
-        return 1;
+    int err = sp_shared_new(&c->shared, &e->shared, why);
+    if (err != 0)
+        return err == SP_EINVAL ? 2 : 1;
     int status = start_worker(e, why);
     if (status != 0)
         return status;
