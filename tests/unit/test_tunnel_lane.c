@@ -257,6 +257,30 @@ START_TEST(a_mute_lane_is_suspect)
 }
 END_TEST
 
+/* Something has happened on the way: who lives says so soon, and is then as patient as before. */
+START_TEST(a_probed_lane_answers_soon_or_is_suspect)
+{
+    start(2);
+    sp_tunnel_probe(e.end[GATEWAY].tunnel, e.now_us);
+    ck_assert_uint_eq(ends_requests(&e, GATEWAY, SP_CONTROL_PING), 2);
+    for (unsigned ms = 0; ms < 1000; ms += 50) { /* lane 1 takes what is sent, and says nothing */
+        ends_wait(&e, SP_MS(50));
+        e.end[GATEWAY].lanes[1].acked = e.end[GATEWAY].lanes[1].sent;
+        e.end[GATEWAY].lanes[1].len = 0;
+        ends_carry(&e, GATEWAY, 0, SIZE_MAX);
+        ends_carry(&e, EDGE, 0, SIZE_MAX);
+        if (ms < 450)
+            ck_assert(!suspect(GATEWAY, 1));
+    }
+    ck_assert(suspect(GATEWAY, 1));
+    ck_assert(!suspect(GATEWAY, 0));
+    /* What was suspect is not asked again; the other one's answer may take its time from now on. */
+    sp_tunnel_probe(e.end[GATEWAY].tunnel, e.now_us);
+    ck_assert_uint_eq(ends_requests(&e, GATEWAY, SP_CONTROL_PING), 1);
+    ends_close(&e);
+}
+END_TEST
+
 START_TEST(the_edge_asks_when_the_gateway_does_not)
 {
     start(1);
@@ -397,6 +421,7 @@ int main(void)
     tcase_add_test(tc, an_idle_lane_is_asked);
     tcase_add_test(tc, a_busy_lane_is_not_asked);
     tcase_add_test(tc, a_mute_lane_is_suspect);
+    tcase_add_test(tc, a_probed_lane_answers_soon_or_is_suspect);
     tcase_add_test(tc, the_edge_asks_when_the_gateway_does_not);
     tcase_add_test(tc, another_lanes_answer_is_no_answer);
     tcase_add_test(tc, answers_go_by_the_lane_of_the_request);
