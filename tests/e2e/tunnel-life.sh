@@ -188,6 +188,23 @@ server_restarts() {
     call_lived "a new call after the server's restart" 0 500
 }
 
+# The address that both browsers use, given to the host when the gateway runs already, serves them at once.
+address_comes_later() {
+    host_stop gateway
+    ip address delete 192.0.2.1/32 dev lo
+    host_spawn gateway "$client_program" --server https://edge.test --admin 127.0.0.1:9642 --lanes $lanes \
+        --token-file "$LAB_DIR/token" --ca "$LAB_DIR/ca.pem"
+    lab_wait_ready gateway
+    wait_until 10 tunnel_up || fail "the tunnel does not come up"
+    ! grep -q "udp 192.0.2.1" "$LAB_DIR/gateway.out" || fail "it listens on an address that is not there"
+    ip address add 192.0.2.1/32 dev lo
+    wait_until 10 grep -q "listening on one more address" "$LAB_DIR/gateway.err" || fail "the gateway does not notice"
+    call_begin
+    sleep 1
+    call_lived "a call by an address that came later" 0 500
+    [ "$(metric gateway uplink_network_changes_total)" -ge 1 ] || fail "and does not count it"
+}
+
 # ---- what is left ----------------------------------------------------------------------------------------
 
 # nothing_left LOG DESCRIPTORS
@@ -222,3 +239,4 @@ nothing_left server "$server_descriptors"
 gateway_dies
 nothing_left server "$server_descriptors"
 server_restarts
+address_comes_later
