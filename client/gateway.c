@@ -48,7 +48,8 @@ struct gateway {
     struct sp_uplink *uplink;   /* lanes */
     struct sp_network *network; /* tells when it has become another */
     struct sp_deferred flush;
-    bool known_to_server;              /* a server made its end of this tunnel */
+    bool known_to_server;              /* a server made its end of this tunnel … */
+    uint64_t made_us;                  /* … then */
     struct sp_ratelimit refusals_said; /* of flows, in the log: a browser goes on asking */
 
     struct sp_status status;
@@ -119,6 +120,23 @@ static int make_tunnel(struct gateway *g, struct sp_tunnel **out)
     return sp_tunnel_new(&c, &tunnel_events, g, &g->ticker.timers, &g->rng, out);
 }
 
+/* How a tunnel was that the server knew of. */
+static void log_tunnel_end(const struct gateway *g, const char *reason)
+{
+    const struct sp_server_url *server = sp_uplink_server(g->uplink);
+    uint64_t lived_us = sp_ticker_now(&g->ticker) - g->made_us;
+    struct sp_log_field fields[3 + SP_TUNNEL_COUNTERS_MAX + 1];
+    size_t n_table, n = 0;
+    const struct sp_counter *table = sp_tunnel_counter_table(&n_table);
+
+    fields[n++] = SP_F_STR("server", server != NULL ? server->authority : "");
+    fields[n++] = SP_F_STR("reason", reason);
+    fields[n++] = SP_F_UINT("seconds", lived_us / 1000000);
+    n += sp_counters_fields(table, n_table, sp_tunnel_counters(g->tunnel), fields + n);
+    fields[n] = (struct sp_log_field){0};
+    sp_log_event(&g->config->log, SP_LOG_INFO, "tunnel ended", fields);
+}
+
 static void use_tunnel(struct gateway *g, struct sp_tunnel *t)
 {
     g->tunnel = g->status.tunnel = t;
@@ -139,10 +157,13 @@ static struct sp_tunnel *on_tunnel_made(void *arg)
 
     if (!g->known_to_server) {
         g->known_to_server = true;
+        g->made_us = sp_ticker_now(&g->ticker);
         return old;
     }
     if (make_tunnel(g, &made) != 0)
         return NULL;
+    log_tunnel_end(g, "replaced");
+    g->made_us = sp_ticker_now(&g->ticker);
     use_tunnel(g, made);
     sp_counters_add(counters, n, &g->status.past, sp_tunnel_counters(old));
     sp_tunnel_free(old);
@@ -470,6 +491,8 @@ int sp_gateway_run(const struct sp_gateway_config *config)
         watch(&g, &g.on_hup, on_reload_signal, SIGHUP);
         say_ready(&g);
         ev_run(g.loop, 0);
+        if (g.known_to_server)
+            log_tunnel_end(&g, "stopped");
         sp_log_info(&config->log, "stopped");
     }
     end(&g);

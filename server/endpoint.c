@@ -20,6 +20,7 @@ struct sp_endpoint {
     struct sp_turn_path path;
     struct sp_msg_stream *stream; /* one of these two */
     struct sp_flow *flow;
+    const char *subject; /* with a flow */
     struct sp_timer idle;
     uint64_t last_in_us;
     struct sp_link link; /* in its owner's list */
@@ -146,9 +147,15 @@ int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struc
     return err;
 }
 
+const char *sp_endpoint_subject(const struct sp_endpoint *ep)
+{
+    return ep->subject;
+}
+
 /* --- flows ---------------------------------------------------------------------------------- */
 
-int sp_endpoint_from_flow(const struct sp_env *env, struct sp_flow *f, struct sp_list *owner)
+int sp_endpoint_from_flow(const struct sp_env *env, struct sp_flow *f, const char *subject,
+                          struct sp_list *owner)
 {
     static const struct sp_addr nowhere; /* what the gateway says of its client is not trusted */
     struct sp_endpoint *ep = endpoint_new(env, owner);
@@ -156,6 +163,7 @@ int sp_endpoint_from_flow(const struct sp_env *env, struct sp_flow *f, struct sp
     if (ep == NULL)
         return SP_ENOMEM;
     ep->flow = f;
+    ep->subject = subject;
     ep->path = sp_turn_path_make(SP_TURN_FLOW, ep, &nowhere, &nowhere);
     sp_flow_set_user(f, ep);
     return 0;

@@ -27,8 +27,13 @@ void sp_endpoint_allocated(struct sp_endpoint *ep);
 /* The endpoint that this guest is. */
 struct sp_endpoint *sp_endpoint_of_guest(struct sp_guest *guest);
 
-/* TURN on a flow; becomes the flow's user. When idle it closes the flow. */
-int sp_endpoint_from_flow(const struct sp_env *env, struct sp_flow *f, struct sp_list *owner);
+/* TURN on a flow; becomes the flow's user. When idle it closes the flow. `subject` (borrowed) is
+ * whose tunnel it is. */
+int sp_endpoint_from_flow(const struct sp_env *env, struct sp_flow *f, const char *subject,
+                          struct sp_list *owner);
+
+/* Whose tunnel it came by; NULL for a connection. */
+const char *sp_endpoint_subject(const struct sp_endpoint *ep);
 
 /* Datagrams of its flow. */
 void sp_endpoint_input(struct sp_endpoint *ep, const struct sp_span *msgs, size_t n);

@@ -28,6 +28,8 @@ struct sp_session {
     char subject[SP_TOKEN_NAME_MAX + 1];
     struct sp_quota_user *share;
     uint64_t opened_us;
+    struct sp_addr gateway; /* where its last lane came from */
+    bool leaving;           /* the gateway said that it ends */
     struct sp_tunnel *tunnel;
     struct sp_deferred flush;
     struct sp_list endpoints; /* of its flows */
@@ -117,17 +119,29 @@ static void session_free(struct sp_session *s)
     free(s);
 }
 
-/* What of a tunnel's life an operator wants to find in the log; its id stays a secret. */
-static void log_end(struct sp_session *s)
+/* How a tunnel was, for the operator; its id stays a secret. */
+static void log_end(struct sp_session *s, const char *reason)
 {
-    const struct sp_tunnel_counters *c = sp_tunnel_counters(s->tunnel);
     uint64_t lived_us = sp_ticker_now(s->all->env.ticker) - s->opened_us;
+    struct sp_log_field fields[4 + SP_TUNNEL_COUNTERS_MAX + 1];
+    size_t n_table, n = 0;
+    const struct sp_counter *table = sp_tunnel_counter_table(&n_table);
 
-    sp_log_info(s->all->env.log, "tunnel ended", SP_F_STR("subject", s->subject),
-                SP_F_UINT("seconds", lived_us / 1000000), SP_F_UINT("flows", c->flows_opened),
-                SP_F_UINT("bytes_in", c->bytes_in), SP_F_UINT("bytes_out", c->bytes_out),
-                SP_F_UINT("dropped_age", c->dropped_age),
-                SP_F_UINT("dropped_full", c->dropped_full));
+    fields[n++] = SP_F_STR("subject", s->subject);
+    fields[n++] = SP_F_ADDR("gateway", &s->gateway);
+    fields[n++] = SP_F_STR("reason", reason);
+    fields[n++] = SP_F_UINT("seconds", lived_us / 1000000);
+    n += sp_counters_fields(table, n_table, sp_tunnel_counters(s->tunnel), fields + n);
+    fields[n] = (struct sp_log_field){0};
+    sp_log_event(s->all->env.log, SP_LOG_INFO, "tunnel ended", fields);
+}
+
+/* Logged with all that happened to it, and gone. */
+static void session_end(struct sp_session *s, const char *reason)
+{
+    log_end(s, reason);
+    s->all->counters.ended++;
+    session_free(s);
 }
 
 void sp_sessions_free(struct sp_sessions *all)
@@ -137,7 +151,7 @@ void sp_sessions_free(struct sp_sessions *all)
     if (all == NULL)
         return;
     while ((n = sp_map_any(&all->by_id)) != NULL)
-        session_free(session_of(n));
+        session_end(session_of(n), "shutdown");
     sp_map_fini(&all->by_id);
     sp_quota_fini(&all->subjects);
     free(all);
@@ -218,6 +232,7 @@ int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const c
         return err;
     }
     all->counters.lanes++;
+    s->gateway = *sp_stream_remote(stream);
     if (u->is_new) {
         all->counters.opened++;
         sp_log_info(all->env.log, "tunnel opened", SP_F_STR("subject", subject),
@@ -250,7 +265,8 @@ static int on_flow_opened(struct sp_flow *f, uint64_t now_us, void *arg)
 
     if (sp_flow_kind(f) != SP_FLOW_TURN)
         return SP_CONTROL_UNKNOWN;
-    return sp_endpoint_from_flow(&s->all->env, f, &s->endpoints) == 0 ? 0 : SP_CONTROL_FULL;
+    return sp_endpoint_from_flow(&s->all->env, f, s->subject, &s->endpoints) == 0 ? 0
+                                                                                  : SP_CONTROL_FULL;
 }
 
 static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
@@ -268,12 +284,16 @@ static void on_lane_suspect(struct sp_lane *l, void *arg)
                  SP_F_UINT("lane", sp_lane_number(l)));
 }
 
+static void on_draining(void *arg)
+{
+    struct sp_session *s = arg;
+    s->leaving = true;
+}
+
 static void on_expired(void *arg)
 {
     struct sp_session *s = arg;
-    log_end(s);
-    s->all->counters.ended++;
-    session_free(s);
+    session_end(s, s->leaving ? "left" : "expired");
 }
 
 static const struct sp_tunnel_events tunnel_events = {
@@ -282,5 +302,6 @@ static const struct sp_tunnel_events tunnel_events = {
     .flow_opened = on_flow_opened,
     .flow_closed = on_flow_closed,
     .lane_suspect = on_lane_suspect,
+    .draining = on_draining,
     .expired = on_expired,
 };

@@ -129,6 +129,16 @@ struct sp_span sp_turn_alloc_username(const struct sp_turn_alloc *a)
     return sp_span(a->username, a->username_len);
 }
 
+uint64_t sp_turn_alloc_begun_us(const struct sp_turn_alloc *a)
+{
+    return a->begun_us;
+}
+
+const struct sp_turn_usage *sp_turn_alloc_usage(const struct sp_turn_alloc *a)
+{
+    return &a->usage;
+}
+
 const struct sp_turn_relay *sp_turn_alloc_relay(const struct sp_turn_alloc *a, uint16_t family)
 {
     const struct sp_turn_leg *leg = sp_turn_alloc_leg(a, family);

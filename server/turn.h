@@ -64,6 +64,8 @@ bool sp_turn_path_has_alloc(const struct sp_turn *t, const struct sp_turn_path *
 /* About an allocation, from alloc_begin until alloc_end has returned. */
 const struct sp_turn_path *sp_turn_alloc_path(const struct sp_turn_alloc *a);
 struct sp_span sp_turn_alloc_username(const struct sp_turn_alloc *a);
+uint64_t sp_turn_alloc_begun_us(const struct sp_turn_alloc *a);
+const struct sp_turn_usage *sp_turn_alloc_usage(const struct sp_turn_alloc *a);
 /* Its relay of that family (SP_IPV4 or SP_IPV6), or NULL. */
 const struct sp_turn_relay *sp_turn_alloc_relay(const struct sp_turn_alloc *a, uint16_t family);
 

@@ -74,6 +74,7 @@ int sp_turn_alloc_begin(struct sp_turn_alloc *a, uint64_t now_us)
         sp_timerq_cancel(t->timers, &a->expiry);
         return SP_ENOMEM;
     }
+    a->begun_us = now_us;
     t->counters.allocations++;
     t->effects.alloc_begin(t->arg, a);
     return 0;

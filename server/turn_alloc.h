@@ -49,6 +49,8 @@ struct sp_turn_alloc {
     struct sp_turn_chans chans;
     struct sp_quota_user *quota;
     struct sp_turn_alloc_birth birth;
+    uint64_t begun_us;
+    struct sp_turn_usage usage;
     size_t username_len;
     uint8_t username[];
 };

@@ -21,6 +21,14 @@ static const size_t message_max[] = {
     [SP_TURN_FLOW] = SP_DATAGRAM_MAX,
 };
 
+/* Counts a datagram of `a`, in its own usage and in the engine's counters. */
+#define COUNT(t, a, what, len)                                                 \
+    do {                                                                       \
+        (t)->counters.what##_datagrams++, (a)->usage.what##_datagrams++;       \
+        (t)->counters.what##_bytes += (len), (a)->usage.what##_bytes += (len); \
+    } while (0)
+#define COUNT_DROP(t, a, why) ((t)->counters.dropped_##why++, (a)->usage.dropped_##why++)
+
 /* --- to a client -------------------------------------------------------------------------- */
 
 /* 12 bytes that no other indication of this engine has. Nobody answers it, so nobody gains by
@@ -62,7 +70,7 @@ static bool deliver(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_
                     struct sp_span body, uint64_t now_us)
 {
     if (sp_turn_perms_find(&a->perms, from, now_us) == NULL) {
-        t->counters.dropped_no_permission++;
+        COUNT_DROP(t, a, no_permission);
         return false;
     }
 
@@ -75,7 +83,7 @@ static bool deliver(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_
     if (ch != NULL && !stream)
         padding = 0;
     if (head + body.len + padding > message_max[a->path.transport] || body.len > UINT16_MAX) {
-        t->counters.dropped_too_big++;
+        COUNT_DROP(t, a, too_big);
         return false;
     }
 
@@ -89,16 +97,14 @@ static bool deliver(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_
         sp_chandata_header(o->head, ch->number, (uint16_t)body.len);
     else
         put_data_indication(t, o, from, body.len);
-    t->counters.to_client_datagrams++;
-    t->counters.to_client_bytes += body.len;
+    COUNT(t, a, to_client, body.len);
     return true;
 }
 
 void sp_turn_data_peer(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_turn_leg *leg,
                        const struct sp_turn_peer_dgram *d, uint64_t now_us)
 {
-    t->counters.from_peer_datagrams++;
-    t->counters.from_peer_bytes += d->body.len;
+    COUNT(t, a, from_peer, d->body.len);
     /* A dual-stack socket may hear from a family that it doesn't stand for. */
     if (leg == NULL || leg->relay.local.family != d->from.family) {
         t->counters.dropped_no_allocation++;
@@ -115,14 +121,15 @@ struct datagram {
     bool dont_fragment;
 };
 
-static void to_peer(struct sp_turn *t, const struct sp_turn_leg *leg, const struct datagram *d)
+static void to_peer(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_turn_leg *leg,
+                    const struct datagram *d)
 {
     if (leg->relay.relay == NULL) {
-        t->counters.dropped_virtual++;
+        COUNT_DROP(t, a, virtual);
         return;
     }
     if (d->body.len > UDP_PAYLOAD_MAX) {
-        t->counters.dropped_too_big++;
+        COUNT_DROP(t, a, too_big);
         return;
     }
 
@@ -132,8 +139,7 @@ static void to_peer(struct sp_turn *t, const struct sp_turn_leg *leg, const stru
     o->peer = *d->peer;
     o->body = d->body;
     o->dont_fragment = d->dont_fragment;
-    t->counters.to_peer_datagrams++;
-    t->counters.to_peer_bytes += d->body.len;
+    COUNT(t, a, to_peer, d->body.len);
 }
 
 /* The sender has a permission or a channel for this peer, and `route` is what it remembers. */
@@ -143,7 +149,7 @@ static void send_on(struct sp_turn *t, struct sp_turn_alloc *a, struct sp_turn_r
     const struct sp_turn_leg *leg = sp_turn_alloc_leg(a, d->peer->family);
 
     if (leg == NULL) { /* its permission would not have been given */
-        t->counters.dropped_no_permission++;
+        COUNT_DROP(t, a, no_permission);
         return;
     }
     sp_turn_route_refresh(&t->routes, d->peer, route);
@@ -151,24 +157,29 @@ static void send_on(struct sp_turn *t, struct sp_turn_alloc *a, struct sp_turn_r
         struct sp_turn_alloc *other = sp_turn_relayed_find(&t->relayed, d->peer);
 
         if (other != NULL) {
-            if (deliver(t, other, &leg->relay.public_, d->body, now_us)) {
-                t->counters.hairpin_datagrams++;
-                t->counters.hairpin_bytes += d->body.len;
-            }
+            if (deliver(t, other, &leg->relay.public_, d->body, now_us))
+                COUNT(t, a, hairpin, d->body.len);
             return;
         }
     }
     if (!route->allowed || d->peer->port == 0) {
-        t->counters.dropped_denied_peer++;
+        COUNT_DROP(t, a, denied_peer);
         return;
     }
-    to_peer(t, leg, d);
+    to_peer(t, a, leg, d);
 }
 
-static void count_from_client(struct sp_turn *t, struct sp_span body)
+/* False: there is no allocation to relay it. */
+static bool take_from_client(struct sp_turn *t, struct sp_turn_alloc *a, struct sp_span body)
 {
+    if (a != NULL) {
+        COUNT(t, a, from_client, body.len);
+        return true;
+    }
     t->counters.from_client_datagrams++;
     t->counters.from_client_bytes += body.len;
+    t->counters.dropped_no_allocation++;
+    return false;
 }
 
 void sp_turn_data_channel(struct sp_turn *t, struct sp_turn_alloc *a, struct sp_span msg,
@@ -180,16 +191,13 @@ void sp_turn_data_channel(struct sp_turn *t, struct sp_turn_alloc *a, struct sp_
         t->counters.malformed++;
         return;
     }
-    count_from_client(t, m.data);
-    if (a == NULL) {
-        t->counters.dropped_no_allocation++;
+    if (!take_from_client(t, a, m.data))
         return;
-    }
 
     struct sp_turn_chan *ch = sp_turn_chans_by_number(&a->chans, m.channel, now_us);
 
     if (ch == NULL) {
-        t->counters.dropped_no_channel++;
+        COUNT_DROP(t, a, no_channel);
         return;
     }
     send_on(t, a, &ch->route, &(struct datagram){.peer = &ch->peer, .body = m.data}, now_us);
@@ -241,16 +249,13 @@ void sp_turn_data_send(struct sp_turn *t, struct sp_turn_alloc *a, const struct 
         t->counters.malformed++;
         return;
     }
-    count_from_client(t, d.body);
-    if (a == NULL) {
-        t->counters.dropped_no_allocation++;
+    if (!take_from_client(t, a, d.body))
         return;
-    }
 
     struct sp_turn_perm *perm = sp_turn_perms_find(&a->perms, &peer, now_us);
 
     if (perm == NULL) {
-        t->counters.dropped_no_permission++;
+        COUNT_DROP(t, a, no_permission);
         return;
     }
     send_on(t, a, &perm->route, &d, now_us);

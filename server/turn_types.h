@@ -108,7 +108,16 @@ struct sp_turn_config {
 };
 void sp_turn_config_default(struct sp_turn_config *c);
 
-/* Only ever grow. Field names are the metric's names. */
+/* What one allocation relayed and did not, in the terms of struct sp_turn_counters. */
+struct sp_turn_usage {
+    uint64_t from_client_datagrams, from_client_bytes, to_client_datagrams, to_client_bytes;
+    uint64_t from_peer_datagrams, from_peer_bytes, to_peer_datagrams, to_peer_bytes;
+    uint64_t hairpin_datagrams, hairpin_bytes; /* of from_client: to another allocation here */
+    uint64_t dropped_no_permission, dropped_no_channel, dropped_denied_peer, dropped_virtual;
+    uint64_t dropped_too_big;
+};
+
+/* Only ever grow. */
 struct sp_turn_counters {
     uint64_t binding_requests, allocations, allocation_errors, malformed;
     uint64_t auth_errors;        /* credentials that were wrong, expired, or of another user */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "alloc_log.h"
 #include "endpoint.h"
 #include "own_addrs.h"
 #include "sallyport/clock.h"
@@ -149,53 +150,21 @@ static void on_reservation_end(void *arg, const struct sp_addr *local)
     sp_relays_end_reservation(w->relays, local);
 }
 
-/* --- the log of allocations ----------------------------------------------------------------- */
-
-static const char *const transport_names[] = {
-    [SP_TURN_UDP] = "udp",
-    [SP_TURN_TCP] = "tcp",
-    [SP_TURN_TLS] = "tls",
-    [SP_TURN_FLOW] = "flow",
-};
-
-static const char *const end_names[] = {
-    [SP_TURN_END_REFRESH] = "refresh",
-    [SP_TURN_END_EXPIRED] = "expired",
-    [SP_TURN_END_PATH] = "path gone",
-    [SP_TURN_END_SHUTDOWN] = "shutdown",
-};
-
-static void log_alloc(const struct sp_worker *w, const char *msg, const struct sp_turn_alloc *a,
-                      const char *why)
-{
-    const struct sp_turn_path *path = sp_turn_alloc_path(a);
-    struct sp_span name = sp_turn_alloc_username(a);
-    const struct sp_turn_relay *relay = sp_turn_alloc_relay(a, SP_IPV4);
-    const struct sp_log_field client = path->transport == SP_TURN_FLOW
-                                           ? SP_F_STR("client", "in a tunnel")
-                                           : SP_F_ADDR("client", &path->remote);
-    char user[SP_TURN_USERNAME_MAX + 1];
-
-    if (relay == NULL)
-        relay = sp_turn_alloc_relay(a, SP_IPV6);
-    snprintf(user, sizeof user, "%.*s", (int)name.len, (const char *)name.p);
-    sp_log_info(w->env.log, msg, SP_F_STR("user", user),
-                SP_F_STR("transport", transport_names[path->transport]), client,
-                SP_F_ADDR("relayed", &relay->public_), SP_F_STR("reason", why));
-}
-
 static void on_alloc_begin(void *arg, const struct sp_turn_alloc *a)
 {
+    struct sp_worker *w = arg;
     const struct sp_turn_path *path = sp_turn_alloc_path(a);
 
     if (path->transport != SP_TURN_UDP)
         sp_endpoint_allocated(path->via);
-    log_alloc(arg, "allocation made", a, "allocate");
+    sp_alloc_log_begin(&w->env, a);
 }
 
 static void on_alloc_end(void *arg, const struct sp_turn_alloc *a, enum sp_turn_end why)
 {
-    log_alloc(arg, "allocation ended", a, end_names[why]);
+    struct sp_worker *w = arg;
+
+    sp_alloc_log_end(&w->env, a, why);
 }
 
 static const struct sp_turn_effects effects = {

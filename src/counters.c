@@ -40,6 +40,15 @@ static const struct sp_counter tunnel_table[] = {
           "Control messages that were sent again for want of an answer."),
 };
 
+size_t sp_counters_fields(const struct sp_counter *table, size_t n, const void *base,
+                          struct sp_log_field *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = SP_F_UINT(table[i].field, sp_counter_value(&table[i], base));
+    return n;
+}
+
+_Static_assert(SP_ARRAY_LEN(tunnel_table) <= SP_TUNNEL_COUNTERS_MAX, "whoever has room for them");
 _Static_assert(sizeof tunnel_table / sizeof tunnel_table[0] * sizeof(uint64_t) ==
                    sizeof(struct sp_tunnel_counters),
                "a counter is missing in the table");

@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sallyport/log.h"
+
 enum sp_counter_kind { SP_IS_COUNTER, SP_IS_GAUGE };
 
 struct sp_counter {
@@ -63,7 +65,12 @@ static inline void sp_counters_add(const struct sp_counter *table, size_t n, voi
         *(uint64_t *)(void *)((char *)sum + table[i].offset) += sp_counter_value(&table[i], base);
 }
 
+/* A log field for each row, under the field's name; returns n. */
+size_t sp_counters_fields(const struct sp_counter *table, size_t n, const void *base,
+                          struct sp_log_field *out);
+
 /* Of struct sp_tunnel_counters: all its fields; *n is how many. */
+#define SP_TUNNEL_COUNTERS_MAX 32
 const struct sp_counter *sp_tunnel_counter_table(size_t *n);
 
 #endif
