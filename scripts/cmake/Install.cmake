@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What `cmake --install` puts where: programs, manual pages and bash completion. The programs print
-# the last two themselves, from their tables of options.
+# What `cmake --install` puts where: programs, manual pages, bash completion, and what systemd wants to
+# know. The programs print pages and completion themselves, from their tables of options. The prefix
+# is /usr/local unless --prefix says otherwise; systemd looks there as well as under /usr.
 
 include(GNUInstallDirs)
 
@@ -21,3 +22,7 @@ function(sallyport_install program section)
     install(FILES ${completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
         RENAME ${program})
 endfunction()
+
+install(FILES server/sallyport-server.service client/sallyport-client.service
+    DESTINATION lib/systemd/system)
+install(FILES server/sallyport.sysusers DESTINATION lib/sysusers.d RENAME sallyport.conf)
