@@ -190,7 +190,9 @@ static int copy_alpn(struct sp_tls_ctx *c, const char *const *alpn)
     return 0;
 }
 
-static int new_ctx(WOLFSSL_METHOD *method, const char *const *alpn, struct sp_tls_ctx **out,
+typedef WOLFSSL_METHOD *method_fn(void);
+
+static int new_ctx(method_fn *method, const char *const *alpn, struct sp_tls_ctx **out,
                    char why[static SP_TLS_ERROR_MAX])
 {
     struct sp_tls_ctx *c = calloc(1, sizeof *c);
@@ -202,13 +204,16 @@ static int new_ctx(WOLFSSL_METHOD *method, const char *const *alpn, struct sp_tl
         return err;
     }
     atomic_init(&c->refs, 1);
-    c->wolf = wolfSSL_CTX_new(method); /* frees `method` */
+    c->wolf = wolfSSL_CTX_new(method()); /* which owns the method, whatever comes of it */
     if (c->wolf != NULL && (err = copy_alpn(c, alpn)) == 0 && (err = set_protocol(c->wolf)) == 0) {
         *out = c;
         return 0;
     }
-    snprintf(why, SP_TLS_ERROR_MAX, "the TLS library is built without what is needed here: %s",
-             sp_strerror(err));
+    if (err == SP_ENOMEM)
+        snprintf(why, SP_TLS_ERROR_MAX, "%s", sp_strerror(err));
+    else
+        snprintf(why, SP_TLS_ERROR_MAX, "the TLS library is built without what is needed here: %s",
+                 sp_strerror(err));
     sp_tls_ctx_unref(c);
     return err;
 }
@@ -217,7 +222,7 @@ int sp_tls_ctx_server(const char *cert_file, const char *key_file, const char *c
                       struct sp_tls_ctx **out, char why[static SP_TLS_ERROR_MAX])
 {
     struct sp_tls_ctx *c;
-    int err = new_ctx(wolfTLS_server_method(), alpn, &c, why);
+    int err = new_ctx(wolfTLS_server_method, alpn, &c, why);
 
     if (err != 0)
         return err;
@@ -244,7 +249,7 @@ int sp_tls_ctx_client(const char *ca_file, const char *const *alpn, struct sp_tl
                       char why[static SP_TLS_ERROR_MAX])
 {
     struct sp_tls_ctx *c;
-    int err = new_ctx(wolfTLS_client_method(), alpn, &c, why);
+    int err = new_ctx(wolfTLS_client_method, alpn, &c, why);
 
     if (err != 0)
         return err;

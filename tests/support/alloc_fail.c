@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 /*
  * This program's own malloc and friends come before all others. They hand on to the sanitizer's
@@ -23,11 +24,6 @@ void *__libc_realloc(void *p, size_t size);
 #define PLAIN __attribute__((no_sanitize("thread")))
 #endif
 
-void *malloc(size_t size);
-void *calloc(size_t n, size_t size);
-void *realloc(void *p, size_t size);
-void *reallocarray(void *p, size_t n, size_t size);
-
 static _Thread_local unsigned countdown;
 static _Thread_local bool failed;
 static _Thread_local unsigned long count;
@@ -42,6 +38,16 @@ bool alloc_fail_disarm(void)
 {
     countdown = 0;
     return failed;
+}
+
+void *alloc_fail_never(void *p, long size)
+{
+    if (size == 0) {
+        free(p);
+        return NULL;
+    }
+    return __interceptor_realloc != NULL ? __interceptor_realloc(p, (size_t)size)
+                                         : __libc_realloc(p, (size_t)size);
 }
 
 unsigned long alloc_fail_count(void)

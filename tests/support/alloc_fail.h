@@ -31,6 +31,10 @@ void alloc_fail_at(unsigned k);
 /* Ends it; true when an allocation was made to fail since alloc_fail_at(). */
 bool alloc_fail_disarm(void);
 
+/* A realloc that never fails on purpose, nor counts: for libev, which knows no other answer to that
+ * than to end the process (ev_set_allocator). */
+void *alloc_fail_never(void *p, long size);
+
 /* How many allocations the calling thread has asked for so far: to show that a call needs none. */
 unsigned long alloc_fail_count(void);
 

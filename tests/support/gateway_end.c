@@ -135,10 +135,11 @@ unsigned gateway_end_join(struct gateway_end *g, const struct sp_addr *to, struc
     size_t used;
     unsigned status = 0;
 
-    REQUIRE(peer_connect(&p, g->loop, to, tls));
+    bool connected = peer_connect(&p, g->loop, to, tls);
     p.holds = true;
-    ask(g, &p, token, lane);
-    if (io_loop_until(g->loop, has_head, &p) && !p.ended &&
+    if (connected)
+        ask(g, &p, token, lane);
+    if (connected && io_loop_until(g->loop, has_head, &p) && !p.ended &&
         sp_http_parse_response(sp_buf_span(sp_stream_in(p.s)), &h, &used) == 0) {
         status = h.status;
         if (sp_upgrade_parse_response(&h, &g->id) == 0) {

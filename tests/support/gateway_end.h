@@ -42,7 +42,7 @@ void gateway_end_fini(struct gateway_end *g);
 void gateway_end_add(struct gateway_end *g, struct sp_stream *s, unsigned lane);
 
 /* Dials and asks for a lane, of a new tunnel the first time. The answer's status: 101 when it
- * joined; 0 without an answer. */
+ * joined; 0 without an answer or a connection. */
 unsigned gateway_end_join(struct gateway_end *g, const struct sp_addr *to, struct sp_tls_ctx *tls,
                           const char *token, unsigned lane);
 

@@ -18,7 +18,7 @@ static void on_step(struct ev_loop *loop, ev_timer *w, int revents)
 
 void io_loop_init(struct io_loop *l)
 {
-    *l = (struct io_loop){.loop = ev_loop_new(EVFLAG_AUTO)};
+    *l = (struct io_loop){.loop = ev_loop_new(EVFLAG_AUTO), .patience_ms = 10000};
     if (l->loop == NULL) {
         fprintf(stderr, "no event loop\n");
         exit(1);
@@ -47,7 +47,7 @@ static bool run(struct io_loop *l, io_loop_fn *done, void *arg, uint64_t us)
 
 bool io_loop_until(struct io_loop *l, io_loop_fn *done, void *arg)
 {
-    return run(l, done, arg, SP_SEC(10));
+    return run(l, done, arg, SP_MS(l->patience_ms));
 }
 
 void io_loop_for(struct io_loop *l, unsigned ms)

@@ -15,6 +15,7 @@ struct io_loop {
     struct ev_loop *loop;
     struct sp_ticker ticker;
     ev_timer step;
+    unsigned patience_ms; /* io_loop_until's; may be changed */
 };
 
 typedef bool io_loop_fn(void *arg);
@@ -23,7 +24,8 @@ typedef bool io_loop_fn(void *arg);
 void io_loop_init(struct io_loop *l);
 void io_loop_fini(struct io_loop *l);
 
-/* Turns the loop until `done` says so; false after 10 seconds. */
+/* Turns the loop until `done` says so; false when patience is at its end, which is 10 s from the
+ * start. */
 bool io_loop_until(struct io_loop *l, io_loop_fn *done, void *arg);
 
 /* Turns it for that long. */
