@@ -48,8 +48,7 @@ struct gateway {
     struct sp_uplink *uplink;   /* lanes */
     struct sp_network *network; /* tells when it has become another */
     struct sp_deferred flush;
-    bool known_to_server;              /* a server made its end of this tunnel … */
-    uint64_t made_us;                  /* … then */
+    bool known_to_server;              /* a server made its end of this tunnel */
     struct sp_ratelimit refusals_said; /* of flows, in the log: a browser goes on asking */
 
     struct sp_status status;
@@ -124,7 +123,7 @@ static int make_tunnel(struct gateway *g, struct sp_tunnel **out)
 static void log_tunnel_end(const struct gateway *g, const char *reason)
 {
     const struct sp_server_url *server = sp_uplink_server(g->uplink);
-    uint64_t lived_us = sp_ticker_now(&g->ticker) - g->made_us;
+    uint64_t lived_us = sp_ticker_now(&g->ticker) - g->status.made_us;
     struct sp_log_field fields[3 + SP_TUNNEL_COUNTERS_MAX + 1];
     size_t n_table, n = 0;
     const struct sp_counter *table = sp_tunnel_counter_table(&n_table);
@@ -157,13 +156,13 @@ static struct sp_tunnel *on_tunnel_made(void *arg)
 
     if (!g->known_to_server) {
         g->known_to_server = true;
-        g->made_us = sp_ticker_now(&g->ticker);
+        g->status.made_us = sp_ticker_now(&g->ticker);
         return old;
     }
     if (make_tunnel(g, &made) != 0)
         return NULL;
     log_tunnel_end(g, "replaced");
-    g->made_us = sp_ticker_now(&g->ticker);
+    g->status.made_us = sp_ticker_now(&g->ticker);
     use_tunnel(g, made);
     sp_counters_add(counters, n, &g->status.past, sp_tunnel_counters(old));
     sp_tunnel_free(old);
@@ -206,7 +205,7 @@ static void listen_for_both(struct gateway *g, const struct sp_addr *own, size_t
         sp_log_warn(&g->config->log, "cannot listen on an address that this host now has",
                     SP_F_STR("transport", transport),
                     SP_F_STR("local", sp_addr_format(&both, text)),
-                    SP_F_STR("why", strerror(errno)));
+                    SP_F_STR("reason", strerror(errno)));
 }
 
 static void on_network_changed(const struct sp_addr *own, size_t n, void *arg)
@@ -250,7 +249,7 @@ static void on_reload_signal(struct ev_loop *loop, ev_signal *w, int events)
     (void)events;
 
     if (sp_tls_ctx_client(g->config->ca_file, alpn, &tls, why) != 0) {
-        sp_log_error(&g->config->log, "trust was not reread", SP_F_STR("why", why));
+        sp_log_error(&g->config->log, "trust was not reread", SP_F_STR("reason", why));
         return;
     }
     sp_uplink_set_tls(g->uplink, tls);

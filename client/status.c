@@ -97,12 +97,6 @@ static void metrics(struct sp_admin_reply *r, void *arg)
 
 /* --- /status -------------------------------------------------------------------------------- */
 
-static json_t *json_addr(const struct sp_addr *a)
-{
-    char text[SP_ADDR_STRLEN];
-    return json_string(sp_addr_format(a, text));
-}
-
 static json_t *json_lanes(const struct sp_status *s)
 {
     json_t *list = json_array();
@@ -113,13 +107,13 @@ static json_t *json_lanes(const struct sp_status *s)
         if (l == NULL || stream == NULL)
             continue;
         const struct sp_tls *tls = sp_stream_tls(stream);
-        json_array_append_new(list, json_pack("{s:i, s:o, s:b, s:I, s:I, s:s, s:s}", "lane", (int)i,
-                                              "remote", json_addr(sp_stream_remote(stream)),
-                                              "suspect", sp_lane_is_suspect(l), "rtt_us",
-                                              (json_int_t)sp_lane_rtt_us(l), "pending_bytes",
-                                              (json_int_t)sp_stream_pending(stream), "tls",
-                                              tls != NULL ? sp_tls_version(tls) : "", "cipher",
-                                              tls != NULL ? sp_tls_cipher(tls) : ""));
+        json_array_append_new(
+            list, json_pack("{s:i, s:o, s:b, s:I, s:I, s:s, s:s}", "lane", (int)i, "remote",
+                            sp_admin_json_addr(sp_stream_remote(stream)), "suspect",
+                            sp_lane_is_suspect(l), "rtt_us", (json_int_t)sp_lane_rtt_us(l),
+                            "pending_bytes", (json_int_t)sp_stream_pending(stream), "tls",
+                            tls != NULL ? sp_tls_version(tls) : "", "cipher",
+                            tls != NULL ? sp_tls_cipher(tls) : ""));
     }
     return list;
 }
@@ -130,7 +124,7 @@ static json_t *json_listen(const struct sp_status *s)
     const struct sp_addr *a;
 
     for (size_t i = 0; (a = sp_local_addr(s->local, i)) != NULL; i++)
-        json_array_append_new(list, json_addr(a));
+        json_array_append_new(list, sp_admin_json_addr(a));
     return list;
 }
 
@@ -146,12 +140,20 @@ static void status(struct sp_admin_reply *r, void *arg)
     look(s, &stats);
     json_t *counters = sp_admin_json_groups(groups + 1, n_groups - 1, &stats);
     json_object_set_new(counters, "tunnel", sp_admin_json_table(tunnel, n_tunnel, &stats.tunnel));
-    sp_admin_put_json(r, json_pack("{s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:o}", "version",
-                                   SALLYPORT_VERSION, "crypto", sp_crypto_describe(), "tunnel",
-                                   state_of(s), "server", server != NULL ? server->authority : NULL,
-                                   "listen", json_listen(s), "lanes", json_lanes(s), "now",
-                                   sp_admin_json_table(groups[0].table, groups[0].n, &stats),
-                                   "counters", counters));
+    uint64_t now_us = sp_ticker_now(s->ticker);
+    json_t *root =
+        json_pack("{s:s, s:s, s:I, s:I, s:s, s:s?}", "version", SALLYPORT_VERSION, "crypto",
+                  sp_crypto_describe(), "started_unix", (json_int_t)s->start_unix_s,
+                  "uptime_seconds", (json_int_t)((now_us - s->start_us) / 1000000), "tunnel",
+                  state_of(s), "server", server != NULL ? server->authority : NULL);
+    if (server != NULL)
+        json_object_set_new(root, "tunnel_age_seconds",
+                            json_integer((json_int_t)((now_us - s->made_us) / 1000000)));
+    json_object_set_new(root, "listen", json_listen(s));
+    json_object_set_new(root, "lanes", json_lanes(s));
+    json_object_set_new(root, "now", sp_admin_json_table(groups[0].table, groups[0].n, &stats));
+    json_object_set_new(root, "counters", counters);
+    sp_admin_put_json(r, root);
 }
 
 static const struct sp_admin_route routes[] = {
@@ -163,5 +165,7 @@ static const struct sp_admin_route routes[] = {
 int sp_status_open(struct sp_status *s, const struct sp_client_env *env, const struct sp_addr *addr,
                    struct sp_admin **out)
 {
+    s->ticker = env->ticker;
+    s->start_us = sp_ticker_now(env->ticker);
     return sp_admin_open(env->ticker, env->log, addr, routes, SP_ARRAY_LEN(routes), s, out);
 }

@@ -17,6 +17,10 @@ struct sp_status {
     struct sp_tunnel *tunnel;
     struct sp_tunnel_counters past; /* of tunnels before this one */
     uint64_t start_unix_s;
+    uint64_t made_us; /* when a server made its end of this tunnel */
+    /* Set by sp_status_open. */
+    const struct sp_ticker *ticker;
+    uint64_t start_us;
 };
 
 int sp_status_open(struct sp_status *s, const struct sp_client_env *env, const struct sp_addr *addr,

@@ -79,7 +79,7 @@ static void refused(struct slot *s, const struct sp_refusal *why)
         u->env->log, say ? SP_LOG_WARN : SP_LOG_DEBUG, "could not open a lane",
         (const struct sp_log_field[]){SP_F_STR("server", server->authority),
                                       SP_F_UINT("lane", s->lane),
-                                      SP_F_STR("why", line),
+                                      SP_F_STR("reason", line),
                                       SP_F_UINT("retry_ms", waits ? (due_us - now(u)) / 1000 : 0),
                                       {0}});
 }
@@ -225,7 +225,7 @@ static void on_lane_closed(struct sp_stream_lane *l, int why, const char *text, 
         return; /* replaced, which the plan knows */
     sp_log_event(
         u->env->log, u->stopping ? SP_LOG_DEBUG : SP_LOG_INFO, "lane lost",
-        (const struct sp_log_field[]){SP_F_UINT("lane", s->lane), SP_F_STR("why", text), {0}});
+        (const struct sp_log_field[]){SP_F_UINT("lane", s->lane), SP_F_STR("reason", text), {0}});
     if (u->stopping) {
         tell_when_stopped(u);
         return;
@@ -246,8 +246,8 @@ static int adopt_tunnel(struct sp_uplink *u, const struct sp_tunnel_id *id)
     if (!first)
         sp_log_warn(u->env->log, "new tunnel: relayed addresses are lost, calls have to restart",
                     SP_F_STR("server", u->config.servers[u->plan.home].authority),
-                    SP_F_STR("why", elsewhere ? "failed over from another server"
-                                              : "the server no longer knew the old one"));
+                    SP_F_STR("reason", elsewhere ? "failed over from another server"
+                                                 : "the server no longer knew the old one"));
     u->home = u->plan.home;
     u->id = *id;
     u->counters.tunnels_made++;
@@ -265,7 +265,7 @@ static void join(struct slot *s, const struct sp_dial_result *r)
         err = sp_stream_lane_new(r->stream, u->env->ticker, u->tunnel, s->lane, on_lane_closed, s,
                                  &l);
     if (err != 0) {
-        sp_log_error(u->env->log, "could not open a lane", SP_F_STR("why", sp_strerror(err)));
+        sp_log_error(u->env->log, "could not open a lane", SP_F_STR("reason", sp_strerror(err)));
         sp_stream_free(r->stream);
         sp_plan_lane_lost(&u->plan, s->lane, now(u));
         return;
@@ -334,7 +334,7 @@ static void lose_address(struct slot *s)
     struct sp_stream *stream = sp_stream_lane_stream(s->open);
 
     sp_log_info(u->env->log, "lane lost", SP_F_UINT("lane", s->lane),
-                SP_F_STR("why", "this host no longer has the address it left from"),
+                SP_F_STR("reason", "this host no longer has the address it left from"),
                 SP_F_ADDR("local", sp_stream_local(stream)));
     sp_stream_lane_free(s->open);
     s->open = NULL;

@@ -129,7 +129,8 @@ static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
     int status = start_worker(e, why);
     if (status != 0)
         return status;
-    e->view = (struct sp_edge_view){.worker = e->worker, .start_unix_s = sp_clock_unix_s()};
+    e->view = (struct sp_edge_view){
+        .worker = e->worker, .config = &c->worker, .start_unix_s = sp_clock_unix_s()};
     if (c->has_admin && sp_edge_admin_open(&e->view, &c->log, &c->admin, &e->admin) != 0) {
         snprintf(why, SP_SHARED_WHY_MAX, "cannot listen on %s (--admin): %m",
                  sp_addr_format(&c->admin, text));

@@ -7,6 +7,8 @@
 #include "sallyport/crypto.h"
 #include "sallyport/prometheus.h"
 
+#define TUNNELS_MAX 64 /* in one answer */
+
 static void healthz(struct sp_admin_reply *r, void *arg)
 {
     (void)arg;
@@ -32,6 +34,77 @@ static void metrics(struct sp_admin_reply *r, void *arg)
     r->failed = p.failed;
 }
 
+/* --- /status -------------------------------------------------------------------------------- */
+
+static json_t *json_listen(const struct sp_edge_view *v)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < v->config->n_listen; i++)
+        json_array_append_new(list, json_pack("{s:s, s:o}", "transport", "tcp", "address",
+                                              sp_admin_json_addr(sp_worker_listen(v->worker, i))));
+    for (size_t i = 0; i < v->config->n_listen_udp; i++)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:o}", "transport", "udp", "address",
+                                        sp_admin_json_addr(sp_worker_listen_udp(v->worker, i))));
+    return list;
+}
+
+static json_t *json_relays(const struct sp_edge_view *v)
+{
+    char local[SP_ADDR_STRLEN], public_[SP_ADDR_STRLEN];
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < v->config->n_relay_ips; i++) {
+        const struct sp_relay_ip *ip = &v->config->relay_ips[i];
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:i, s:i}", "local", sp_addr_format_ip(&ip->local, local),
+                            "public", sp_addr_format_ip(&ip->public_, public_), "min_port",
+                            (int)v->config->min_port, "max_port", (int)v->config->max_port));
+    }
+    return list;
+}
+
+static json_t *json_lanes(const struct sp_tunnel *t)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < SP_LANES_MAX; i++) {
+        const struct sp_lane *l = sp_tunnel_lane(t, i);
+        if (l != NULL)
+            json_array_append_new(list, json_pack("{s:i, s:I, s:b}", "lane", (int)i, "rtt_us",
+                                                  (json_int_t)sp_lane_rtt_us(l), "suspect",
+                                                  sp_lane_is_suspect(l)));
+    }
+    return list;
+}
+
+static json_t *json_tunnel(const struct sp_session *s, uint64_t now_us)
+{
+    struct sp_session_view t;
+    size_t n;
+    const struct sp_counter *table = sp_tunnel_counter_table(&n);
+
+    sp_session_view(s, &t);
+    return json_pack("{s:s, s:o, s:I, s:b, s:I, s:o, s:o}", "subject", t.subject, "gateway",
+                     sp_admin_json_addr(t.gateway), "age_seconds",
+                     (json_int_t)((now_us - t.opened_us) / 1000000), "leaving", t.leaving, "flows",
+                     (json_int_t)sp_tunnel_flow_count(t.tunnel), "lanes", json_lanes(t.tunnel),
+                     "counters", sp_admin_json_table(table, n, sp_tunnel_counters(t.tunnel)));
+}
+
+/* Not more than an answer holds: who wants all of thousands reads the log. */
+static json_t *json_tunnels(const struct sp_edge_view *v, uint64_t now_us)
+{
+    const struct sp_sessions *all = sp_worker_sessions(v->worker);
+    const struct sp_session *s = NULL;
+    json_t *list = json_array();
+
+    for (size_t n = 0; n < TUNNELS_MAX && (s = sp_sessions_next(all, s)) != NULL; n++)
+        json_array_append_new(list, json_tunnel(s, now_us));
+    return list;
+}
+
 static void status(struct sp_admin_reply *r, void *arg)
 {
     const struct sp_edge_view *v = arg;
@@ -39,15 +112,21 @@ static void status(struct sp_admin_reply *r, void *arg)
     size_t n_groups, n_tunnel;
     const struct sp_counter_group *groups = sp_server_metrics(&n_groups);
     const struct sp_counter *tunnel = sp_tunnel_counter_table(&n_tunnel);
+    uint64_t now_us = sp_ticker_now(sp_worker_ticker(v->worker));
 
     sp_worker_stats(v->worker, &s);
+    json_t *root = json_pack("{s:s, s:s, s:I, s:I}", "version", SALLYPORT_VERSION, "crypto",
+                             sp_crypto_describe(), "started_unix", (json_int_t)v->start_unix_s,
+                             "uptime_seconds", (json_int_t)((now_us - v->start_us) / 1000000));
     json_t *counters = sp_admin_json_groups(groups + 1, n_groups - 1, &s);
     json_object_set_new(counters, "tunnel",
                         sp_admin_json_table(tunnel, n_tunnel, &s.sessions.tunnels));
-    sp_admin_put_json(r, json_pack("{s:s, s:s, s:o, s:o}", "version", SALLYPORT_VERSION, "crypto",
-                                   sp_crypto_describe(), "now",
-                                   sp_admin_json_table(groups[0].table, groups[0].n, &s),
-                                   "counters", counters));
+    json_object_set_new(root, "listen", json_listen(v));
+    json_object_set_new(root, "relays", json_relays(v));
+    json_object_set_new(root, "now", sp_admin_json_table(groups[0].table, groups[0].n, &s));
+    json_object_set_new(root, "tunnels", json_tunnels(v, now_us));
+    json_object_set_new(root, "counters", counters);
+    sp_admin_put_json(r, root);
 }
 
 static const struct sp_admin_route routes[] = {
@@ -59,6 +138,7 @@ static const struct sp_admin_route routes[] = {
 int sp_edge_admin_open(struct sp_edge_view *v, const struct sp_log *log, const struct sp_addr *addr,
                        struct sp_admin **out)
 {
+    v->start_us = sp_ticker_now(sp_worker_ticker(v->worker));
     return sp_admin_open(sp_worker_ticker(v->worker), log, addr, routes, SP_ARRAY_LEN(routes), v,
                          out);
 }

@@ -11,7 +11,9 @@
 /* Where it looks; stays where it is while the port is open. */
 struct sp_edge_view {
     struct sp_worker *worker;
+    const struct sp_worker_config *config; /* what it was made with */
     uint64_t start_unix_s;
+    uint64_t start_us; /* set when the port is opened */
 };
 
 /* SP_ESYS with errno: not listening; SP_ENOMEM. */

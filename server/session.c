@@ -97,6 +97,22 @@ void sp_sessions_counters(const struct sp_sessions *all, struct sp_sessions_coun
         add_counters(&out->tunnels, sp_tunnel_counters(session_of(i)->tunnel));
 }
 
+const struct sp_session *sp_sessions_next(const struct sp_sessions *all,
+                                          const struct sp_session *before)
+{
+    const struct sp_map_node *after = before != NULL ? &before->node : NULL;
+    return session_of(sp_map_next(&all->by_id, after));
+}
+
+void sp_session_view(const struct sp_session *s, struct sp_session_view *out)
+{
+    *out = (struct sp_session_view){.subject = s->subject,
+                                    .gateway = &s->gateway,
+                                    .opened_us = s->opened_us,
+                                    .leaving = s->leaving,
+                                    .tunnel = s->tunnel};
+}
+
 /* --- one session ---------------------------------------------------------------------------- */
 
 static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)

@@ -44,6 +44,19 @@ size_t sp_sessions_count(const struct sp_sessions *all);
 size_t sp_sessions_lane_count(const struct sp_sessions *all);
 size_t sp_sessions_flow_count(const struct sp_sessions *all);
 
+/* One tunnel after the other, for /status: first with NULL, NULL at the end. Nothing may end
+ * meanwhile. */
+const struct sp_session *sp_sessions_next(const struct sp_sessions *all,
+                                          const struct sp_session *before);
+struct sp_session_view {
+    const char *subject;
+    const struct sp_addr *gateway; /* where its last lane came from */
+    uint64_t opened_us;
+    bool leaving; /* the gateway said that it ends */
+    struct sp_tunnel *tunnel;
+};
+void sp_session_view(const struct sp_session *s, struct sp_session_view *out);
+
 /* The sum over all tunnels that there are and were. */
 void sp_sessions_counters(const struct sp_sessions *all, struct sp_sessions_counters *out);
 

@@ -379,6 +379,11 @@ struct sp_ticker *sp_worker_ticker(struct sp_worker *w)
     return &w->ticker;
 }
 
+const struct sp_sessions *sp_worker_sessions(const struct sp_worker *w)
+{
+    return w->sessions;
+}
+
 void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
 {
     *out = (struct sp_worker_stats){

@@ -53,6 +53,7 @@ const struct sp_addr *sp_worker_listen(const struct sp_worker *w, size_t i);
 const struct sp_addr *sp_worker_listen_udp(const struct sp_worker *w, size_t i);
 
 struct sp_ticker *sp_worker_ticker(struct sp_worker *w);
+const struct sp_sessions *sp_worker_sessions(const struct sp_worker *w);
 
 /* A picture of it, for /metrics and /status: what stands here stands in metrics.c, too. */
 struct sp_worker_stats {

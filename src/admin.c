@@ -61,6 +61,12 @@ struct json_t *sp_admin_json_table(const struct sp_counter *table, size_t n, con
     return o;
 }
 
+struct json_t *sp_admin_json_addr(const struct sp_addr *a)
+{
+    char text[SP_ADDR_STRLEN];
+    return json_string(sp_addr_format(a, text));
+}
+
 struct json_t *sp_admin_json_groups(const struct sp_counter_group *groups, size_t n,
                                     const void *base)
 {

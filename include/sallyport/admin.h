@@ -51,6 +51,8 @@ struct json_t *sp_admin_json_table(const struct sp_counter *table, size_t n, con
 struct json_t *sp_admin_json_groups(const struct sp_counter_group *groups, size_t n,
                                     const void *base);
 
+struct json_t *sp_admin_json_addr(const struct sp_addr *a);
+
 /* The answer to a request, apart from sockets: appends it to `out`. SP_EMORE: `in` is not a whole
  * request yet. Never fails otherwise: what is wrong is answered as HTTP says. */
 int sp_admin_respond(const struct sp_admin_route *routes, size_t n, void *arg, struct sp_span in,

@@ -30,7 +30,8 @@ static void open_rig(struct rig *r)
 
     worker_rig_init(&r->r);
     ck_assert_int_eq(worker_rig_start(&r->r), 0);
-    r->view = (struct sp_edge_view){.worker = r->r.w, .start_unix_s = 1700000000};
+    r->view =
+        (struct sp_edge_view){.worker = r->r.w, .config = &r->r.wc, .start_unix_s = 1700000000};
     ck_assert_int_eq(sp_edge_admin_open(&r->view, NULL, &any, &r->admin), 0);
 }
 
