@@ -8,7 +8,9 @@
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 
-#define PATIENCE_US SP_SEC(10) /* from accept to known, handshake included */
+/* A handshake costs as much as thousands of datagrams, and strangers may ask for as many as they
+ * like: beyond this the next ones wait for the next turn of the loop, while calls have theirs. */
+#define HANDSHAKES_PER_TURN 4
 
 struct sp_conns {
     struct sp_env env;
@@ -16,6 +18,10 @@ struct sp_conns {
     const struct sp_conn_takers *takers;
     void *arg;
     struct sp_guests guests;
+    struct sp_list waiting; /* for their handshake; who came first stands first */
+    struct sp_timer next_turn;
+    uint64_t turn_us; /* the last in which handshakes began, and how many */
+    unsigned begun;
     struct sp_conns_counters counters;
 };
 
@@ -24,11 +30,21 @@ struct conn {
     struct sp_guest guest;
     struct sp_stream *stream;
     struct sp_timer patience;
+    struct sp_link wait;
+    bool waits;
 };
+
+/* From accept to known, handshake included. */
+static uint64_t patience_us(const struct sp_conns *all)
+{
+    return SP_SEC(all->env.bounds->handshake_s);
+}
 
 /* Forgets the connection, not its stream. */
 static void leave(struct conn *c)
 {
+    if (c->waits)
+        sp_list_remove(&c->wait);
     sp_guests_remove(&c->all->guests, &c->guest);
     sp_timerq_cancel(&c->all->env.ticker->timers, &c->patience);
     free(c);
@@ -63,8 +79,59 @@ static void on_impatient(struct sp_timer *timer, uint64_t now_us, void *arg)
         hand_over(c, c->all->takers->http);
     } else {
         c->all->counters.timed_out++;
+        c->all->env.hits->handshake_s++;
         shut(c);
     }
+}
+
+static void begin_tls(struct conn *c)
+{
+    struct sp_conns *all = c->all;
+
+    all->begun++;
+    if (sp_stream_start_tls_server(c->stream, all->env.keys->now->tls, patience_us(all)) != 0)
+        shut(c);
+}
+
+static bool may_begin(struct sp_conns *all, uint64_t now_us)
+{
+    if (all->turn_us != now_us) {
+        all->turn_us = now_us;
+        all->begun = 0;
+    }
+    return all->begun < HANDSHAKES_PER_TURN;
+}
+
+static void on_next_turn(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_conns *all = arg;
+
+    while (!sp_list_empty(&all->waiting) && may_begin(all, now_us)) {
+        struct conn *c = SP_LIST_ITEM(sp_list_first(&all->waiting), struct conn, wait);
+        sp_list_remove(&c->wait);
+        c->waits = false;
+        begin_tls(c);
+    }
+    if (!sp_list_empty(&all->waiting))
+        sp_timerq_set(&all->env.ticker->timers, timer, now_us + 1);
+}
+
+static void queue_for_tls(struct conn *c)
+{
+    struct sp_conns *all = c->all;
+    uint64_t now_us = sp_ticker_now(all->env.ticker);
+
+    if (sp_list_empty(&all->waiting) && may_begin(all, now_us)) {
+        begin_tls(c);
+        return;
+    }
+    if (sp_timerq_set(&all->env.ticker->timers, &all->next_turn, now_us + 1) != 0) {
+        shut(c);
+        return;
+    }
+    all->counters.queued++;
+    sp_list_append(&all->waiting, &c->wait);
+    c->waits = true;
 }
 
 static void on_input(struct sp_stream *s, void *arg)
@@ -74,15 +141,15 @@ static void on_input(struct sp_stream *s, void *arg)
     enum sp_proto proto;
     bool inside_tls = sp_stream_tls(s) != NULL;
 
+    if (c->waits)
+        return;
     if (sp_demux(sp_buf_span(sp_stream_in(s)), inside_tls, all->shared->config.serve, &proto) != 0)
         return; /* can't tell yet */
-    struct sp_tls_ctx *tls = all->env.keys->now->tls;
-    if (proto == SP_PROTO_TLS && tls == NULL)
+    if (proto == SP_PROTO_TLS && all->env.keys->now->tls == NULL)
         proto = SP_PROTO_NONE; /* without a certificate it is as strange as anything */
     switch (proto) {
     case SP_PROTO_TLS:
-        if (sp_stream_start_tls_server(s, tls, PATIENCE_US) != 0)
-            shut(c);
+        queue_for_tls(c);
         break;
     case SP_PROTO_TURN:
         all->counters.turn++;
@@ -129,16 +196,19 @@ void sp_conn_accept(struct sp_conns *all, int fd)
     c->all = all;
     sp_timer_init(&c->patience, on_impatient, c);
     int err = sp_guests_add(&all->guests, &c->guest, sp_stream_remote(c->stream));
-    if (err == SP_EFULL)
+    if (err == SP_EFULL) {
         all->counters.crowded++;
+        all->env.hits->strangers_per_address++;
+    }
     if (err != 0 || sp_timerq_set(&all->env.ticker->timers, &c->patience,
-                                  sp_ticker_now(all->env.ticker) + PATIENCE_US) != 0) {
+                                  sp_ticker_now(all->env.ticker) + patience_us(all)) != 0) {
         shut(c);
         return;
     }
     struct sp_guest *oldest = sp_guests_surplus(&all->guests);
     if (oldest != NULL) {
         all->counters.pushed_out++;
+        all->env.hits->strangers++;
         shut(SP_CONTAINER_OF(oldest, struct conn, guest));
     }
 }
@@ -154,7 +224,9 @@ int sp_conns_new(const struct sp_env *env, const struct sp_shared *shared,
     all->shared = shared;
     all->takers = takers;
     all->arg = arg;
-    sp_guests_init(&all->guests, env->max_strangers, env->rng);
+    sp_list_init(&all->waiting);
+    sp_timer_init(&all->next_turn, on_next_turn, all);
+    sp_guests_init(&all->guests, env->max_strangers, env->bounds->strangers_per_address, env->rng);
     *out = all;
     return 0;
 }
@@ -166,6 +238,7 @@ void sp_conns_free(struct sp_conns *all)
     SP_LIST_EACH(&all->guests.list, link, next)
     shut(SP_LIST_ITEM(link, struct conn, guest.link));
     sp_guests_fini(&all->guests);
+    sp_timerq_cancel(&all->env.ticker->timers, &all->next_turn);
     free(all);
 }
 

@@ -24,6 +24,7 @@ struct sp_conn_takers {
 struct sp_conns_counters {
     uint64_t accepted, tls_failed, timed_out;
     uint64_t pushed_out, crowded; /* too many there; too many from one address */
+    uint64_t queued;              /* handshakes that waited for a later turn of the loop */
     uint64_t turn, http, unknown;
 };
 

@@ -10,10 +10,7 @@
 #define IDLE_US SP_SEC(30)
 
 /* A browser's only connection: what waits longer than this can't be played any more. */
-static const struct sp_msg_stream_config stream_config = {
-    .max_bytes = 512 * 1024,
-    .max_age_us = SP_MS(400),
-};
+#define MAX_AGE_US SP_MS(400)
 
 struct sp_endpoint {
     struct sp_env env;
@@ -131,6 +128,8 @@ int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struc
                             struct sp_guests *guests)
 {
     enum sp_turn_transport transport = sp_stream_tls(s) != NULL ? SP_TURN_TLS : SP_TURN_TCP;
+    const struct sp_msg_stream_config config = {.max_bytes = (size_t)env->bounds->queue_bytes,
+                                                .max_age_us = MAX_AGE_US};
     struct sp_endpoint *ep = endpoint_new(env, owner);
 
     if (ep == NULL)
@@ -139,7 +138,7 @@ int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struc
     ep->guests = guests;
     int err = sp_guests_add(guests, &ep->guest, sp_stream_remote(s));
     if (err == 0)
-        err = sp_msg_stream_new(s, env->ticker, &stream_config, &stream_events, ep, &ep->stream);
+        err = sp_msg_stream_new(s, env->ticker, &config, &stream_events, ep, &ep->stream);
     if (err == 0)
         sp_msg_stream_count_drops(ep->stream, env->turn_dropped);
     else

@@ -6,6 +6,7 @@
 #ifndef SALLYPORT_SERVER_ENV_H
 #define SALLYPORT_SERVER_ENV_H
 
+#include "bounds.h"
 #include "keys.h"
 #include "sallyport/dgram.h"
 #include "sallyport/log.h"
@@ -22,7 +23,9 @@ struct sp_env {
     struct sp_turn *turn;
     const struct sp_keyring *keys;
     uint64_t *turn_dropped; /* counts what TURN clients by TCP and TLS don't read; or NULL */
-    size_t max_strangers;   /* in each place where connections wait that have proven nothing yet */
+    const struct sp_bounds *bounds;
+    struct sp_bound_hits *hits;
+    size_t max_strangers; /* of bounds, as far as there are descriptors */
 };
 
 #endif

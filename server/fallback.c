@@ -213,8 +213,10 @@ int sp_fallback_take(struct sp_fallback *f, struct sp_stream *s)
     v->client = s;
     sp_timer_init(&v->idle, on_idle, v);
     int err = sp_guests_add(&f->guests, &v->guest, sp_stream_remote(s));
-    if (err == SP_EFULL)
+    if (err == SP_EFULL) {
         f->counters.crowded++;
+        f->env.hits->strangers_per_address++;
+    }
     if (err == 0)
         err = not_idle(v);
     if (err == 0)
@@ -229,6 +231,7 @@ int sp_fallback_take(struct sp_fallback *f, struct sp_stream *s)
     struct sp_guest *oldest = sp_guests_surplus(&f->guests);
     if (oldest != NULL) {
         f->counters.pushed_out++;
+        f->env.hits->strangers++;
         shut(SP_CONTAINER_OF(oldest, struct visit, guest));
     }
     return 0;
@@ -243,7 +246,8 @@ int sp_fallback_new(const struct sp_env *env, const struct sp_shared *shared,
         return SP_ENOMEM;
     f->env = *env;
     f->shared = shared;
-    sp_guests_init(&f->guests, env->max_strangers, env->rng);
+    sp_guests_init(&f->guests, env->max_strangers, (size_t)env->bounds->strangers_per_address,
+                   env->rng);
     sp_ratelimit_init(&f->log_limit, LOG_PER_S, LOG_PER_S);
     *out = f;
     return 0;

@@ -4,9 +4,11 @@
 #define SHARES   4 /* so many addresses may fill the place */
 #define V6_PLACE 8 /* bytes of IPv6 that name one place: its hosts take what address they like */
 
-void sp_guests_init(struct sp_guests *g, size_t max, struct sp_rng *rng)
+void sp_guests_init(struct sp_guests *g, size_t max, size_t share, struct sp_rng *rng)
 {
-    *g = (struct sp_guests){.max = max};
+    size_t most = max / SHARES > 0 ? max / SHARES : 1;
+
+    *g = (struct sp_guests){.max = max, .share = share < most ? share : most};
     sp_list_init(&g->list);
     sp_quota_init(&g->shares, rng);
 }
@@ -19,8 +21,7 @@ void sp_guests_fini(struct sp_guests *g)
 int sp_guests_add(struct sp_guests *g, struct sp_guest *guest, const struct sp_addr *from)
 {
     size_t len = from->family == SP_IPV6 ? V6_PLACE : sp_addr_ip_len(from);
-    size_t share = g->max / SHARES > 0 ? g->max / SHARES : 1;
-    int err = sp_quota_take(&g->shares, sp_span(from->ip, len), share, &guest->share);
+    int err = sp_quota_take(&g->shares, sp_span(from->ip, len), g->share, &guest->share);
 
     if (err != 0)
         return err;

@@ -21,15 +21,15 @@ struct sp_guest {
 
 struct sp_guests {
     struct sp_list list; /* who came first stands first */
-    size_t n, max;
+    size_t n, max, share;
     struct sp_quota shares; /* by address, /64 for IPv6 */
 };
 
-void sp_guests_init(struct sp_guests *g, size_t max, struct sp_rng *rng);
+/* `share`: so many from one address; never more than a quarter of `max`, but one in any case. */
+void sp_guests_init(struct sp_guests *g, size_t max, size_t share, struct sp_rng *rng);
 void sp_guests_fini(struct sp_guests *g); /* when all have left */
 
-/* SP_EFULL: a quarter of the places is taken from this address already, which is many for an office
- * behind one NAT; SP_ENOMEM. */
+/* SP_EFULL: the share of this address is taken already; SP_ENOMEM. */
 int sp_guests_add(struct sp_guests *g, struct sp_guest *guest, const struct sp_addr *from);
 
 /* Harmless when it is no guest (any more). */

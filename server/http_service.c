@@ -12,7 +12,6 @@
 #include "site.h"
 #include "site_send.h"
 
-#define HEAD_US     SP_SEC(10) /* for a head to come whole, however it drips */
 #define IDLE_US     SP_SEC(60) /* between requests, and until a bit of an answer is taken */
 #define FINISH_US   SP_SEC(5)  /* for the other side to close as well */
 #define ANSWER_ROOM 1024       /* an upgrade's answer */
@@ -41,6 +40,12 @@ struct http_conn {
     bool heard_all; /* nothing follows what was received */
     bool finishing;
 };
+
+/* For a head to come whole, however it drips. */
+static uint64_t head_us(const struct http_conn *c)
+{
+    return SP_SEC(c->service->env.bounds->handshake_s);
+}
 
 /* --- life ----------------------------------------------------------------------------------- */
 
@@ -204,7 +209,7 @@ static bool skip_body(struct http_conn *c)
 static void wait_for_head(struct http_conn *c)
 {
     if (!c->head_began)
-        wait_at_most(c, HEAD_US);
+        wait_at_most(c, head_us(c));
     c->head_began = true;
 }
 
@@ -253,10 +258,21 @@ static bool serve(struct http_conn *c, const struct sp_http_head *h, size_t head
     return here;
 }
 
+static int parse(const struct http_conn *c, struct sp_span in, struct sp_http_head *h, size_t *used)
+{
+    size_t max = (size_t)c->service->env.bounds->header_bytes;
+    int err = sp_http_parse_request(in, h, used);
+
+    if ((err == 0 && *used > max) || (err == SP_EMORE && in.len >= max))
+        return SP_ETOOBIG;
+    return err;
+}
+
 /* What can't be parsed. Whether the connection is still here. */
 static bool serve_nonsense(struct http_conn *c, int err)
 {
     c->service->counters.malformed++;
+    c->service->env.hits->header_bytes += err == SP_ETOOBIG;
     if (c->service->fallback != NULL)
         return pass_on(c);
     refuse(c, sp_http_refusal(sp_buf_span(sp_stream_in(c->stream)), err));
@@ -282,7 +298,7 @@ static bool serve_next(struct http_conn *c)
     struct sp_span in = sp_buf_span(sp_stream_in(c->stream));
     struct sp_http_head h;
     size_t used;
-    int err = in.len > 0 ? sp_http_parse_request(in, &h, &used) : SP_EMORE;
+    int err = in.len > 0 ? parse(c, in, &h, &used) : SP_EMORE;
 
     if (err == SP_EMORE) {
         wait_for_rest(c, in.len);
@@ -350,6 +366,7 @@ static void on_timeout(struct sp_timer *timer, uint64_t now_us, void *arg)
     (void)now_us;
 
     c->service->counters.timed_out++;
+    c->service->env.hits->handshake_s += c->head_began;
     if (c->service->fallback != NULL) {
         pass_on(c);
     } else if (c->head_began) {
@@ -374,10 +391,12 @@ int sp_http_service_take(struct sp_http_service *service, struct sp_stream *s)
     sp_timer_init(&c->timer, on_timeout, c);
     sp_timer_init(&c->turn, on_turn, c);
     int err = sp_guests_add(&service->guests, &c->guest, sp_stream_remote(s));
-    if (err == SP_EFULL)
+    if (err == SP_EFULL) {
         service->counters.crowded++;
+        service->env.hits->strangers_per_address++;
+    }
     if (err == 0)
-        err = wait_at_most(c, HEAD_US);
+        err = wait_at_most(c, head_us(c));
     if (err != 0) {
         leave(c);
         return err;
@@ -386,6 +405,7 @@ int sp_http_service_take(struct sp_http_service *service, struct sp_stream *s)
     struct sp_guest *oldest = sp_guests_surplus(&service->guests);
     if (oldest != NULL) {
         service->counters.pushed_out++;
+        service->env.hits->strangers++;
         shut(SP_CONTAINER_OF(oldest, struct http_conn, guest));
     }
     return 0;
@@ -401,7 +421,8 @@ int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared
     service->env = *env;
     service->shared = shared;
     service->sessions = sessions;
-    sp_guests_init(&service->guests, env->max_strangers, env->rng);
+    sp_guests_init(&service->guests, env->max_strangers, env->bounds->strangers_per_address,
+                   env->rng);
     sp_ratelimit_init(&service->log_limit, LOG_PER_S, LOG_PER_S);
     if (shared->config.has_fallback && sp_fallback_new(env, shared, &service->fallback) != 0) {
         sp_http_service_free(service);

@@ -30,6 +30,8 @@ static const struct sp_counter turn[] = {
           "STUN messages of a method or class that is not served."),
     FIELD(challenges_limited, "turn_challenges_limited_total", NULL,
           "Challenges (401, 438) by UDP that were held back: too many to one prefix."),
+    FIELD(bindings_limited, "turn_bindings_limited_total", NULL,
+          "Answers to Binding requests by UDP that were held back: too many to one prefix."),
     FIELD(unanswered, "turn_unanswered_requests_total", NULL,
           "Requests by UDP, not authenticated, whose error would have been longer than they."),
     FIELD(from_client_datagrams, "turn_from_client_datagrams_total", NULL,
@@ -69,6 +71,8 @@ static const struct sp_counter conns[] = {
           "Connections that had said nothing yet, closed to make room for newer ones."),
     FIELD(crowded, "connections_crowded_total", NULL,
           "Connections that were refused: too many that say nothing from one address."),
+    FIELD(queued, "connections_queued_total", NULL,
+          "TLS handshakes that had to wait for those before them."),
     FIELD(turn, "connections_turn_total", NULL, "Connections that turned out to be TURN."),
     FIELD(http, "connections_http_total", NULL, "Connections that turned out to be HTTP."),
     FIELD(unknown, "connections_unknown_total", NULL,
@@ -154,10 +158,15 @@ static const struct sp_counter sockets[] = {
     }
 
 static const struct sp_counter_group groups[] = {
-    {"now", now, SP_ARRAY_LEN(now), 0},    GROUP("turn", turn, turn),
-    GROUP("connections", conns, conns),    GROUP("http", http, http),
-    GROUP("fallback", fallback, fallback), GROUP("tunnels", sessions, sessions),
-    GROUP("relays", relays, relays),       {"sockets", sockets, SP_ARRAY_LEN(sockets), 0},
+    {"now", now, SP_ARRAY_LEN(now), 0},
+    GROUP("turn", turn, turn),
+    GROUP("connections", conns, conns),
+    GROUP("http", http, http),
+    GROUP("fallback", fallback, fallback),
+    GROUP("tunnels", sessions, sessions),
+    GROUP("relays", relays, relays),
+    {"sockets", sockets, SP_ARRAY_LEN(sockets), 0},
+    {"bounds_hit", sp_bound_hits_table, SP_BOUNDS_N, offsetof(struct sp_worker_stats, bounds)},
 };
 
 const struct sp_counter_group *sp_server_metrics(size_t *n)

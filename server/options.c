@@ -226,7 +226,7 @@ static const struct sp_option table[] = {
      .flags = SP_OPTION_NUMBER | SP_OPTION_RARE,
      .min = 1,
      .max = 3600},
-    SP_OPTION_ROW_ADMIN(SP_EDGE_ADMIN),
+    SP_BOUNDS(SP_BOUND_ROW, SP_BOUND_ROW) SP_OPTION_ROW_ADMIN(SP_EDGE_ADMIN),
     SP_OPTION_ROWS_LOG,
     SP_OPTION_ROWS_CONFINE,
 };
@@ -436,6 +436,7 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
     c->options = o;
     sp_options_log(o, &c->log);
     sp_options_confine(o, &c->confine);
+    sp_bounds_read(o, &w->bounds);
     w->linger_us = SP_SEC(sp_options_number(o, "linger", 30));
     c->has_admin = sp_options_addr(o, "admin", SP_EDGE_ADMIN, &c->admin);
 

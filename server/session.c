@@ -6,18 +6,18 @@
 #include <string.h>
 
 #include "endpoint.h"
-#include "quota.h"
 #include "sallyport/counters.h"
 #include "sallyport/err.h"
 #include "sallyport/map.h"
 #include "sallyport/stream_lane.h"
 #include "sallyport/token.h"
+#include "subject.h"
 
 struct sp_sessions {
     struct sp_env env;
     struct sp_sessions_config config;
     struct sp_map by_id;
-    struct sp_quota subjects;
+    struct sp_subjects subjects;
     struct sp_sessions_counters counters;
 };
 
@@ -26,7 +26,7 @@ struct sp_session {
     struct sp_map_node node;
     struct sp_tunnel_id id;
     char subject[SP_TOKEN_NAME_MAX + 1];
-    struct sp_quota_user *share;
+    struct sp_subject_tunnel share;
     uint64_t opened_us;
     struct sp_addr gateway; /* where its last lane came from */
     bool leaving;           /* the gateway said that it ends */
@@ -49,7 +49,7 @@ int sp_sessions_new(const struct sp_env *env, const struct sp_sessions_config *c
     all->env = *env;
     all->config = *c;
     SP_MAP_INIT(&all->by_id, struct sp_session, node, id, env->rng);
-    sp_quota_init(&all->subjects, env->rng);
+    sp_subjects_init(&all->subjects, env->rng);
     *out = all;
     return 0;
 }
@@ -131,7 +131,7 @@ static void session_free(struct sp_session *s)
     sp_map_del(&all->by_id, &s->node);
     sp_tunnel_free(s->tunnel);
     sp_deferred_cancel(&s->flush);
-    sp_quota_give(&all->subjects, s->share);
+    sp_subject_leave(&all->subjects, &s->share);
     free(s);
 }
 
@@ -169,7 +169,7 @@ void sp_sessions_free(struct sp_sessions *all)
     while ((n = sp_map_any(&all->by_id)) != NULL)
         session_end(session_of(n), "shutdown");
     sp_map_fini(&all->by_id);
-    sp_quota_fini(&all->subjects);
+    sp_subjects_fini(&all->subjects);
     free(all);
 }
 
@@ -183,6 +183,8 @@ static int start(struct sp_session *s)
     sp_rng_bytes(all->env.rng, s->id.bytes + 2, sizeof s->id.bytes - 2);
     sp_tunnel_config_default(&c, SP_TUNNEL_EDGE);
     c.linger_us = all->config.linger_us;
+    c.max_flows = (size_t)all->env.bounds->tunnel_flows;
+    c.max_queue_bytes = (size_t)all->env.bounds->queue_bytes;
     int err =
         sp_tunnel_new(&c, &tunnel_events, s, &all->env.ticker->timers, all->env.rng, &s->tunnel);
     if (err == 0 && (err = sp_map_add(&all->by_id, &s->node)) != 0)
@@ -192,8 +194,6 @@ static int start(struct sp_session *s)
 
 static int session_new(struct sp_sessions *all, const char *subject, struct sp_session **out)
 {
-    if (all->by_id.len >= all->config.max_sessions)
-        return SP_EFULL;
     struct sp_session *s = calloc(1, sizeof *s);
     if (s == NULL)
         return SP_ENOMEM;
@@ -202,10 +202,10 @@ static int session_new(struct sp_sessions *all, const char *subject, struct sp_s
     snprintf(s->subject, sizeof s->subject, "%s", subject);
     sp_list_init(&s->endpoints);
     sp_deferred_init(&s->flush, on_flush, s);
-    int err = sp_quota_take(&all->subjects, sp_span_str(subject),
-                            all->config.max_sessions_per_subject, &s->share);
+    int err = sp_subject_enter(&all->subjects, sp_span_str(subject), &s->share);
     if (err == 0 && (err = start(s)) != 0)
-        sp_quota_give(&all->subjects, s->share);
+        sp_subject_leave(&all->subjects, &s->share);
+    s->share.tunnel = s->tunnel;
     if (err != 0) {
         free(s);
         return err;
@@ -223,20 +223,46 @@ static void on_lane_closed(struct sp_stream_lane *l, int why, const char *text, 
                  SP_F_STR("reason", text));
 }
 
+/* Whether there is room for one more lane: of `s`, or NULL of a new tunnel. */
+static int check_bounds(struct sp_sessions *all, const struct sp_session *s, const char *subject,
+                        unsigned lane)
+{
+    const struct sp_bounds *b = all->env.bounds;
+    struct sp_bound_hits *hits = all->env.hits;
+    struct sp_subject *who = sp_subject_find(&all->subjects, sp_span_str(subject));
+    bool replaces = s != NULL && sp_tunnel_lane(s->tunnel, lane) != NULL;
+    uint64_t now_us = sp_ticker_now(all->env.ticker), *hit = NULL;
+
+    if (who != NULL && !sp_subject_take_handshake(who, (uint32_t)b->subject_handshakes, now_us))
+        hit = &hits->subject_handshakes;
+    else if (s == NULL && all->by_id.len >= b->tunnels)
+        hit = &hits->tunnels;
+    else if (s == NULL && who != NULL && sp_subject_tunnels(who) >= b->subject_tunnels)
+        hit = &hits->subject_tunnels;
+    else if (who != NULL && !replaces && sp_subject_lanes(who) >= b->subject_lanes)
+        hit = &hits->subject_lanes;
+    if (hit == NULL)
+        return 0;
+    ++*hit;
+    return SP_EFULL;
+}
+
 int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const char *subject,
                     struct sp_stream *stream, const struct sp_tunnel_id **id)
 {
-    struct sp_session *s;
+    struct sp_session *s = NULL;
     struct sp_stream_lane *l;
     int err = 0;
 
-    if (u->is_new) {
-        err = session_new(all, subject, &s);
-    } else {
+    if (!u->is_new) {
         s = session_of(sp_map_get(&all->by_id, &u->id));
         if (s == NULL || strcmp(s->subject, subject) != 0)
             err = SP_ENOENT;
     }
+    if (err == 0)
+        err = check_bounds(all, s, subject, u->lane);
+    if (err == 0 && u->is_new)
+        err = session_new(all, subject, &s);
     if (err != 0) {
         all->counters.refused++;
         return err;
@@ -281,6 +307,10 @@ static int on_flow_opened(struct sp_flow *f, uint64_t now_us, void *arg)
 
     if (sp_flow_kind(f) != SP_FLOW_TURN)
         return SP_CONTROL_UNKNOWN;
+    if (sp_subject_flows(s->share.subject) > s->all->env.bounds->subject_flows) {
+        s->all->env.hits->subject_flows++;
+        return SP_CONTROL_FULL;
+    }
     return sp_endpoint_from_flow(&s->all->env, f, s->subject, &s->endpoints) == 0 ? 0
                                                                                   : SP_CONTROL_FULL;
 }

@@ -17,8 +17,6 @@ struct sp_session;  /* one tunnel and what belongs to it */
 
 struct sp_sessions_config {
     uint64_t linger_us;
-    size_t max_sessions;             /* on this worker */
-    size_t max_sessions_per_subject; /* a subject may be a whole office */
 };
 
 struct sp_sessions_counters {

@@ -36,7 +36,9 @@ int sp_turn_new(const struct sp_turn_config *config, const struct sp_turn_auth *
     sp_turn_routes_init(&t->routes, policy);
     sp_turn_reservations_init(&t->reservations, timers, rng, on_reservation_end, t);
     sp_quota_init(&t->quota, rng);
-    sp_prefix_limit_init(&t->challenges, config->udp_errors_per_s, rng);
+    sp_prefix_limit_init(&t->challenges, config->udp_answers_per_s, rng);
+    sp_prefix_limit_init(&t->bindings, config->udp_answers_per_s, rng);
+    t->hits = config->hits != NULL ? config->hits : &t->own_hits;
     sp_turn_outbox_init(&t->out);
     t->indications = sp_rng_u64(rng);
     *out = t;

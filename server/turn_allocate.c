@@ -168,6 +168,7 @@ static unsigned reserve(struct sp_turn_request *r, struct sp_turn_alloc *a)
     int err = sp_quota_take(&t->quota, r->auth.account, t->config.max_allocs_per_user, &v.quota);
 
     v.local.port++;
+    t->hits->user_allocations += err == SP_EFULL;
     if (err == 0) {
         err = sp_turn_reservations_add(&t->reservations, &v, r->now_us, a->birth.token);
         if (err == 0) {
@@ -220,13 +221,16 @@ static unsigned allocate(struct sp_turn_request *r, const struct wish *w)
     struct sp_quota_user *quota;
     size_t max = t->config.max_allocs_per_user;
 
-    if (t->allocs.len >= t->config.max_allocs)
+    if (t->allocs.len >= t->config.max_allocs) {
+        t->hits->allocations++;
         return 508;
+    }
     if (w->has_token && max < SIZE_MAX)
         max++; /* the reservation's own share is given back in a moment */
 
     int err = sp_quota_take(&t->quota, r->auth.account, max, &quota);
 
+    t->hits->user_allocations += err == SP_EFULL;
     if (err != 0)
         return err == SP_EFULL ? 486 : 508;
     if (sp_turn_alloc_new(t, r->path, r->auth.username, quota, &a) != 0) {

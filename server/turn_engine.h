@@ -12,6 +12,7 @@
 #ifndef SALLYPORT_SERVER_TURN_ENGINE_H
 #define SALLYPORT_SERVER_TURN_ENGINE_H
 
+#include "bounds.h"
 #include "prefix_limit.h"
 #include "quota.h"
 #include "sallyport/map.h"
@@ -35,13 +36,14 @@ struct sp_turn {
     struct sp_turn_effects effects;
     void *arg; /* of effects */
     struct sp_turn_counters counters;
+    struct sp_bound_hits *hits, own_hits; /* where its owner wants them, or nowhere */
 
     struct sp_map allocs; /* struct sp_turn_alloc by path */
     struct sp_turn_relayed relayed;
     struct sp_turn_routes routes;
     struct sp_turn_reservations reservations;
     struct sp_quota quota;
-    struct sp_prefix_limit challenges;
+    struct sp_prefix_limit challenges, bindings;
     struct sp_turn_outbox out;
     uint64_t indications; /* counts Data indications, from a random start: their ids */
 };

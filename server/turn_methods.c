@@ -35,6 +35,20 @@ static const struct method *find_method(uint16_t method)
     return NULL;
 }
 
+/* By UDP, who has no allocation may not be who the datagram says: a success is longer than what was
+ * asked with. */
+static bool is_held_back(struct sp_turn_request *r)
+{
+    struct sp_turn *t = r->turn;
+
+    if (r->path->transport != SP_TURN_UDP || r->alloc != NULL ||
+        sp_prefix_limit_take(&t->bindings, &r->path->remote, r->now_us))
+        return false;
+    t->counters.bindings_limited++;
+    t->hits->answers_per_s++;
+    return true;
+}
+
 /*
  * A flow shows no address that a browser should publish: its own would be the one that mDNS hides.
  * Outside an allocation there is nothing to tell, and 403 ends gathering at once; inside, the
@@ -53,6 +67,8 @@ static void answer_binding(struct sp_turn_request *r)
         }
         mapped = &r->alloc->legs[0].relay.public_;
     }
+    if (is_held_back(r))
+        return;
     sp_turn_answer_begin(r, &b);
     sp_stun_put_xor_addr(&b, SP_ATTR_XOR_MAPPED_ADDRESS, mapped);
     sp_turn_answer_send(r, &b);

@@ -49,7 +49,11 @@ static unsigned permit(struct sp_turn_request *r, struct sp_turn_perms *perms,
         return 443;
     if (!sp_turn_routes_may_permit(&t->routes, peer))
         return 403;
-    return sp_turn_perms_set(perms, peer, t->config.max_perms_per_alloc, r->now_us) == 0 ? 0 : 508;
+
+    int err = sp_turn_perms_set(perms, peer, t->config.max_perms_per_alloc, r->now_us);
+
+    t->hits->permissions += err == SP_EFULL;
+    return err == 0 ? 0 : 508;
 }
 
 /* Each XOR-PEER-ADDRESS; there must be one at least. */
@@ -101,6 +105,7 @@ static unsigned bind_channel(struct sp_turn_request *r, struct sp_turn_perms *pe
 
     if (err == SP_EEXIST)
         return 400;
+    r->turn->hits->channels += err == SP_EFULL;
     return err == 0 ? 0 : 508;
 }
 

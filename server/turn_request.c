@@ -113,6 +113,7 @@ void sp_turn_answer_error(struct sp_turn_request *r, unsigned code)
     if (r->path->transport == SP_TURN_UDP && is_challenge(r, code) &&
         !sp_prefix_limit_take(&t->challenges, &r->path->remote, r->now_us)) {
         t->counters.challenges_limited++;
+        t->hits->answers_per_s++;
         return;
     }
     /* The reason phrase is for people, and the first to go. */

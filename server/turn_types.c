@@ -25,6 +25,6 @@ void sp_turn_config_default(struct sp_turn_config *c)
         .max_allocs_per_user = 1024, /* one static user may well serve a whole application */
         .max_perms_per_alloc = 256,
         .max_channels_per_alloc = 256,
-        .udp_errors_per_s = 100,
+        .udp_answers_per_s = 100,
     };
 }

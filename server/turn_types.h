@@ -13,6 +13,7 @@
 #include "sallyport/addr.h"
 #include "sallyport/bytes.h"
 
+struct sp_bound_hits; /* bounds.h */
 struct sp_turn_alloc; /* turn_alloc.h; an owner asks by the functions of turn.h */
 
 enum sp_turn_transport { SP_TURN_UDP, SP_TURN_TCP, SP_TURN_TLS, SP_TURN_FLOW };
@@ -103,8 +104,10 @@ struct sp_turn_config {
     size_t max_allocs_per_user;  /* 486 beyond */
     size_t max_perms_per_alloc;  /* 508 beyond */
     size_t max_channels_per_alloc;
-    uint32_t udp_errors_per_s; /* 401/438 challenges by UDP to one prefix (/24, /56) */
-    uint16_t worker;           /* stands in nonces */
+    uint32_t udp_answers_per_s; /* by UDP to strangers of one prefix (/24, /56): 401/438
+                                   challenges, and as many Binding successes */
+    struct sp_bound_hits *hits; /* or NULL: nobody counts */
+    uint16_t worker;            /* stands in nonces */
 };
 void sp_turn_config_default(struct sp_turn_config *c);
 
@@ -122,7 +125,8 @@ struct sp_turn_counters {
     uint64_t binding_requests, allocations, allocation_errors, malformed;
     uint64_t auth_errors;        /* credentials that were wrong, expired, or of another user */
     uint64_t unknown_method;     /* or a class that the method doesn't have */
-    uint64_t challenges_limited; /* 401 and 438 that udp_errors_per_s held back */
+    uint64_t challenges_limited; /* 401 and 438 that udp_answers_per_s held back */
+    uint64_t bindings_limited;   /* the same for Binding successes */
     uint64_t unanswered;         /* by UDP, not authenticated, and the error would be longer */
     /* Data only, and payload bytes. What comes in goes out or is dropped:
      * from_client + from_peer = to_client + to_peer + dropped. */

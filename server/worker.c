@@ -23,11 +23,8 @@
 #include "sallyport/err.h"
 #include "sallyport/listener.h"
 
-#define BATCH                64
-#define SESSIONS_MAX         10000
-#define SESSIONS_PER_SUBJECT 256
-#define STRANGERS_MAX        4096 /* at the door, on the site, at TURN: each */
-#define STRANGERS_PART       8    /* and no more than this part of the descriptors */
+#define BATCH          64
+#define STRANGERS_PART 8 /* and no more than this part of the descriptors */
 
 struct sp_worker {
     struct sp_worker_config config;
@@ -35,6 +32,7 @@ struct sp_worker {
     struct sp_keys *keys;
     struct sp_keyring keyring; /* the same, as parts see it */
     struct sp_env env;
+    struct sp_bound_hits hits;
     struct sp_rng rng;
     struct sp_ticker ticker;
     struct sp_peer_policy *policy;
@@ -67,8 +65,10 @@ static int take_turn(struct sp_stream *s, void *arg)
     struct sp_guest *oldest = sp_guests_surplus(&w->guests);
 
     w->crowded += err == SP_EFULL;
+    w->hits.strangers_per_address += err == SP_EFULL;
     if (oldest != NULL) {
         w->pushed_out++;
+        w->hits.strangers++;
         sp_endpoint_free(sp_endpoint_of_guest(oldest));
     }
     return err;
@@ -191,12 +191,12 @@ static int say(char why[static SP_SHARED_WHY_MAX], const char *what, const struc
 }
 
 /* Each place where strangers stand: they may hold descriptors, but never all of them. */
-static size_t max_strangers(void)
+static size_t max_strangers(const struct sp_bounds *b)
 {
     struct rlimit files;
 
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur / STRANGERS_PART > STRANGERS_MAX)
-        return STRANGERS_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur / STRANGERS_PART > b->strangers)
+        return (size_t)b->strangers;
     return files.rlim_cur / STRANGERS_PART;
 }
 
@@ -237,6 +237,12 @@ static int start_turn(struct sp_worker *w, char why[static SP_SHARED_WHY_MAX])
     struct sp_turn_config tc;
 
     sp_turn_config_default(&tc);
+    tc.max_allocs = (size_t)c->bounds.allocations;
+    tc.max_allocs_per_user = (size_t)c->bounds.user_allocations;
+    tc.max_perms_per_alloc = (size_t)c->bounds.permissions;
+    tc.max_channels_per_alloc = (size_t)c->bounds.channels;
+    tc.udp_answers_per_s = (uint32_t)c->bounds.answers_per_s;
+    tc.hits = &w->hits;
     tc.worker = c->index;
     int err = sp_turn_new(&tc, w->keys->auth, w->policy, &w->ticker.timers, &w->rng, &w->env.turn);
     if (err != 0)
@@ -251,8 +257,6 @@ static int start_parts(struct sp_worker *w)
 {
     const struct sp_sessions_config sc = {
         .linger_us = w->config.linger_us,
-        .max_sessions = SESSIONS_MAX,
-        .max_sessions_per_subject = SESSIONS_PER_SUBJECT,
     };
     int err = sp_sessions_new(&w->env, &sc, &w->sessions);
 
@@ -304,8 +308,11 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
                              .log = share->log,
                              .keys = &w->keyring,
                              .turn_dropped = &w->turn_dropped,
-                             .max_strangers = max_strangers()};
-    sp_guests_init(&w->guests, w->env.max_strangers, &w->rng);
+                             .bounds = &w->config.bounds,
+                             .hits = &w->hits,
+                             .max_strangers = max_strangers(&c->bounds)};
+    sp_guests_init(&w->guests, w->env.max_strangers, (size_t)c->bounds.strangers_per_address,
+                   &w->rng);
     int err = check_relay_ips(c, why);
     if (err == 0 && (err = sp_dgram_pool_new(&w->ticker, &w->env.dgrams)) != 0)
         say(why, "cannot start", NULL, err);
@@ -396,11 +403,14 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         .relays = *sp_relays_counters(w->relays),
         .http = *sp_http_service_counters(w->http),
         .fallback = sp_http_service_fallback_counters(w->http),
+        .bounds = w->hits,
         .turn_pushed_out = w->pushed_out,
         .turn_crowded = w->crowded,
         .turn_dropped = w->turn_dropped,
     };
     sp_sessions_counters(w->sessions, &out->sessions);
+    out->bounds.tunnel_flows = out->sessions.tunnels.flows_crowded;
+    out->bounds.queue_bytes = out->sessions.tunnels.dropped_full + w->turn_dropped;
     for (size_t i = 0; i < w->config.n_listen; i++)
         out->accept_pauses += sp_listener_counters(w->listeners[i])->pauses;
     for (size_t i = 0; i < w->config.n_listen_udp; i++) {

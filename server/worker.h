@@ -25,6 +25,7 @@ struct sp_worker_config {
     size_t n_relay_ips;
     uint16_t min_port, max_port; /* 0: virtual relayed addresses */
     uint64_t linger_us;
+    struct sp_bounds bounds;
 };
 
 /* What it has in common with others. */
@@ -64,6 +65,7 @@ struct sp_worker_stats {
     struct sp_relays_counters relays;
     struct sp_http_counters http;
     struct sp_fallback_counters fallback;
+    struct sp_bound_hits bounds;
     uint64_t accept_pauses, udp_received, udp_sent, udp_dropped;
     uint64_t turn_pushed_out, turn_crowded; /* connections that had no allocation yet */
     uint64_t turn_dropped;                  /* messages that clients by TCP and TLS did not read */

@@ -32,6 +32,8 @@ static const struct sp_counter tunnel_table[] = {
     FIELD(flows_closed, "flows_closed_total", NULL, "Flows that were closed by either end."),
     FIELD(flows_refused, "flows_refused_total", NULL,
           "Flows that could not be opened: too many, no memory, or of no known kind."),
+    FIELD(flows_crowded, "flows_crowded_total", NULL,
+          "Of these: flows for which there was no room on their tunnel."),
     FIELD(lanes_joined, "lanes_joined_total", NULL, "Lanes that joined a tunnel."),
     FIELD(lanes_lost, "lanes_lost_total", NULL, "Lanes whose connection ended."),
     FIELD(lanes_suspected, "lanes_suspected_total", NULL,

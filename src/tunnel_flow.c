@@ -205,7 +205,11 @@ static int accept_open(struct sp_tunnel *t, const struct sp_control *c, uint64_t
         return is_ended(f) ? SP_CONTROL_RESTING : 0;
     if (t->drain.begun)
         return SP_CONTROL_DRAINING;
-    if (table_full(t) || (f = flow_new(t, c->flow, FLOW_OPEN)) == NULL)
+    if (table_full(t)) {
+        t->counters.flows_crowded++;
+        return SP_CONTROL_FULL;
+    }
+    if ((f = flow_new(t, c->flow, FLOW_OPEN)) == NULL)
         return SP_CONTROL_FULL;
     f->kind = c->kind;
     f->local = c->local;

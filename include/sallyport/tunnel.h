@@ -90,6 +90,7 @@ struct sp_tunnel_counters {
     uint64_t dropped_age, dropped_full, dropped_too_big;       /* by the sender */
     uint64_t dropped_unknown_flow, malformed;
     uint64_t flows_opened, flows_closed, flows_refused;
+    uint64_t flows_crowded; /* of flows_refused: at max_flows */
     uint64_t lanes_joined, lanes_lost, lanes_suspected, control_repeats;
 };
 

@@ -85,6 +85,7 @@ static void open_turn(struct server_env *e)
     REQUIRE(sp_cidr_parse("127.0.0.0/8", &loopback) == 0);
     REQUIRE(sp_peer_policy_allow(e->policy, &loopback) == 0);
     sp_turn_config_default(&config);
+    config.hits = &e->hits;
     REQUIRE(sp_turn_new(&config, e->auth, e->policy, &e->loop.ticker.timers, &e->rng,
                         &e->env.turn) == 0);
     sp_turn_set_effects(e->env.turn, &effects, e);
@@ -99,8 +100,13 @@ void server_env_open(struct server_env *e, uint16_t min_port, uint16_t max_port)
     *e = (struct server_env){.begun = 0};
     io_loop_init(&e->loop);
     sp_rng_system_init(&e->rng);
-    e->env = (struct sp_env){
-        .worker = 7, .ticker = &e->loop.ticker, .rng = &e->rng, .max_strangers = 64};
+    e->env = (struct sp_env){.worker = 7,
+                             .ticker = &e->loop.ticker,
+                             .rng = &e->rng,
+                             .bounds = &e->bounds,
+                             .hits = &e->hits,
+                             .max_strangers = 64};
+    sp_bounds_default(&e->bounds);
     REQUIRE(sp_dgram_pool_new(&e->loop.ticker, &e->env.dgrams) == 0);
     open_turn(e);
     REQUIRE(sp_relays_new(&e->env, &ip, 1, min_port, max_port, &e->relays) == 0);

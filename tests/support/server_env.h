@@ -23,6 +23,8 @@ struct server_env {
     struct sp_rng rng;
     struct sp_turn_auth *auth;
     struct sp_peer_policy *policy;
+    struct sp_bounds bounds;
+    struct sp_bound_hits hits;
     struct sp_env env;
     struct sp_relays *relays;
     unsigned begun, ended; /* allocations */

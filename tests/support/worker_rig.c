@@ -58,6 +58,7 @@ void worker_rig_init(struct worker_rig *r)
                                       .relay_ips = &r->ip,
                                       .n_relay_ips = 1,
                                       .linger_us = SP_SEC(30)};
+    sp_bounds_default(&r->wc.bounds);
 }
 
 int worker_rig_start(struct worker_rig *r)

@@ -240,6 +240,7 @@ START_TEST(who_dawdles)
         peer_close(&p[i]);
     }
     ck_assert_uint_eq(sp_conns_counters(r.conns)->timed_out, 3);
+    ck_assert_uint_eq(r.e.hits.handshake_s, 3);
     ck_assert_uint_eq(r.http + r.turn, 0);
     close_rig(&r);
 }
@@ -319,6 +320,44 @@ static int connect_from(struct rig *r, uint8_t last)
     return fd;
 }
 
+struct failed {
+    struct rig *r;
+    uint64_t wanted;
+};
+
+static bool have_failed(void *arg)
+{
+    struct failed *f = arg;
+    return sp_conns_counters(f->r->conns)->tls_failed >= f->wanted;
+}
+
+/* Many that ask for a handshake in the same moment: most wait, all have their turn, whoever leaves
+ * meanwhile holds up nobody. */
+START_TEST(handshakes_in_turn)
+{
+    static const char bad[] = "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00garbage that is no record";
+    static const struct linger at_once = {1, 0};
+    int fds[24];
+    struct rig r;
+    struct failed most = {&r, SP_ARRAY_LEN(fds) - 1};
+
+    open_rig(&r, true, 64);
+    for (size_t i = 0; i < SP_ARRAY_LEN(fds); i++)
+        fds[i] = connect_from(&r, (uint8_t)(2 + i));
+    for (size_t i = 0; i < SP_ARRAY_LEN(fds); i++)
+        ck_assert_int_eq(send(fds[i], bad, sizeof bad - 1, 0), (ssize_t)sizeof bad - 1);
+    ev_run(r.e.loop.loop, EVRUN_ONCE);
+    ck_assert_uint_ge(sp_conns_counters(r.conns)->queued, 8);
+    ck_assert_uint_le(sp_conns_counters(r.conns)->tls_failed, 4);
+    setsockopt(fds[23], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(fds[23]);
+    ck_assert(io_loop_until(&r.e.loop, have_failed, &most));
+    for (size_t i = 0; i + 1 < SP_ARRAY_LEN(fds); i++)
+        close(fds[i]);
+    close_rig(&r);
+}
+END_TEST
+
 static bool is_open(int fd)
 {
     char c;
@@ -336,11 +375,13 @@ START_TEST(crowd)
         fds[i] = connect_from(&r, (uint8_t)(2 + i / 2));
     fds[8] = connect_from(&r, 2); /* has two already */
     ck_assert_uint_eq(sp_conns_counters(r.conns)->crowded, 1);
+    ck_assert_uint_eq(r.e.hits.strangers_per_address, 1);
     ck_assert(!is_open(fds[8]));
     for (size_t i = 0; i < 8; i++)
         ck_assert(is_open(fds[i]));
     fds[9] = connect_from(&r, 9);
     ck_assert_uint_eq(sp_conns_counters(r.conns)->pushed_out, 1);
+    ck_assert_uint_eq(r.e.hits.strangers, 1);
     ck_assert(!is_open(fds[0]));
     ck_assert(is_open(fds[1]));
     ck_assert(is_open(fds[9]));
@@ -365,6 +406,7 @@ int main(void)
     tcase_add_test(tc, silent_inside_tls);
     tcase_add_test(tc, broken_handshake);
     tcase_add_test(tc, taker_refuses);
+    tcase_add_test(tc, handshakes_in_turn);
     tcase_add_test(tc, crowd);
     suite_add_tcase(s, tc);
 

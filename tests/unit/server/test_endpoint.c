@@ -23,7 +23,7 @@ static void open_rig(struct rig *r)
 {
     server_env_open(&r->e, 0, 0);
     sp_list_init(&r->endpoints);
-    sp_guests_init(&r->guests, 64, &r->e.rng);
+    sp_guests_init(&r->guests, 64, 64, &r->e.rng);
 }
 
 static void close_rig(struct rig *r)
@@ -258,6 +258,7 @@ START_TEST(crowded)
 
     open_rig(&r);
     r.guests.max = 4;
+    r.guests.share = 1;
     open_endpoint(&r, &p);
     s = connected(&r, &q);
     ck_assert_int_eq(sp_endpoint_from_stream(&r.e.env, s, &r.endpoints, &r.guests), SP_EFULL);

@@ -11,13 +11,30 @@ static struct sp_rng_seeded rng;
 static void open_guests(struct sp_guests *g, size_t max)
 {
     sp_rng_seeded_init(&rng, 1);
-    sp_guests_init(g, max, &rng.rng);
+    sp_guests_init(g, max, max, &rng.rng);
 }
 
 static struct sp_addr from(uint8_t last)
 {
     return sp_addr_v4(198, 51, 100, last, 1000);
 }
+
+/* As many as are wished for each, or a quarter. */
+START_TEST(size_of_a_share)
+{
+    static const struct {
+        size_t max, share, is;
+    } rows[] = {{16, 3, 3}, {16, 4, 4}, {16, 5, 4}, {3, 5, 1}, {1, 1, 1}, {4096, 1024, 1024}};
+    struct sp_guests g;
+
+    sp_rng_seeded_init(&rng, 1);
+    for (size_t i = 0; i < SP_ARRAY_LEN(rows); i++) {
+        sp_guests_init(&g, rows[i].max, rows[i].share, &rng.rng);
+        ck_assert_uint_eq(g.share, rows[i].is);
+        sp_guests_fini(&g);
+    }
+}
+END_TEST
 
 START_TEST(who_came_first_goes_first)
 {
@@ -108,6 +125,7 @@ int main(void)
     Suite *s = suite_create("guests");
     TCase *tc = tcase_create("guests");
 
+    tcase_add_test(tc, size_of_a_share);
     tcase_add_test(tc, who_came_first_goes_first);
     tcase_add_test(tc, shares);
     tcase_add_test(tc, shares_by_v6_prefix);

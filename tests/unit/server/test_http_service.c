@@ -78,14 +78,14 @@ static void open_shared(struct rig *r)
 
 static void open_rig(struct rig *r)
 {
-    const struct sp_sessions_config c = {
-        .linger_us = SP_SEC(30), .max_sessions = 2, .max_sessions_per_subject = 2};
+    const struct sp_sessions_config c = {.linger_us = SP_SEC(30)};
     struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
 
     *r = (struct rig){.log = {.level = SP_LOG_INFO}};
     ck_assert_int_eq(pipe(r->logs), 0);
     r->log.fd = r->logs[1];
     server_env_open(&r->e, 0, 0);
+    r->e.bounds.tunnels = 2;
     r->e.env.log = &r->log;
     r->ring.now = &r->keys;
     r->e.env.keys = &r->ring;

@@ -49,6 +49,10 @@ START_TEST(defaults)
     ck_assert_int_eq(c.log.level, SP_LOG_INFO);
     ck_assert_int_eq(gethostname(host, sizeof host), 0);
     ck_assert_str_eq(c.keys.realm, host);
+
+    struct sp_bounds bounds;
+    sp_bounds_default(&bounds);
+    ck_assert_mem_eq(&c.worker.bounds, &bounds, sizeof bounds);
     sp_edge_config_fini(&c);
 }
 END_TEST

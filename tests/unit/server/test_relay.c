@@ -195,7 +195,7 @@ START_TEST(both_ways)
 
     server_env_open(&e, 20000, 29999);
     sp_list_init(&endpoints);
-    sp_guests_init(&guests, 4, &e.rng);
+    sp_guests_init(&guests, 4, 4, &e.rng);
     udp_peer_open(&udp, "127.0.0.1");
     udp_peer_open(&stranger, "127.0.0.2");
     tcp_pair(fds);

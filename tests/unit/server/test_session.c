@@ -24,10 +24,11 @@ struct rig {
 
 static void open_rig(struct rig *r)
 {
-    const struct sp_sessions_config c = {
-        .linger_us = LINGER_US, .max_sessions = 3, .max_sessions_per_subject = 2};
+    const struct sp_sessions_config c = {.linger_us = LINGER_US};
 
     server_env_open(&r->e, 0, 0);
+    r->e.bounds.tunnels = 3;
+    r->e.bounds.subject_tunnels = 2;
     ck_assert_int_eq(sp_sessions_new(&r->e.env, &c, &r->all), 0);
 }
 
@@ -182,6 +183,8 @@ START_TEST(bounds)
     ck_assert_int_eq(join(&r, &g[3], "two", 0), 0);
     ck_assert_int_eq(join(&r, &g[4], "three", 0), SP_EFULL); /* of all */
     ck_assert_uint_eq(counters(&r).refused, 2);
+    ck_assert_uint_eq(r.e.hits.subject_tunnels, 1);
+    ck_assert_uint_eq(r.e.hits.tunnels, 1);
     for (size_t i = 0; i < SP_ARRAY_LEN(g); i++)
         gateway_end_fini(&g[i]);
     ck_assert(io_loop_until(&r.e.loop, is_empty, &r));
@@ -190,6 +193,87 @@ START_TEST(bounds)
     gateway_end_init(&g[0], &r.e.loop);
     ck_assert_int_eq(join(&r, &g[0], "one", 0), 0); /* what ended counts no more */
     gateway_end_fini(&g[0]);
+    close_rig(&r);
+}
+END_TEST
+
+/* A lane that takes another's place is none more; and what another subject has doesn't count. */
+START_TEST(lanes_of_a_subject)
+{
+    struct gateway_end g[3];
+    struct rig r;
+
+    open_rig(&r);
+    r.e.bounds.subject_lanes = 3;
+    for (size_t i = 0; i < SP_ARRAY_LEN(g); i++)
+        gateway_end_init(&g[i], &r.e.loop);
+    ck_assert_int_eq(join(&r, &g[0], "one", 0), 0);
+    ck_assert_int_eq(join(&r, &g[0], "one", 1), 0);
+    ck_assert_int_eq(join(&r, &g[1], "one", 0), 0);
+    ck_assert_int_eq(join(&r, &g[1], "one", 1), SP_EFULL);
+    ck_assert_uint_eq(r.e.hits.subject_lanes, 1);
+    ck_assert_int_eq(join(&r, &g[1], "one", 0), 0);
+    ck_assert_int_eq(join(&r, &g[2], "two", 0), 0);
+    ck_assert_uint_eq(sp_sessions_lane_count(r.all), 4);
+    for (size_t i = 0; i < SP_ARRAY_LEN(g); i++)
+        gateway_end_fini(&g[i]);
+    close_rig(&r);
+}
+END_TEST
+
+/* So many a second, and as many at once; each lane that is asked for counts, also in vain. */
+START_TEST(pace_of_a_subject)
+{
+    struct gateway_end a, b;
+    struct rig r;
+    unsigned joined = 0;
+
+    open_rig(&r);
+    r.e.bounds.subject_handshakes = 5;
+    gateway_end_init(&a, &r.e.loop);
+    gateway_end_init(&b, &r.e.loop);
+    ck_assert_int_eq(join(&r, &a, "one", 0), 0);
+    for (unsigned i = 1; i <= 10; i++) /* within one turn of the loop: no time passes */
+        joined += join(&r, &a, "one", i) == 0;
+    ck_assert_uint_eq(joined, 5);
+    ck_assert_uint_eq(r.e.hits.subject_handshakes, 5);
+    ck_assert_int_eq(join(&r, &b, "two", 0), 0);
+    io_loop_for(&r.e.loop, 300);
+    ck_assert_int_eq(join(&r, &a, "one", 9), 0);
+    gateway_end_fini(&a);
+    gateway_end_fini(&b);
+    close_rig(&r);
+}
+END_TEST
+
+START_TEST(flows_of_a_subject)
+{
+    struct gateway_end a, b;
+    struct turn_user u;
+    struct rig r;
+
+    open_rig(&r);
+    r.e.bounds.subject_flows = 2;
+    r.e.bounds.tunnel_flows = 1;
+    gateway_end_init(&a, &r.e.loop);
+    gateway_end_init(&b, &r.e.loop);
+    ck_assert_int_eq(join(&r, &a, "one", 0), 0);
+    ck_assert_int_eq(join(&r, &b, "one", 0), 0);
+    turn_user_init(&u, "nobody", "", 1);
+    ck_assert_int_eq(ask(&a, gateway_end_flow(&a), &u, turn_user_binding(&u)), 403);
+    gateway_end_send(&a, gateway_end_flow(&a), sp_span_str("too many for the tunnel"));
+    io_loop_for(&r.e.loop, 50);
+    ck_assert_uint_eq(a.closed_code, SP_CONTROL_FULL);
+    ck_assert_uint_eq(counters(&r).tunnels.flows_crowded, 1);
+    ck_assert_uint_eq(r.e.hits.subject_flows, 0);
+    r.e.bounds.subject_flows = 1;
+    gateway_end_send(&b, gateway_end_flow(&b), sp_span_str("too many for the subject"));
+    io_loop_for(&r.e.loop, 50);
+    ck_assert_uint_eq(b.closed_code, SP_CONTROL_FULL);
+    ck_assert_uint_eq(r.e.hits.subject_flows, 1);
+    ck_assert_uint_eq(counters(&r).tunnels.flows_crowded, 1);
+    gateway_end_fini(&a);
+    gateway_end_fini(&b);
     close_rig(&r);
 }
 END_TEST
@@ -355,6 +439,9 @@ int main(void)
     tcase_add_test(tc, tunnels_and_lanes);
     tcase_add_test(tc, who_may_join);
     tcase_add_test(tc, bounds);
+    tcase_add_test(tc, lanes_of_a_subject);
+    tcase_add_test(tc, pace_of_a_subject);
+    tcase_add_test(tc, flows_of_a_subject);
     tcase_add_test(tc, flows);
     tcase_add_test(tc, unknown_kind);
     tcase_add_test(tc, idle_flow);

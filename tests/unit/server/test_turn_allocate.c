@@ -4,6 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "bounds.h"
 #include "turn_client.h"
 
 static struct rig rig;
@@ -267,12 +268,16 @@ START_TEST(quota_of_a_user)
 {
     struct rig_client e;
 
+    struct sp_bound_hits hits = {0};
+
+    config.hits = &hits;
     config.max_allocs_per_user = 2;
     restart();
     ck_assert_int_eq(rig_make(&c), 0);
     ck_assert_int_eq(rig_make(&d), 0);
     rig_client_init(&e, &rig, SP_TURN_TCP, 1);
     ck_assert_int_eq(rig_make(&e), 486);
+    ck_assert_uint_eq(hits.user_allocations, 1);
     ck_assert_int_eq(rig_again(&d), 0);
     e.user = "bob";
     e.password = "builder";
@@ -286,10 +291,15 @@ END_TEST
 
 START_TEST(bound_of_the_engine)
 {
+    struct sp_bound_hits hits = {0};
+
+    config.hits = &hits;
     config.max_allocs = 1;
     restart();
     ck_assert_int_eq(rig_make(&c), 0);
     ck_assert_int_eq(rig_make(&d), 508);
+    ck_assert_uint_eq(hits.allocations, 1);
+    ck_assert_uint_eq(hits.user_allocations, 0);
     ck_assert_int_eq(rig_refresh(&c, 0), 0);
     ck_assert_int_eq(rig_make(&d), 0);
 }

@@ -62,6 +62,37 @@ START_TEST(binding_tells_the_remote_address)
 END_TEST
 
 /* No address of the client's own is to be seen on a flow. */
+/* Its answer is longer than it is; but who holds an allocation has proven where he is. */
+START_TEST(bindings_are_limited_by_prefix)
+{
+    struct rig_client d;
+    unsigned n = 0;
+
+    ck_assert_int_eq(rig_make(&c), 0);
+    for (uint16_t i = 0; i < 500; i++) {
+        rig_client_init(&d, &rig, SP_TURN_UDP, i);
+        d.path.remote.ip[3] = (uint8_t)i;
+        rig_begin(&d, SP_STUN_BINDING);
+        n += rig_do(&d) == 0;
+    }
+    ck_assert_uint_eq(n, 100); /* the default a second */
+    ck_assert_uint_eq(counters()->bindings_limited, 400);
+    c.nonce[0] = '\0'; /* nobody signs a Binding */
+    rig_begin(&c, SP_STUN_BINDING);
+    ck_assert_int_eq(rig_do(&c), 0);
+    d.path.remote.ip[2]++; /* another prefix */
+    rig_begin(&d, SP_STUN_BINDING);
+    ck_assert_int_eq(rig_do(&d), 0);
+    d.path.remote.ip[2]--;
+    rig_allocate(&d); /* challenges have a measure of their own */
+    ck_assert_int_eq(rig_do(&d), 401);
+    rig_client_init(&d, &rig, SP_TURN_TCP, 1); /* nobody invents its source */
+    rig_begin(&d, SP_STUN_BINDING);
+    ck_assert_int_eq(rig_do(&d), 0);
+    ck_assert_uint_eq(counters()->bindings_limited, 400);
+}
+END_TEST
+
 START_TEST(binding_on_a_flow)
 {
     struct sp_addr a;
@@ -261,6 +292,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, binding_tells_the_remote_address);
+    tcase_add_test(t, bindings_are_limited_by_prefix);
     tcase_add_test(t, binding_on_a_flow);
     tcase_add_test(t, binding_indications_are_nothing);
     tcase_add_test(t, what_is_no_request);

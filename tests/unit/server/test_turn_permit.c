@@ -4,6 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "bounds.h"
 #include "turn_client.h"
 
 static struct rig rig;
@@ -21,11 +22,15 @@ static void teardown(void)
     rig_close(&rig);
 }
 
+static struct sp_bound_hits hits;
+
 static void restart(size_t max_perms, size_t max_channels)
 {
     struct sp_turn_config config;
 
     sp_turn_config_default(&config);
+    hits = (struct sp_bound_hits){0};
+    config.hits = &hits;
     config.max_perms_per_alloc = max_perms;
     config.max_channels_per_alloc = max_channels;
     rig_close(&rig);
@@ -168,6 +173,8 @@ START_TEST(bound_of_permissions)
     ck_assert_int_eq(rig_permit(&c, "8.0.0.3"), 0);
     ck_assert_int_eq(rig_bind(&c, 0x4000, "8.0.0.4:1"), 508);
     ck_assert(!channel_reaches(0x4000));
+    ck_assert_uint_ge(hits.permissions, 2);
+    ck_assert_uint_eq(hits.channels, 0);
     ck_assert_int_eq(rig_bind(&c, 0x4000, "8.0.0.3:1"), 0);
 }
 END_TEST
@@ -251,6 +258,8 @@ START_TEST(bound_of_channels)
     ck_assert_int_eq(rig_bind(&c, 0x4001, "8.0.0.2:1"), 0);
     ck_assert_int_eq(rig_bind(&c, 0x4002, "8.0.0.3:1"), 508);
     ck_assert(!reaches("8.0.0.3:1")); /* neither channel nor permission */
+    ck_assert_uint_eq(hits.channels, 1);
+    ck_assert_uint_eq(hits.permissions, 0);
     ck_assert_int_eq(rig_bind(&c, 0x4001, "8.0.0.2:1"), 0);
 }
 END_TEST
