@@ -32,9 +32,13 @@ const USAGE = `Usage: call.mjs --url URL [OPTION]...
   --no-trickle     descriptions wait for all candidates
   --keep           then stay in the call until SIGTERM
   --orders         watch each frame's arrival and restart ICE when the connection is lost; the call lasts until
-                   standard input says so: 'wait SECONDS', 'restart a' (or b)
-                   restarts ICE and waits until both sides use other relayed addresses, 'mark NAME' notes a moment, 'report FILE' writes how long media was
-                   away since each mark (JSON), 'end' ends it
+                   standard input says so, by orders of a line each, obeyed one after the other:
+                     mark NAME      notes a moment
+                     report FILE    writes how long media was away since each mark (JSON)
+                     frames N       waits until both have seen N more
+                     restart a|b    that side restarts ICE; waits until both sides use other addresses
+                     figures FILE   writes how both stand (JSON)
+                     end            ends the call
 
 Exit status: 0 both sides saw each other, 1 they did not (the JSON says how far it came), 2 wrong use.
 `;
@@ -135,6 +139,22 @@ async function holdCall(sides, { seconds, frames, timeout }) {
     }
 }
 
+async function figures(sides) {
+    const [a, b] = await Promise.all(sides.map(reportOf));
+    return { a, b };
+}
+
+async function seeMore(sides, more, timeout) {
+    const frames = async () => (await Promise.all(sides.map(reportOf))).map(report => report.video.frames_decoded);
+    const before = await frames();
+    for (const deadline = Date.now() + timeout * 1000; Date.now() < deadline; await pause(100)) {
+        const now = await frames();
+        if (now.every((n, i) => n >= before[i] + more))
+            return;
+    }
+    throw new Error(`frames ${more}: they did not come within ${timeout} s`);
+}
+
 // Both sides gather anew, so that it is over when neither uses the pair of candidates it had before.
 async function restartIce(sides, id, timeout) {
     const starter = sides.find(side => side.id === id);
@@ -154,7 +174,8 @@ async function restartIce(sides, id, timeout) {
 // Orders from standard input, one a line, each done before the next one is read. See USAGE.
 async function takeOrders(sides, timeout) {
     const obey = {
-        wait: seconds => pause(Number(seconds) * 1000),
+        frames: more => seeMore(sides, Number(more), timeout),
+        figures: async file => writeResult(await figures(sides), file),
         restart: id => restartIce(sides, id, timeout),
         mark: name => Promise.all(sides.map(side => side.page.evaluate(([n, at]) => callPage.mark(n, at), [name, Date.now()]))),
         report: async file => writeResult(await watched(sides), file),

@@ -7,6 +7,9 @@
 # shellcheck source=tests/support/lab.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
 
+# The page for calls, where doors_page serves it.
+DOORS_PAGE=https://app.test/call.html
+
 # doors_server [OPTION...]: certificate and secret, then the server with these options added; waits until
 # it listens. Its admin port is 127.0.0.1:9641 on edge.
 doors_server() {
@@ -94,9 +97,9 @@ doors_browsers() {
     done
 }
 
-# doors_page: the application's web server on app; $DOORS_PAGE is its page for calls. A lab needs it once.
+# doors_page: the application's web server on app, once a lab.
 doors_page() {
-    DOORS_PAGE=https://app.test/call.html
+    [ ! -e "$LAB_DIR/pages.pid" ] || return 0
     lab_spawn app pages node "$root/tests/support/browser/page_server.mjs" 198.51.100.4:443 \
         "$LAB_DIR/cert.pem" "$LAB_DIR/key.pem"
     lab_wait_ready pages
@@ -130,7 +133,7 @@ doors_no_udp() {
 # doors_call [call.mjs OPTION...]: a call from a to b; its result is $LAB_DIR/call.json.
 doors_call() {
     local status=0
-    [ "${DOORS_PAGE-}" ] || doors_page || return
+    doors_page || return
     node "$root/tests/support/call.mjs" --json "$LAB_DIR/call.json" --url "$DOORS_PAGE" "$@" || status=$?
     [ "$status" = 0 ] || {
         lab_show server

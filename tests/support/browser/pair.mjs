@@ -17,7 +17,10 @@ export async function openPair([a, b], dir, options) {
 }
 
 export async function closePair(sides) {
-    await Promise.all(sides.map(side => side.page?.close()));
+    await Promise.all(sides.map(side => {
+        side.closing = true;
+        return side.page?.close();
+    }));
 }
 
 async function openBrowser(side, peer, dir, { url, timeout, onLost }) {
@@ -39,6 +42,6 @@ function makeInbox(side) {
     side.inbox = message => {
         before = before
             .then(() => side.page.evaluate(m => callPage.receive(m), message))
-            .catch(error => say(`page ${side.id}: ${error.message}`));
+            .catch(error => side.closing || say(`page ${side.id}: ${error.message}`));
     };
 }
