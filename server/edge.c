@@ -27,8 +27,11 @@
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/notify.h"
+#include "sallyport/process.h"
 
 _Static_assert(SP_KEYS_WHY_MAX == SP_SHARED_WHY_MAX, "one buffer for whoever has something to say");
+
+#define SPARE_FDS 64 /* listeners, the loop, files that are read, the admin port */
 
 struct edge {
     const struct sp_edge_config *config;
@@ -154,6 +157,30 @@ static int confine(const struct edge *e, char why[static SP_SHARED_WHY_MAX])
     return sp_confine(&e->config->confine, files, SP_ARRAY_LEN(files), &e->config->log, why);
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Some descriptors are for us. A client by TCP or TLS takes one, and its relayed address another,
+ * if it has a socket; behind a gateway or by UDP there is only that. */
+static void say_room(const struct edge *e)
+{
+    const struct sp_worker_config *c = &e->config->worker;
+    struct sp_process_usage u;
+
+    sp_process_usage(&u);
+    uint64_t room = u.max_fds > SPARE_FDS ? u.max_fds - SPARE_FDS : 0;
+    uint64_t clients = c->bounds.allocations, sockets = c->min_port != 0;
+
+    if (sockets && clients > 1ull + c->max_port - c->min_port)
+        clients = 1ull + c->max_port - c->min_port;
+
+    sp_log_info(&e->config->log, "room for clients", SP_F_UINT("descriptors", u.max_fds),
+                SP_F_UINT("by_tls", least(clients, room / (1 + sockets))),
+                SP_F_UINT("behind_gateways", sockets ? least(clients, room) : clients));
+}
+
 int sp_edge_run(const struct sp_edge_config *c)
 {
     struct edge e = {.config = c};
@@ -163,6 +190,7 @@ int sp_edge_run(const struct sp_edge_config *c)
     if (status == 0 && confine(&e, why) != 0)
         status = 1;
     if (status == 0) {
+        say_room(&e);
         say_ready(&e);
         ev_run(e.loop, 0);
         sp_log_info(&c->log, "stopped");

@@ -66,9 +66,9 @@ void sp_process_prepare(void)
 const char *sp_process_watched(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
-    return "AddressSanitizer";
+    return "an address sanitizer";
 #elif defined(__SANITIZE_THREAD__)
-    return "ThreadSanitizer";
+    return "a thread sanitizer";
 #else
     /* valgrind loads itself into what it runs, and this is how. */
     const char *preload = getenv("LD_PRELOAD");

@@ -93,7 +93,7 @@ ip route add local ${net}0/24 dev lo
 server_start --relay-ip $edge4 --max-strangers $strangers --handshake-timeout 3
 gateway_start --lanes 4
 watched=no
-! grep -q 'no sandbox reason=".*Sanitizer' "$LAB_DIR/server.err" || watched=yes
+! grep -q 'no sandbox reason=".*sanitizer needs' "$LAB_DIR/server.err" || watched=yes
 connections silent max-strangers "silent connections"
 connections half max-strangers "half-open handshakes"
 connections burst max-strangers "handshakes all at once"
