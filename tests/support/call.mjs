@@ -212,7 +212,7 @@ async function call(options, dir) {
         reports = await Promise.all(sides.map(reportOf));
     }
     if (options.png)
-        await a.page.screenshot({ path: options.png });
+        await a.page.screenshot(options.png);
     return { connected, seconds: options.seconds, a: reports[0], b: reports[1] };
 }
 
