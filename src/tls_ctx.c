@@ -21,6 +21,12 @@
 #define CHACHA_13 "TLS13-CHACHA20-POLY1305-SHA256"
 #define CHACHA_12 "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
+/* What OpenSSL offers, in its order; the library's own list has SHA-1 in it. */
+#define SIGNATURES                                    \
+    "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ED25519:" \
+    "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"   \
+    "RSA+SHA256:RSA+SHA384:RSA+SHA512"
+
 /* Where distributions keep the certificates they trust, in one file. */
 static const char *const system_stores[] = {
     "/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
@@ -253,6 +259,13 @@ int sp_tls_ctx_client(const char *ca_file, const char *const *alpn, struct sp_tl
 
     if (err != 0)
         return err;
+    /* So that a hello looks like those of other programs; no suite here has a MAC of its own. */
+    wolfSSL_CTX_AllowEncryptThenMac(c->wolf, 0);
+    if (wolfSSL_CTX_set1_sigalgs_list(c->wolf, SIGNATURES) != WOLFSSL_SUCCESS) {
+        snprintf(why, SP_TLS_ERROR_MAX, "%s", sp_strerror(SP_ENOMEM));
+        sp_tls_ctx_unref(c);
+        return SP_ENOMEM;
+    }
     wolfSSL_CTX_set_verify(c->wolf, WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT,
                            sp_tls_verify);
     err = ca_file != NULL ? trust_file(c->wolf, ca_file, WOLFSSL_LOAD_FLAG_NONE, why)
