@@ -33,6 +33,8 @@
 #include "sallyport/notify.h"
 #include "sallyport/ratelimit.h"
 #include "sallyport/secret_file.h"
+#include "sallyport/sock.h"
+#include "sallyport/token.h"
 #include "status.h"
 #include "uplink.h"
 
@@ -321,8 +323,9 @@ static int listen_on(struct gateway *g, const struct sp_addr *addr)
 
     if (err == 0)
         return 0;
-    return fail(1, "cannot listen on %s %s (--listen): %s", transport, sp_addr_format(addr, text),
-                err == SP_ESYS ? strerror(errno) : sp_strerror(err));
+    return fail(1, "cannot listen on %s %s (--listen): %s%s", transport, sp_addr_format(addr, text),
+                err == SP_ESYS ? strerror(errno) : sp_strerror(err),
+                err == SP_ESYS ? sp_sock_listen_advice(errno) : "");
 }
 
 static int start_local(struct gateway *g)
@@ -354,11 +357,18 @@ static int start_local(struct gateway *g)
 static int check_token_file(const char *path)
 {
     struct sp_secrets token = {0};
+    struct sp_claims claims;
     char why[SP_SECRET_ERR_MAX];
 
     if (path != NULL && sp_secret_file_read(path, &token, why) != 0)
         return fail(2, "--token-file: %s", why);
+    bool good = path == NULL || (token.n == 1 && sp_token_peek(token.items[0], &claims) == 0);
     sp_secrets_fini(&token);
+    if (!good)
+        return fail(2,
+                    "--token-file: %s: not a token: wants the one that `sallyport-server "
+                    "credentials` prints behind \"token\", alone; it starts with v1.",
+                    path);
     return 0;
 }
 
@@ -394,8 +404,8 @@ static int start_admin(struct gateway *g)
     g->status.uplink = g->uplink;
     if (!g->config->has_admin || sp_status_open(&g->status, &g->env, addr, &g->admin) == 0)
         return 0;
-    return fail(1, "cannot listen on %s (--admin): %s", sp_addr_format(addr, text),
-                strerror(errno));
+    return fail(1, "cannot listen on %s (--admin): %s%s", sp_addr_format(addr, text),
+                strerror(errno), sp_sock_listen_advice(errno));
 }
 
 /* Everything that wants privileges is done. The token is read again for each connection. */

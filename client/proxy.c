@@ -33,7 +33,7 @@ int sp_proxy_parse(const char *text, struct sp_proxy *out, const char **why)
     if (text[0] != '\0' && strcmp(text, "none") != 0) {
         err = sp_url_parse(text, &u, why);
         if (err == 0 && u.scheme[0] != '\0' && strcmp(u.scheme, "http") != 0) {
-            *why = "only http:// proxies are spoken to";
+            *why = "only http:// proxies are spoken to: http://[user:password@]HOST:PORT";
             err = SP_EINVAL;
         } else if (err == 0 && u.path[0] != '\0' && strcmp(u.path, "/") != 0) {
             *why = "a proxy has no path";

@@ -15,7 +15,7 @@ case ${1-} in
         usage
         exit 0
         ;;
-    -*) die 2 "unknown option $1" ;;
+    -*) die 2 "unknown option $1: allowed are a build folder and files, --help" ;;
 esac
 build=$(realpath -m "${1:-$root/build}")
 shift || true

@@ -144,7 +144,7 @@ stage() {
 # place, so an interrupted run leaves nothing that looks finished.
 build() {
     need_packages debian-archive-keyring dpkg-dev autoconf automake libtool make gcc libc6-dev
-    mkdir -p "$cache"
+    mkdir -p "$cache" || die 1 "name a folder that can be written as SALLYPORT_CACHE"
     exec 9>"$cache/lock"
     flock -n 9 || {
         say "another run is at work: waiting for it"

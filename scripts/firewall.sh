@@ -449,7 +449,7 @@ elif [ -z "$netns" ] && [ -z "$host" ]; then
 elif [[ $netns == */* || $netns == .* ]]; then
     wrong "--netns $netns: not a name"
 fi
-[ "$(id -u)" = 0 ] || die 1 "needs root"
+[ "$(id -u)" = 0 ] || die 1 "needs root, to change a firewall: sudo"
 if [ "$netns" ] && [ ! -e "/run/netns/$netns" ]; then
     wrong "--netns $netns: there is no such namespace"
 fi

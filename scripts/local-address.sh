@@ -37,7 +37,7 @@ case ${1-} in
     *) die 2 "unknown argument $1: there is --remove" ;;
 esac
 [ $# -le 1 ] || die 2 "unknown argument $2: one is allowed, --remove"
-[ "$(id -u)" = 0 ] || die 2 "changing addresses needs root: sudo $0 $*"
+[ "$(id -u)" = 0 ] || die 2 "changing addresses needs root: sudo $0${1:+ $1}"
 need_commands ip=iproute2
 
 if [ $action = add ] && ! present; then

@@ -27,7 +27,8 @@ ctest_arguments=()
 while [ $# -gt 0 ]; do
     case $1 in
         --preset)
-            preset=${2-}
+            [ $# -gt 1 ] || die 2 "--preset wants a name; build.sh --help lists them"
+            preset=$2
             shift
             ;;
         --asan) preset=asan ;;

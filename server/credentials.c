@@ -157,12 +157,23 @@ static int read_secret(const struct sp_options *o, struct sp_secrets *out,
 {
     const char *file = sp_options_get(o, "secret-file", NULL);
     const char *text = sp_options_get(o, "secret", NULL);
+    char file_why[SP_SECRET_ERR_MAX];
 
-    if (file != NULL)
-        return sp_secret_file_read(file, out, why);
+    if (file != NULL && text != NULL) {
+        snprintf(why, SP_SECRET_ERR_MAX,
+                 "--secret-file and SALLYPORT_SECRET: one of them, not both");
+        return SP_EINVAL;
+    }
+    if (file != NULL) {
+        int err = sp_secret_file_read(file, out, file_why);
+        if (err != 0)
+            snprintf(why, SP_SECRET_ERR_MAX, "--secret-file: %.480s", file_why);
+        return err;
+    }
     if (text != NULL)
         return sp_secrets_from_text("SALLYPORT_SECRET", sp_span_str(text), out, why);
-    snprintf(why, SP_SECRET_ERR_MAX, "--secret-file is needed: the same file as the server's");
+    snprintf(why, SP_SECRET_ERR_MAX,
+             "--secret-file is needed (or SALLYPORT_SECRET): the same as the server's");
     return SP_EINVAL;
 }
 

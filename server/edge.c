@@ -19,6 +19,7 @@
  */
 #include "edge.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,8 +136,8 @@ static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
     e->view = (struct sp_edge_view){
         .worker = e->worker, .config = &c->worker, .start_unix_s = sp_clock_unix_s()};
     if (c->has_admin && sp_edge_admin_open(&e->view, &c->log, &c->admin, &e->admin) != 0) {
-        snprintf(why, SP_SHARED_WHY_MAX, "cannot listen on %s (--admin): %m",
-                 sp_addr_format(&c->admin, text));
+        snprintf(why, SP_SHARED_WHY_MAX, "cannot listen on %s (--admin): %m%s",
+                 sp_addr_format(&c->admin, text), sp_sock_listen_advice(errno));
         return 1;
     }
     watch_signals(e);

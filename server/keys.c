@@ -46,21 +46,60 @@ static int user_list_fill(const struct sp_keys_config *c, const struct sp_secret
     return 0;
 }
 
+/* A file of one thing a line, as an option names it. */
+static int read_file(const char *option, const char *path, struct sp_secrets *out,
+                     char why[static SP_KEYS_WHY_MAX])
+{
+    char text[SP_SECRET_ERR_MAX];
+    int err = sp_secret_file_read(path, out, text);
+
+    if (err != 0)
+        snprintf(why, SP_KEYS_WHY_MAX, "%s: %.480s", option, text);
+    return err;
+}
+
+/* The first that can't be taken; some can't. None after it can be either, so it is found by halves.
+ */
+static size_t first_bad(struct sp_turn_auth *auth, const struct user_list *l)
+{
+    size_t good = 0, bad = l->n;
+
+    while (bad - good > 1) {
+        size_t middle = good + (bad - good) / 2;
+        if (sp_turn_auth_set_users(auth, (const char *const *)l->items, middle) == 0)
+            good = middle;
+        else
+            bad = middle;
+    }
+    return good;
+}
+
+/* Says which, but not what it holds: it may be a password. */
+static void explain_users(const struct sp_keys_config *c, size_t i,
+                          char why[static SP_KEYS_WHY_MAX])
+{
+    bool by_option = i < c->n_users;
+
+    snprintf(why, SP_KEYS_WHY_MAX,
+             "%s%s%s: number %zu is no good: wants NAME:PASSWORD, and each name once, options and "
+             "file together",
+             by_option ? "--user" : "--user-file", by_option ? "" : ": ",
+             by_option ? "" : c->user_file, (by_option ? i : i - c->n_users) + 1);
+}
+
 static int read_users(const struct sp_keys_config *c, struct sp_keys *k,
                       char why[static SP_KEYS_WHY_MAX])
 {
     struct sp_secrets file = {0};
     struct user_list list = {0};
-    int err = c->user_file == NULL ? 0 : sp_secret_file_read(c->user_file, &file, why);
+    int err = c->user_file == NULL ? 0 : read_file("--user-file", c->user_file, &file, why);
 
     if (err == 0)
         err = user_list_fill(c, &file, &list);
     if (err == 0) {
         err = sp_turn_auth_set_users(k->auth, (const char *const *)list.items, list.n);
         if (err != 0 && err != SP_ENOMEM)
-            snprintf(why, SP_KEYS_WHY_MAX,
-                     "TURN users (%s): each must be NAME:PASSWORD, and each name once",
-                     c->user_file != NULL ? c->user_file : "--user");
+            explain_users(c, first_bad(k->auth, &list), why);
     }
     user_list_fini(&list);
     sp_secrets_fini(&file);
@@ -79,7 +118,7 @@ static int read_tls(const struct sp_keys_config *c, struct sp_keys *k,
         return 0;
     int err = sp_tls_ctx_server(c->cert_file, c->key_file, alpn, &k->tls, tls_why);
     if (err != 0)
-        snprintf(why, SP_KEYS_WHY_MAX, "%s", tls_why);
+        snprintf(why, SP_KEYS_WHY_MAX, "--cert, --key: %s", tls_why);
     return err;
 }
 
@@ -89,7 +128,7 @@ static int read_secrets(const struct sp_keys_config *c, struct sp_keys *k,
     int err = 0;
 
     if (c->secret_file != NULL)
-        err = sp_secret_file_read(c->secret_file, &k->secrets, why);
+        err = read_file("--secret-file", c->secret_file, &k->secrets, why);
     else if (c->secret != NULL)
         err = sp_secrets_from_text("SALLYPORT_SECRET", sp_span_str(c->secret), &k->secrets, why);
     return err != 0 ? err : sp_turn_auth_set_secrets(k->auth, k->secrets.items, k->secrets.n);

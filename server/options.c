@@ -322,10 +322,13 @@ static int check_keys(const struct sp_keys_config *k, unsigned serve,
 {
     bool has_secret = k->secret_file != NULL || k->secret != NULL;
 
+    if (k->secret_file != NULL && k->secret != NULL)
+        return sp_options_refuse(why, "--secret-file and SALLYPORT_SECRET: one of them, not both");
     if (serve & SP_SERVE_TUNNEL) {
         if (k->cert_file == NULL)
-            return sp_options_refuse(why,
-                                     "--cert and --key are needed to serve the tunnel (--serve)");
+            return sp_options_refuse(
+                why, "--cert and --key are needed to serve the tunnel (--serve): the "
+                     "certificate chain of this server's name and its key, PEM");
         if (!has_secret)
             return sp_options_refuse(
                 why, "--secret-file is needed to serve the tunnel (--serve): a file with "

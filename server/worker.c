@@ -185,8 +185,9 @@ static int say(char why[static SP_SHARED_WHY_MAX], const char *what, const struc
 
     if (a != NULL)
         (a->port != 0 ? sp_addr_format : sp_addr_format_ip)(a, addr);
-    snprintf(why, SP_SHARED_WHY_MAX, "%s%s%s: %s", what, a != NULL ? " " : "", addr,
-             err == SP_ESYS ? strerror(errno) : sp_strerror(err));
+    snprintf(why, SP_SHARED_WHY_MAX, "%s%s%s: %s%s", what, a != NULL ? " " : "", addr,
+             err == SP_ESYS ? strerror(errno) : sp_strerror(err),
+             a != NULL && err == SP_ESYS ? sp_sock_listen_advice(errno) : "");
     return err;
 }
 
@@ -277,12 +278,12 @@ static int start_listening(struct sp_worker *w, char why[static SP_SHARED_WHY_MA
         err = sp_listener_open(&w->ticker, w->env.log, &c->listen[i], &tcp, on_accept, w,
                                &w->listeners[i]);
         if (err != 0)
-            return say(why, "cannot listen on TCP", &c->listen[i], err);
+            return say(why, "cannot listen (--listen) on TCP", &c->listen[i], err);
     }
     for (size_t i = 0; i < c->n_listen_udp; i++) {
         err = sp_dgram_open(w->env.dgrams, &c->listen_udp[i], &udp, on_udp, w, &w->udp[i]);
         if (err != 0)
-            return say(why, "cannot listen on UDP", &c->listen_udp[i], err);
+            return say(why, "cannot listen (--listen-udp) on UDP", &c->listen_udp[i], err);
     }
     return 0;
 }

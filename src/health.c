@@ -119,12 +119,15 @@ static int ask(const char *admin)
     addr = reachable(addr);
     sp_addr_format(&addr, text);
     if (sp_sock_connect(&addr, &fd) != 0)
-        return verdict(1, "not well: cannot connect to the admin port %s: %m", text);
+        return verdict(
+            1, "not well: cannot connect to the admin port %s: %m; --admin names another", text);
     snprintf(request, sizeof request,
              "GET /healthz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", text);
     ssize_t n = exchange(fd, request, answer, sizeof answer);
-    int status = n < 0 ? verdict(1, "not well: no answer from the admin port %s: %m", text)
-                       : judge(sp_span(answer, (size_t)n));
+    int status =
+        n < 0 ? verdict(1, "not well: no answer from the admin port %s: %m; --admin names another",
+                        text)
+              : judge(sp_span(answer, (size_t)n));
     close(fd);
     return status;
 }

@@ -29,15 +29,16 @@ const char *sp_option_check_addr(const char *value)
 {
     struct sp_addr a;
 
-    return sp_addr_parse(value, &a) == 0 ? NULL
-                                         : "wants ADDR:PORT, such as 127.0.0.1:443 or [::]:443";
+    return sp_addr_parse(value, &a) == 0
+               ? NULL
+               : "wants ADDR:PORT, an IP address and a port such as 127.0.0.1:443 or [::]:443";
 }
 
 const char *sp_option_check_addr_or_none(const char *value)
 {
     if (strcmp(value, "none") == 0 || !sp_option_check_addr(value))
         return NULL;
-    return "wants ADDR:PORT, such as 127.0.0.1:443 or [::]:443, or none";
+    return "wants ADDR:PORT, an IP address and a port such as 127.0.0.1:443 or [::]:443, or none";
 }
 
 const char *sp_option_check_cidr(const char *value)

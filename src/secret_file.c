@@ -95,7 +95,7 @@ static int split(const char *name, struct sp_secrets *s, char *why)
         n += counts(line);
     }
     if (n == 0)
-        return fail(why, SP_EINVAL, "%s: nothing in it: one secret a line is wanted", name);
+        return fail(why, SP_EINVAL, "%s: nothing in it: wants a line of text", name);
     s->items = calloc(n, sizeof(*s->items));
     if (!s->items)
         return fail(why, SP_ENOMEM, "%s: out of memory", name);

@@ -29,6 +29,20 @@ static int set_int(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof value);
 }
 
+const char *sp_sock_listen_advice(int err)
+{
+    switch (err) {
+    case EACCES:
+        return "; ports below 1024 are for root and for who has CAP_NET_BIND_SERVICE";
+    case EADDRINUSE:
+        return "; `ss -lntup`, as root, names who listens there";
+    case EADDRNOTAVAIL:
+        return "; `ip address` names the addresses of this host";
+    default:
+        return "";
+    }
+}
+
 /* As much as was asked for where we may (root), else as much as the system's bound allows. */
 static void set_buffer(int fd, int force, int plain, int bytes)
 {

@@ -137,7 +137,9 @@ static int trust_system(WOLFSSL_CTX *wolf, char why[static SP_TLS_ERROR_MAX])
         if (trust_file(wolf, system_stores[i],
                        WOLFSSL_LOAD_FLAG_IGNORE_ERR | WOLFSSL_LOAD_FLAG_DATE_ERR_OKAY, why) == 0)
             return 0;
-    snprintf(why, SP_TLS_ERROR_MAX, "found no certificates that this system trusts (%s and others)",
+    snprintf(why, SP_TLS_ERROR_MAX,
+             "cannot read which certificates this system trusts (%s and others): install "
+             "ca-certificates, or name a CA with --ca",
              system_stores[0]);
     return SP_EINVAL;
 }

@@ -28,6 +28,10 @@ int sp_sock_udp(const struct sp_addr *local, const struct sp_sock_options *o, in
 int sp_sock_listen(const struct sp_addr *local, const struct sp_sock_options *o, int *fd,
                    struct sp_addr *bound);
 
+/* What to do when nobody can listen there, by errno: a clause to put behind strerror's text; ""
+ * when there is nothing to say. */
+const char *sp_sock_listen_advice(int err);
+
 /* Starts a connection: 0 with a socket that becomes writable when it is through (sp_sock_error). */
 int sp_sock_connect(const struct sp_addr *remote, int *fd);
 int sp_sock_error(int fd); /* SO_ERROR: 0 or an errno */

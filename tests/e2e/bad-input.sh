@@ -96,7 +96,15 @@ server_files() {
     server 2 /no/such --secret-file /no/such
     server 2 "$LAB_DIR: " --secret-file "$LAB_DIR"
     server 2 /no/such --user-file /no/such
-    server 2 "$file" --user-file "$file" # its line is no NAME:PASSWORD
+    server 2 "--user-file: $file: number 1 is no good" --user-file "$file" # its line is no NAME:PASSWORD
+    printf 'a:1\nb:2\n# c\na:3\nd:4\n' >"$file"
+    server 2 "--user-file: $file: number 3 is no good" --user-file "$file"
+    server 2 "--user-file: $file: number 2 is no good" --user-file "$file" --user b:5
+    server 2 "--user: number 2 is no good" --user-file "$file" --user e:1 --user e:2
+    server 2 "--secret-file: /no/such: " --secret-file /no/such
+    server 2 "--cert, --key: " --cert /no/such
+    refused 2 "one of them, not both" env SALLYPORT_SECRET=x "$server_program" --secret-file "$LAB_DIR/secret" \
+        --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --relay-ip $edge4
     chmod 604 "$file"
     server 2 "$file: open to everyone" --secret-file "$file"
     server 2 "$file: open to everyone" --user-file "$file"
@@ -112,7 +120,8 @@ credentials_options() {
     local program=("$server_program" credentials)
     refused 2 --user "${program[@]}" --secret-file "$LAB_DIR/secret"
     refused 2 --secret-file "${program[@]}" --user alice
-    refused 2 /no/such "${program[@]}" --user alice --secret-file /no/such
+    refused 2 "--secret-file: /no/such" "${program[@]}" --user alice --secret-file /no/such
+    refused 2 "one of them, not both" env SALLYPORT_SECRET=x "${program[@]}" --user a --secret-file "$LAB_DIR/secret"
     refused 2 '--ttl "0"' "${program[@]}" --user alice --secret-file "$LAB_DIR/secret" --ttl 0
     refused 2 '--user "a b"' "${program[@]}" --user "a b" --secret-file "$LAB_DIR/secret"
     refused 2 '--host "a/b"' "${program[@]}" --user a --secret-file "$LAB_DIR/secret" --host a/b
@@ -143,6 +152,10 @@ gateway_options() {
     gateway 2 --proxy "${url[@]}" "${token[@]}" --proxy "socks://user:proxysecret@edge.test"
     ! grep proxysecret "$LAB_DIR/refused.err" || fail "a proxy's password is shown"
     gateway 2 /no/such "${url[@]}" --token-file /no/such
+    (umask 077 && "$server_program" credentials --secret-file "$LAB_DIR/secret" --user a >"$LAB_DIR/no-token")
+    gateway 2 "$LAB_DIR/no-token: not a token" "${url[@]}" --token-file "$LAB_DIR/no-token"
+    (umask 077 && echo nonsense >"$LAB_DIR/no-token")
+    gateway 2 "it starts with v1." "${url[@]}" --token-file "$LAB_DIR/no-token"
     refused 2 SALLYPORT_TOKEN env SALLYPORT_TOKEN=x "$client_program" "${url[@]}" "${token[@]}"
     cp "$LAB_DIR/token" "$file"
     chmod 644 "$file"
@@ -161,7 +174,10 @@ taken_ports() {
     server 1 "$edge4:443" --listen $edge4:443
     server 1 "$edge4:3478" --listen-udp $edge4:3478
     server 1 127.0.0.1:9641 --admin 127.0.0.1:9641
-    server 1 203.0.113.7:443 --listen 203.0.113.7:443
+    server 1 'names the addresses of this host' --listen 203.0.113.7:443
+    server 1 'ss -lntup' --listen $edge4:443
+    refused 1 "ports below 1024" setpriv --bounding-set=-net_bind_service --inh-caps=-net_bind_service \
+        "$server_program" --listen 127.0.0.1:80 --listen-udp none --admin none --serve turn --user a:b --relay-ip $edge4
     gateway 1 127.0.0.1:3478 "${token[@]}" --listen 127.0.0.1:3478
     gateway 1 127.0.0.1:9641 "${token[@]}" --admin 127.0.0.1:9641
     refused 1 "tcp 127.0.0.1:9641" "$client_program" "${token[@]}" --admin none --listen 127.0.0.1:9641

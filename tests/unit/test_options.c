@@ -319,11 +319,14 @@ END_TEST
 START_TEST(bad_values)
 {
     bad("--listen 1.2.3.4", "",
-        "--listen \"1.2.3.4\": wants ADDR:PORT, such as 127.0.0.1:443 or [::]:443");
+        "--listen \"1.2.3.4\": wants ADDR:PORT, an IP address and a port such as 127.0.0.1:443 or "
+        "[::]:443");
     bad("--listen none", "",
-        "--listen \"none\": wants ADDR:PORT, such as 127.0.0.1:443 or [::]:443");
+        "--listen \"none\": wants ADDR:PORT, an IP address and a port such as 127.0.0.1:443 or "
+        "[::]:443");
     bad("", "SALLYPORT_LISTEN_UDP=1.2.3.4:5 x",
-        "SALLYPORT_LISTEN_UDP \"x\": wants ADDR:PORT, such as 127.0.0.1:443 or [::]:443, or none");
+        "SALLYPORT_LISTEN_UDP \"x\": wants ADDR:PORT, an IP address and a port such as "
+        "127.0.0.1:443 or [::]:443, or none");
     bad(config("\nlan 10.0.0.1/8\n"), "",
         at_line(2, "lan \"10.0.0.1/8\": wants CIDR, such as 10.0.0.0/8 or fd00::/8 (no bits behind "
                    "the prefix), or an IP"));

@@ -92,7 +92,7 @@ START_TEST(nothing_in_it)
 
     for (size_t i = 0; i < SP_ARRAY_LEN(texts); i++) {
         ck_assert_int_eq(sp_secrets_from_text("TEXT", sp_span_str(texts[i]), &s, why), SP_EINVAL);
-        ck_assert_str_eq(why, "TEXT: nothing in it: one secret a line is wanted");
+        ck_assert_str_eq(why, "TEXT: nothing in it: wants a line of text");
     }
     ck_assert_int_eq(sp_secrets_from_text("TEXT", sp_span(NULL, 0), &s, why), SP_EINVAL);
 }
@@ -155,7 +155,7 @@ START_TEST(not_a_file_of_secrets)
     fails(path, SP_EINVAL, "not an ordinary file"); /* and does not wait for a writer */
     unlink(path);
     write_file("", 0, 0600);
-    fails(path, SP_EINVAL, "nothing in it: one secret a line is wanted");
+    fails(path, SP_EINVAL, "nothing in it: wants a line of text");
     memset(big, 'x', sizeof(big));
     write_file(big, sizeof(big), 0600);
     fails(path, SP_EINVAL, "longer than 1048576 bytes");

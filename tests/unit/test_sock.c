@@ -243,6 +243,15 @@ START_TEST(addresses_of_this_host)
 }
 END_TEST
 
+START_TEST(advice)
+{
+    ck_assert_ptr_nonnull(strstr(sp_sock_listen_advice(EACCES), "below 1024"));
+    ck_assert_ptr_nonnull(strstr(sp_sock_listen_advice(EADDRINUSE), "ss -lntup"));
+    ck_assert_ptr_nonnull(strstr(sp_sock_listen_advice(EADDRNOTAVAIL), "ip address"));
+    ck_assert_str_eq(sp_sock_listen_advice(ENOMEM), "");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sock");
@@ -251,6 +260,7 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tc, 30);
+    tcase_add_test(tc, advice);
     tcase_add_test(tc, stream_pair);
     tcase_add_test(tc, tcp_info);
     tcase_add_test(tc, ports_taken);
