@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "drain.h"
 #include "edge_admin.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
@@ -42,15 +43,24 @@ struct edge {
     struct sp_worker *worker;
     struct sp_edge_view view;
     struct sp_admin *admin;
+    struct sp_drain drain;
     ev_signal on_term, on_int, on_hup;
 };
 
-static void stop(struct ev_loop *loop, ev_signal *watcher, int events)
+static void on_end_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 {
-    (void)watcher;
+    struct edge *e = watcher->data;
+    (void)loop;
     (void)events;
+
     sp_notify(SP_NOTIFY_STOPPING);
-    ev_break(loop, EVBREAK_ALL);
+    sp_drain_ask(&e->drain);
+}
+
+static void on_ended(void *arg)
+{
+    struct edge *e = arg;
+    ev_break(e->loop, EVBREAK_ALL);
 }
 
 static void reload(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -72,10 +82,10 @@ static void reload(struct ev_loop *loop, ev_signal *watcher, int events)
 
 static void watch_signals(struct edge *e)
 {
-    ev_signal_init(&e->on_term, stop, SIGTERM);
-    ev_signal_init(&e->on_int, stop, SIGINT);
+    ev_signal_init(&e->on_term, on_end_signal, SIGTERM);
+    ev_signal_init(&e->on_int, on_end_signal, SIGINT);
     ev_signal_init(&e->on_hup, reload, SIGHUP);
-    e->on_hup.data = e;
+    e->on_term.data = e->on_int.data = e->on_hup.data = e;
     ev_signal_start(e->loop, &e->on_term);
     ev_signal_start(e->loop, &e->on_int);
     ev_signal_start(e->loop, &e->on_hup);
@@ -140,6 +150,7 @@ static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
                  sp_addr_format(&c->admin, text), sp_sock_listen_advice(errno));
         return 1;
     }
+    sp_drain_init(&e->drain, &c->drain, e->worker, &c->log, on_ended, e);
     watch_signals(e);
     return 0;
 }
@@ -198,6 +209,7 @@ int sp_edge_run(const struct sp_edge_config *c)
     } else {
         fprintf(stderr, "sallyport-server: %s\n", why);
     }
+    sp_drain_fini(&e.drain);
     sp_admin_close(e.admin);
     sp_worker_free(e.worker);
     sp_shared_free(e.shared);

@@ -11,8 +11,13 @@
 
 static void healthz(struct sp_admin_reply *r, void *arg)
 {
-    (void)arg;
-    sp_admin_put(r, "ok\n");
+    const struct sp_edge_view *v = arg;
+    struct sp_worker_stats s;
+
+    sp_worker_stats(v->worker, &s);
+    if (s.draining)
+        r->status = 503; /* a balancer sends nobody here any more */
+    sp_admin_put(r, s.draining ? "draining\n" : "ok\n");
 }
 
 static void metrics(struct sp_admin_reply *r, void *arg)

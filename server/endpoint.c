@@ -7,7 +7,8 @@
 #include "sallyport/err.h"
 #include "sallyport/msg_stream.h"
 
-#define IDLE_US SP_SEC(30)
+#define IDLE_US     SP_SEC(30)
+#define DRAINING_US SP_SEC(2) /* the same, for a flow of a server that drains */
 
 /* A browser's only connection: what waits longer than this can't be played any more. */
 #define MAX_AGE_US SP_MS(400)
@@ -19,6 +20,7 @@ struct sp_endpoint {
     struct sp_flow *flow;
     const char *subject; /* with a flow */
     struct sp_timer idle;
+    uint64_t patience_us; /* without an allocation */
     uint64_t last_in_us;
     struct sp_link link; /* in its owner's list */
     struct sp_guests *guests;
@@ -34,6 +36,7 @@ static struct sp_endpoint *endpoint_new(const struct sp_env *env, struct sp_list
     if (ep == NULL)
         return NULL;
     ep->env = *env;
+    ep->patience_us = IDLE_US;
     ep->last_in_us = sp_ticker_now(env->ticker);
     sp_timer_init(&ep->idle, on_idle, ep);
     if (sp_timerq_set(&env->ticker->timers, &ep->idle, ep->last_in_us + IDLE_US) != 0) {
@@ -47,9 +50,9 @@ static struct sp_endpoint *endpoint_new(const struct sp_env *env, struct sp_list
 void sp_endpoint_free(struct sp_endpoint *ep)
 {
     sp_list_remove(&ep->link);
-    sp_endpoint_allocated(ep); /* or never will be */
+    sp_endpoint_allocated(ep);                  /* or never will be */
+    sp_turn_path_gone(ep->env.turn, &ep->path); /* which tells sp_endpoint_deallocated */
     sp_timerq_cancel(&ep->env.ticker->timers, &ep->idle);
-    sp_turn_path_gone(ep->env.turn, &ep->path);
     if (ep->stream != NULL)
         sp_msg_stream_free(ep->stream);
     free(ep);
@@ -61,19 +64,57 @@ void sp_endpoint_free_all(struct sp_list *owner)
     sp_endpoint_free(SP_LIST_ITEM(link, struct sp_endpoint, link));
 }
 
+static void end_flow(struct sp_endpoint *ep)
+{
+    sp_flow_close(ep->flow, sp_ticker_now(ep->env.ticker));
+    sp_endpoint_free(ep);
+}
+
 static void on_idle(struct sp_timer *timer, uint64_t now_us, void *arg)
 {
     struct sp_endpoint *ep = arg;
-    bool idle = now_us - ep->last_in_us >= IDLE_US;
+    bool idle = now_us - ep->last_in_us >= ep->patience_us;
 
     if (!idle || sp_turn_path_has_alloc(ep->env.turn, &ep->path)) {
         uint64_t from_us = idle ? now_us : ep->last_in_us;
-        sp_timerq_set(&ep->env.ticker->timers, timer, from_us + IDLE_US);
+        sp_timerq_set(&ep->env.ticker->timers, timer, from_us + ep->patience_us);
         return;
     }
     if (ep->flow != NULL)
-        sp_flow_close(ep->flow, now_us);
-    sp_endpoint_free(ep);
+        end_flow(ep);
+    else
+        sp_endpoint_free(ep);
+}
+
+void sp_endpoint_drain_all(struct sp_list *owner)
+{
+    SP_LIST_EACH(owner, link, next)
+    {
+        struct sp_endpoint *ep = SP_LIST_ITEM(link, struct sp_endpoint, link);
+        ep->patience_us = DRAINING_US;
+        if (ep->flow != NULL && !sp_turn_path_has_alloc(ep->env.turn, &ep->path))
+            end_flow(ep);
+    }
+}
+
+void sp_endpoint_deallocated(struct sp_endpoint *ep)
+{
+    uint64_t now_us = sp_ticker_now(ep->env.ticker);
+
+    if (ep->patience_us == DRAINING_US) /* the timer is set: this moves it */
+        (void)sp_timerq_set(&ep->env.ticker->timers, &ep->idle, now_us + DRAINING_US);
+}
+
+void sp_endpoint_finish_all(struct sp_list *owner, uint64_t timeout_us)
+{
+    SP_LIST_EACH(owner, link, next)
+    {
+        struct sp_endpoint *ep = SP_LIST_ITEM(link, struct sp_endpoint, link);
+        if (ep->flow != NULL)
+            end_flow(ep);
+        else
+            sp_msg_stream_finish(ep->stream, timeout_us);
+    }
 }
 
 void sp_endpoint_input(struct sp_endpoint *ep, const struct sp_span *msgs, size_t n)

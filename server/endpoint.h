@@ -35,6 +35,17 @@ int sp_endpoint_from_flow(const struct sp_env *env, struct sp_flow *f, const cha
 /* Whose tunnel it came by; NULL for a connection. */
 const char *sp_endpoint_subject(const struct sp_endpoint *ep);
 
+/* The server drains. Flows that hold no allocation are closed at once, so that their gateway opens
+ * them elsewhere; others a moment after theirs has ended (sp_endpoint_deallocated), when its last
+ * answer has come through. */
+void sp_endpoint_drain_all(struct sp_list *owner);
+/* Its allocation has ended. */
+void sp_endpoint_deallocated(struct sp_endpoint *ep);
+
+/* All of an owner's end in good order: flows are closed, connections finished within `timeout_us`.
+ * An endpoint leaves the list when it has ended, flows at once. */
+void sp_endpoint_finish_all(struct sp_list *owner, uint64_t timeout_us);
+
 /* Datagrams of its flow. */
 void sp_endpoint_input(struct sp_endpoint *ep, const struct sp_span *msgs, size_t n);
 

@@ -25,6 +25,7 @@ struct sp_http_service {
     struct sp_guests guests;
     struct sp_ratelimit log_limit;
     struct sp_http_counters counters;
+    bool draining;
 };
 
 struct http_conn {
@@ -304,7 +305,11 @@ static bool serve_next(struct http_conn *c)
         wait_for_rest(c, in.len);
         return false;
     }
-    return err == 0 ? serve(c, &h, used) : serve_nonsense(c, err);
+    if (err != 0)
+        return serve_nonsense(c, err);
+    if (c->service->draining)
+        h.keep_alive = false;
+    return serve(c, &h, used);
 }
 
 static void go_on(struct http_conn *c)
@@ -447,6 +452,11 @@ struct sp_fallback_counters sp_http_service_fallback_counters(const struct sp_ht
 {
     static const struct sp_fallback_counters none;
     return service->fallback != NULL ? *sp_fallback_counters(service->fallback) : none;
+}
+
+void sp_http_service_drain(struct sp_http_service *service)
+{
+    service->draining = true;
 }
 
 const struct sp_http_counters *sp_http_service_counters(const struct sp_http_service *service)

@@ -32,6 +32,9 @@ void sp_http_service_free(struct sp_http_service *h);
  * caller's. */
 int sp_http_service_take(struct sp_http_service *h, struct sp_stream *s);
 
+/* Answers say from now on that the connection ends with them. */
+void sp_http_service_drain(struct sp_http_service *h);
+
 const struct sp_http_counters *sp_http_service_counters(const struct sp_http_service *h);
 
 /* All zero without a fallback. */

@@ -20,8 +20,10 @@ const struct sp_manual_part sp_edge_manual[] = {
      "When it listens it prints one line that starts with \"ready\" and names its addresses. Logs "
      "go to standard error."},
     {"SIGNALS",
-     "SIGHUP rereads certificate, key, secrets and users; all or nothing. SIGTERM and SIGINT end "
-     "it."},
+     "SIGHUP rereads certificate, key, secrets and users; all or nothing. SIGTERM and SIGINT make "
+     "it drain: calls go on, nothing new begins, gateways and TURN clients are sent elsewhere, "
+     "/healthz says 503. It ends when the last allocation has, or after --drain-timeout; a second "
+     "signal ends it at once."},
     {"FILES",
      "Files of secrets, users and keys must not be readable for everyone, unless their file system "
      "is mounted read-only."},

@@ -12,6 +12,8 @@ static const struct sp_counter now[] = {
     FIELD(tunnels, "tunnels", NULL, "Tunnels there are, also those that wait for their gateway."),
     FIELD(lanes, "lanes", NULL, "Connections that are lanes of tunnels."),
     FIELD(flows, "flows", NULL, "Flows of tunnels: clients of gateways."),
+    FIELD(draining, "draining", NULL,
+          "1: takes nothing new and ends when the last allocation has."),
 };
 #undef FIELD
 
@@ -22,6 +24,8 @@ static const struct sp_counter turn[] = {
     FIELD(allocations, "turn_allocations_total", NULL, "Allocations that were made."),
     FIELD(allocation_errors, "turn_allocation_errors_total", NULL,
           "Allocate requests that were answered with an error, but for the challenge."),
+    FIELD(turned_away, "turn_allocations_turned_away_total", NULL,
+          "Allocate requests sent elsewhere, or refused, since the server drains."),
     FIELD(malformed, "turn_malformed_messages_total", NULL,
           "Messages that are neither STUN nor ChannelData, or broken."),
     FIELD(auth_errors, "turn_auth_errors_total", NULL,

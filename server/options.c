@@ -125,6 +125,28 @@ static const char *check_fallback(const char *value)
                : "wants the ADDR:PORT of a web server, such as 127.0.0.1:8080";
 }
 
+/* ADDR, ADDR:PORT, [ADDR]:PORT; without a port it is 0. */
+static int parse_alternate(const char *value, struct sp_addr *out)
+{
+    struct sp_addr a;
+
+    if (sp_addr_parse_ip(value, &a) != 0 && (sp_addr_parse(value, &a) != 0 || a.port == 0))
+        return SP_EINVAL;
+    if (sp_addr_is_any(&a))
+        return SP_EINVAL;
+    *out = a;
+    return 0;
+}
+
+static const char *check_alternate(const char *value)
+{
+    struct sp_addr a;
+    return parse_alternate(value, &a) == 0
+               ? NULL
+               : "wants ADDR, ADDR:PORT or [ADDR]:PORT of another server, an IP address and not a "
+                 "name";
+}
+
 static const struct sp_option table[] = {
     {.name = "listen",
      .arg = "ADDR:PORT",
@@ -226,7 +248,28 @@ static const struct sp_option table[] = {
      .flags = SP_OPTION_NUMBER | SP_OPTION_RARE,
      .min = 1,
      .max = 3600},
-    SP_BOUNDS(SP_BOUND_ROW, SP_BOUND_ROW) SP_OPTION_ROW_ADMIN(SP_EDGE_ADMIN),
+    SP_BOUNDS(SP_BOUND_ROW, SP_BOUND_ROW){
+        .name = "drain-timeout",
+        .arg = "SECONDS",
+        .help = "how long SIGTERM lets calls go on",
+        .more = "It takes nothing new meanwhile, and ends when the last allocation has; a second "
+                "SIGTERM ends it at once, as 0 does. Service managers kill what takes too long: "
+                "systemd after 90 s (TimeoutStopSec), docker stop after 10 s (--timeout).",
+        .preset = "60",
+        .group = "At the end",
+        .flags = SP_OPTION_NUMBER | SP_OPTION_RARE,
+        .min = 0,
+        .max = 86400},
+    {.name = "alternate-server",
+     .arg = "ADDR[:PORT]",
+     .help = "where SIGTERM sends new TURN clients",
+     .more = "Another server with the same realm, secrets and users, and with a certificate for "
+             "the same name: while this one drains, an Allocate is answered 300 (Try Alternate) "
+             "with that address, else 508. One for IPv4, one for IPv6; without a port the one "
+             "that the client asked here. Gateways have --server for that.",
+     .flags = SP_OPTION_REPEAT | SP_OPTION_RARE,
+     .check = check_alternate},
+    SP_OPTION_ROW_ADMIN(SP_EDGE_ADMIN),
     SP_OPTION_ROWS_LOG,
     SP_OPTION_ROWS_CONFINE,
 };
@@ -384,6 +427,22 @@ static int set_site(struct sp_edge_config *c, const struct sp_options *o,
     return 0;
 }
 
+static int set_drain(struct sp_drain_config *d, const struct sp_options *o,
+                     char why[static SP_OPTIONS_ERR_MAX])
+{
+    d->timeout_us = SP_SEC(sp_options_number(o, "drain-timeout", 60));
+    for (size_t i = 0; i < sp_options_count(o, "alternate-server"); i++) {
+        struct sp_addr a, *to;
+        parse_alternate(sp_options_nth(o, "alternate-server", i), &a);
+        to = a.family == SP_IPV6 ? &d->alternates.v6 : &d->alternates.v4;
+        if (to->family != SP_FAMILY_NONE)
+            return sp_options_refuse(why, "--alternate-server: at most one for IPv4 and one for "
+                                          "IPv6");
+        *to = a;
+    }
+    return 0;
+}
+
 static int set_relays(struct sp_edge_config *c, const struct sp_options *o,
                       char why[static SP_OPTIONS_ERR_MAX])
 {
@@ -459,6 +518,8 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
         err = set_site(c, o, why);
     if (err == 0)
         err = set_relays(c, o, why);
+    if (err == 0)
+        err = set_drain(&c->drain, o, why);
     if (err == 0 && !(c->shared.serve & SP_SERVE_TURN))
         err = drop_udp(w, o, why);
     if (err != 0)

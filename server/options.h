@@ -5,6 +5,7 @@
 #ifndef SALLYPORT_SERVER_OPTIONS_H
 #define SALLYPORT_SERVER_OPTIONS_H
 
+#include "drain.h"
 #include "keys.h"
 #include "sallyport/confine.h"
 #include "sallyport/log.h"
@@ -18,6 +19,7 @@
 struct sp_edge_config {
     struct sp_keys_config keys;
     struct sp_shared_config shared;
+    struct sp_drain_config drain;
     struct sp_worker_config worker;
     struct sp_relay_ip relay_ips[SP_RELAY_IPS_MAX];
     struct sp_addr own[SP_RELAY_IPS_MAX]; /* what the world sees of them */

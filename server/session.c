@@ -19,6 +19,7 @@ struct sp_sessions {
     struct sp_map by_id;
     struct sp_subjects subjects;
     struct sp_sessions_counters counters;
+    bool draining;
 };
 
 struct sp_session {
@@ -33,6 +34,7 @@ struct sp_session {
     struct sp_tunnel *tunnel;
     struct sp_deferred flush;
     struct sp_list endpoints; /* of its flows */
+    struct sp_stream_lane *lanes[SP_LANES_MAX];
 };
 
 static const struct sp_tunnel_events tunnel_events;
@@ -194,6 +196,8 @@ static int start(struct sp_session *s)
 
 static int session_new(struct sp_sessions *all, const char *subject, struct sp_session **out)
 {
+    if (all->draining)
+        return SP_EDENIED;
     struct sp_session *s = calloc(1, sizeof *s);
     if (s == NULL)
         return SP_ENOMEM;
@@ -217,8 +221,10 @@ static int session_new(struct sp_sessions *all, const char *subject, struct sp_s
 static void on_lane_closed(struct sp_stream_lane *l, int why, const char *text, void *arg)
 {
     struct sp_session *s = arg;
-    (void)l;
     (void)why;
+    for (size_t i = 0; i < SP_LANES_MAX; i++)
+        if (s->lanes[i] == l)
+            s->lanes[i] = NULL;
     sp_log_debug(s->all->env.log, "lane ended", SP_F_STR("subject", s->subject),
                  SP_F_STR("reason", text));
 }
@@ -273,6 +279,7 @@ int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const c
             session_free(s);
         return err;
     }
+    s->lanes[u->lane] = l;
     all->counters.lanes++;
     s->gateway = *sp_stream_remote(stream);
     if (u->is_new) {
@@ -282,6 +289,40 @@ int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const c
     }
     *id = &s->id;
     return 0;
+}
+
+/* --- the end -------------------------------------------------------------------------------- */
+
+void sp_sessions_drain(struct sp_sessions *all)
+{
+    uint64_t now_us = sp_ticker_now(all->env.ticker);
+
+    all->draining = true;
+    for (struct sp_map_node *i = NULL; (i = sp_map_next(&all->by_id, i)) != NULL;) {
+        struct sp_session *s = session_of(i);
+        sp_tunnel_drain(s->tunnel, now_us);
+        sp_endpoint_drain_all(&s->endpoints);
+    }
+}
+
+/* In this order on each lane: what waits, that we end, that flows end, the end. */
+static void finish(struct sp_session *s, uint64_t timeout_us)
+{
+    uint64_t now_us = sp_ticker_now(s->all->env.ticker);
+
+    sp_tunnel_flush(s->tunnel, now_us);
+    sp_tunnel_drain(s->tunnel, now_us);
+    sp_endpoint_finish_all(&s->endpoints, timeout_us);
+    for (size_t i = 0; i < SP_LANES_MAX; i++)
+        if (s->lanes[i] != NULL)
+            sp_stream_finish(sp_stream_lane_stream(s->lanes[i]), timeout_us);
+}
+
+void sp_sessions_finish(struct sp_sessions *all, uint64_t timeout_us)
+{
+    all->draining = true;
+    for (struct sp_map_node *i = NULL; (i = sp_map_next(&all->by_id, i)) != NULL;)
+        finish(session_of(i), timeout_us);
 }
 
 /* --- what the tunnel tells ------------------------------------------------------------------ */

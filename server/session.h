@@ -32,11 +32,20 @@ void sp_sessions_free(struct sp_sessions *all);
 /*
  * The stream becomes a lane, of a new tunnel or of one that `u` names by its id. *id (borrowed) is
  * the tunnel's, to be told to the gateway before anything else is sent. On an error nothing has
- * changed and the stream is still the caller's: SP_EFULL: at a bound; SP_ENOENT: no such tunnel, or
- * another subject's; SP_ENOMEM.
+ * changed and the stream is still the caller's: SP_EFULL: at a bound; SP_EDENIED: draining;
+ * SP_ENOENT: no such tunnel, or another subject's; SP_ENOMEM.
  */
 int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const char *subject,
                     struct sp_stream *stream, const struct sp_tunnel_id **id);
+
+/* No tunnel is made from now on (SP_EDENIED); those that are there may still replace their lanes.
+ * Gateways are told, and the flows that hold no allocation are closed. */
+void sp_sessions_drain(struct sp_sessions *all);
+
+/* Ends all tunnels in good order: gateways are told, flows are closed, then lanes, within
+ * `timeout_us`. The tunnels are there until freed; sp_sessions_lane_count says whether it is
+ * done. */
+void sp_sessions_finish(struct sp_sessions *all, uint64_t timeout_us);
 
 size_t sp_sessions_count(const struct sp_sessions *all);
 size_t sp_sessions_lane_count(const struct sp_sessions *all);

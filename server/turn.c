@@ -66,14 +66,25 @@ int sp_turn_add_relay_ip(struct sp_turn *t, const struct sp_addr *local,
     return err != 0 ? err : sp_turn_routes_add_ours(&t->routes, public_);
 }
 
-void sp_turn_free(struct sp_turn *t)
+void sp_turn_drain(struct sp_turn *t, const struct sp_turn_alternates *a)
+{
+    t->draining = true;
+    t->alternates = *a;
+}
+
+void sp_turn_end_all(struct sp_turn *t)
 {
     struct sp_map_node *n;
 
-    if (t == NULL)
-        return;
     while ((n = sp_map_any(&t->allocs)) != NULL)
         sp_turn_alloc_end(SP_CONTAINER_OF(n, struct sp_turn_alloc, node), SP_TURN_END_SHUTDOWN);
+}
+
+void sp_turn_free(struct sp_turn *t)
+{
+    if (t == NULL)
+        return;
+    sp_turn_end_all(t);
     sp_turn_reservations_fini(&t->reservations);
     sp_map_fini(&t->allocs);
     sp_turn_relayed_fini(&t->relayed);

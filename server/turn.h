@@ -44,6 +44,14 @@ void sp_turn_set_auth(struct sp_turn *t, const struct sp_turn_auth *auth);
 int sp_turn_add_relay_ip(struct sp_turn *t, const struct sp_addr *local,
                          const struct sp_addr *public_);
 
+/* Makes no allocation from now on. Who asks for one is sent to an alternate of his family (300, RFC
+ * 8489 section 10), or is told that there is no capacity (508) when there is none or he came by a
+ * flow: what is behind a gateway can reach nothing else. What runs goes on. */
+void sp_turn_drain(struct sp_turn *t, const struct sp_turn_alternates *a);
+
+/* Ends all allocations (relay_close and alloc_end are called). */
+void sp_turn_end_all(struct sp_turn *t);
+
 /* Ends all allocations (relay_close and alloc_end are called), then frees. */
 void sp_turn_free(struct sp_turn *t);
 

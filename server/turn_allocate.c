@@ -297,6 +297,20 @@ static bool is_repeat(const struct sp_turn_request *r)
            sp_span_eq(r->auth.username, sp_span(a->username, a->username_len));
 }
 
+/* The client takes the same transport there, so the address must be of the family by which it came
+ * here (RFC 8489 section 10). */
+static unsigned turn_away(struct sp_turn_request *r)
+{
+    const struct sp_turn_alternates *a = &r->turn->alternates;
+    uint16_t family = r->path->remote.family;
+    bool somewhere =
+        r->path->transport != SP_TURN_FLOW && ((family == SP_IPV4 && a->v4.family == SP_IPV4) ||
+                                               (family == SP_IPV6 && a->v6.family == SP_IPV6));
+
+    r->turn->counters.turned_away++;
+    return somewhere ? 300 : 508;
+}
+
 void sp_turn_answer_allocate(struct sp_turn_request *r)
 {
     struct wish w = {.n_families = 0};
@@ -305,7 +319,7 @@ void sp_turn_answer_allocate(struct sp_turn_request *r)
     if (r->alloc != NULL)
         code = is_repeat(r) ? 0 : 437;
     else if ((code = read_wish(r, &w)) == 0)
-        code = allocate(r, &w);
+        code = r->turn->draining ? turn_away(r) : allocate(r, &w);
     if (code == 0)
         answer(r);
     else

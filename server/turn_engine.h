@@ -37,6 +37,8 @@ struct sp_turn {
     void *arg; /* of effects */
     struct sp_turn_counters counters;
     struct sp_bound_hits *hits, own_hits; /* where its owner wants them, or nowhere */
+    bool draining;
+    struct sp_turn_alternates alternates;
 
     struct sp_map allocs; /* struct sp_turn_alloc by path */
     struct sp_turn_relayed relayed;

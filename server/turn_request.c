@@ -82,6 +82,28 @@ static void put_challenge(struct sp_turn_request *r, struct sp_stun_builder *b)
     sp_stun_put(b, SP_ATTR_PASSWORD_ALGORITHMS, sp_turn_auth_algorithms());
 }
 
+static void put_alternate(struct sp_stun_builder *b, const struct sp_addr *alternate,
+                          const struct sp_addr *asked)
+{
+    struct sp_addr a = *alternate;
+
+    if (a.family == SP_FAMILY_NONE)
+        return;
+    if (a.port == 0)
+        a.port = asked->port;
+    sp_stun_put_addr(b, SP_ATTR_ALTERNATE_SERVER, &a);
+}
+
+/* That of the client's family stands first (RFC 8489 section 10). */
+static void put_alternates(const struct sp_turn_request *r, struct sp_stun_builder *b)
+{
+    const struct sp_turn_alternates *a = &r->turn->alternates;
+    bool v6 = r->path->remote.family == SP_IPV6;
+
+    put_alternate(b, v6 ? &a->v6 : &a->v4, &r->path->local);
+    put_alternate(b, v6 ? &a->v4 : &a->v6, &r->path->local);
+}
+
 /* The longest error that may go back. */
 static size_t limit_of(const struct sp_turn_request *r, unsigned code)
 {
@@ -98,6 +120,8 @@ static int build_error(struct sp_turn_request *r, unsigned code, const char *rea
     sp_stun_put_error(&b, code, reason);
     if (is_challenge(r, code))
         put_challenge(r, &b);
+    if (code == 300)
+        put_alternates(r, &b);
     if (code == 420)
         sp_stun_put_unknown(&b, r->unknown, r->n_unknown);
     return finish(r, &b, len);

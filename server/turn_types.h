@@ -97,6 +97,12 @@ struct sp_turn_effects {
     void (*alloc_end)(void *arg, const struct sp_turn_alloc *alloc, enum sp_turn_end why);
 };
 
+/* Where clients are sent by 300 (Try Alternate), an address of each family; SP_FAMILY_NONE:
+ * nowhere. Port 0: the one that the client asked here. */
+struct sp_turn_alternates {
+    struct sp_addr v4, v6;
+};
+
 struct sp_turn_config {
     uint32_t default_lifetime_s; /* 600 */
     uint32_t max_lifetime_s;     /* 3600 */
@@ -123,6 +129,7 @@ struct sp_turn_usage {
 /* Only ever grow. */
 struct sp_turn_counters {
     uint64_t binding_requests, allocations, allocation_errors, malformed;
+    uint64_t turned_away;        /* of allocation_errors: by an engine that drains */
     uint64_t auth_errors;        /* credentials that were wrong, expired, or of another user */
     uint64_t unknown_method;     /* or a class that the method doesn't have */
     uint64_t challenges_limited; /* 401 and 438 that udp_answers_per_s held back */

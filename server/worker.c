@@ -24,7 +24,19 @@
 #include "sallyport/listener.h"
 
 #define BATCH          64
-#define STRANGERS_PART 8 /* and no more than this part of the descriptors */
+#define STRANGERS_PART 8         /* and no more than this part of the descriptors */
+#define STOP_US        SP_SEC(2) /* for the other side to close as well */
+#define LOOK_US        SP_MS(10)
+
+/* How it comes to an end. */
+struct ending {
+    bool draining, stopping;
+    sp_worker_fn *fn;
+    void *arg;
+    struct sp_deferred tell;
+    struct sp_timer look; /* while stopping: whether all are closed */
+    uint64_t deadline_us;
+};
 
 struct sp_worker {
     struct sp_worker_config config;
@@ -44,6 +56,7 @@ struct sp_worker {
     struct sp_list endpoints; /* of TCP and TLS connections */
     struct sp_guests guests;  /* those that had no allocation yet */
     uint64_t pushed_out, crowded, turn_dropped;
+    struct ending ending;
     struct sp_listener *listeners[SP_LISTEN_MAX];
     struct sp_dgram *udp[SP_LISTEN_MAX];
 };
@@ -150,6 +163,74 @@ static void on_reservation_end(void *arg, const struct sp_addr *local)
     sp_relays_end_reservation(w->relays, local);
 }
 
+/* --- the end -------------------------------------------------------------------------------- */
+
+static void on_tell(struct sp_deferred *d, uint64_t now_us, void *arg)
+{
+    struct sp_worker *w = arg;
+    (void)d;
+    (void)now_us;
+    w->ending.fn(w, w->ending.arg);
+}
+
+static void tell_if_drained(struct sp_worker *w)
+{
+    if (w->ending.draining && !w->ending.stopping && sp_turn_alloc_count(w->env.turn) == 0)
+        sp_ticker_defer(&w->ticker, &w->ending.tell);
+}
+
+void sp_worker_drain(struct sp_worker *w, const struct sp_turn_alternates *alternates,
+                     sp_worker_fn *fn, void *arg)
+{
+    w->ending.draining = true;
+    w->ending.fn = fn;
+    w->ending.arg = arg;
+    sp_turn_drain(w->env.turn, alternates);
+    sp_sessions_drain(w->sessions);
+    sp_http_service_drain(w->http);
+    tell_if_drained(w);
+}
+
+static void on_look(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_worker *w = arg;
+    bool open = sp_sessions_lane_count(w->sessions) > 0 || !sp_list_empty(&w->endpoints);
+
+    if (!open || now_us >= w->ending.deadline_us ||
+        sp_timerq_set(&w->ticker.timers, timer, now_us + LOOK_US) != 0)
+        sp_ticker_defer(&w->ticker, &w->ending.tell);
+}
+
+static void stop_listening(struct sp_worker *w)
+{
+    for (size_t i = 0; i < SP_LISTEN_MAX; i++) {
+        if (w->listeners[i] != NULL)
+            sp_listener_close(w->listeners[i]);
+        if (w->udp[i] != NULL)
+            sp_dgram_close(w->udp[i]);
+        w->listeners[i] = NULL;
+        w->udp[i] = NULL;
+    }
+}
+
+void sp_worker_stop(struct sp_worker *w, sp_worker_fn *fn, void *arg)
+{
+    uint64_t now_us = sp_ticker_now(&w->ticker);
+
+    w->ending.stopping = true;
+    w->ending.fn = fn;
+    w->ending.arg = arg;
+    w->ending.deadline_us = now_us + STOP_US;
+    sp_deferred_cancel(&w->ending.tell);
+    sp_turn_end_all(w->env.turn);
+    sp_sessions_finish(w->sessions, STOP_US);
+    sp_endpoint_finish_all(&w->endpoints, STOP_US);
+    stop_listening(w);
+    on_look(&w->ending.look, now_us, w);
+}
+
+/* --- what the engine tells of allocations ----------------------------------------------------- */
+
 static void on_alloc_begin(void *arg, const struct sp_turn_alloc *a)
 {
     struct sp_worker *w = arg;
@@ -162,9 +243,13 @@ static void on_alloc_begin(void *arg, const struct sp_turn_alloc *a)
 
 static void on_alloc_end(void *arg, const struct sp_turn_alloc *a, enum sp_turn_end why)
 {
+    const struct sp_turn_path *path = sp_turn_alloc_path(a);
     struct sp_worker *w = arg;
 
+    if (path->transport != SP_TURN_UDP)
+        sp_endpoint_deallocated(path->via);
     sp_alloc_log_end(&w->env, a, why);
+    tell_if_drained(w);
 }
 
 static const struct sp_turn_effects effects = {
@@ -312,6 +397,8 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
                              .bounds = &w->config.bounds,
                              .hits = &w->hits,
                              .max_strangers = max_strangers(&c->bounds)};
+    sp_deferred_init(&w->ending.tell, on_tell, w);
+    sp_timer_init(&w->ending.look, on_look, w);
     sp_guests_init(&w->guests, w->env.max_strangers, (size_t)c->bounds.strangers_per_address,
                    &w->rng);
     int err = check_relay_ips(c, why);
@@ -339,12 +426,9 @@ void sp_worker_free(struct sp_worker *w)
 {
     if (w == NULL)
         return;
-    for (size_t i = 0; i < SP_LISTEN_MAX; i++) {
-        if (w->listeners[i] != NULL)
-            sp_listener_close(w->listeners[i]);
-        if (w->udp[i] != NULL)
-            sp_dgram_close(w->udp[i]);
-    }
+    sp_deferred_cancel(&w->ending.tell);
+    sp_timerq_cancel(&w->ticker.timers, &w->ending.look);
+    stop_listening(w);
     sp_conns_free(w->conns);
     sp_http_service_free(w->http);
     sp_endpoint_free_all(&w->endpoints);
@@ -399,6 +483,7 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         .tunnels = sp_sessions_count(w->sessions),
         .lanes = sp_sessions_lane_count(w->sessions),
         .flows = sp_sessions_flow_count(w->sessions),
+        .draining = w->ending.draining || w->ending.stopping,
         .turn = *sp_turn_counters(w->env.turn),
         .conns = *sp_conns_counters(w->conns),
         .relays = *sp_relays_counters(w->relays),
@@ -412,9 +497,9 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
     sp_sessions_counters(w->sessions, &out->sessions);
     out->bounds.tunnel_flows = out->sessions.tunnels.flows_crowded;
     out->bounds.queue_bytes = out->sessions.tunnels.dropped_full + w->turn_dropped;
-    for (size_t i = 0; i < w->config.n_listen; i++)
+    for (size_t i = 0; i < w->config.n_listen && w->listeners[i] != NULL; i++)
         out->accept_pauses += sp_listener_counters(w->listeners[i])->pauses;
-    for (size_t i = 0; i < w->config.n_listen_udp; i++) {
+    for (size_t i = 0; i < w->config.n_listen_udp && w->udp[i] != NULL; i++) {
         const struct sp_dgram_counters *d = sp_dgram_counters(w->udp[i]);
         out->udp_received += d->received;
         out->udp_sent += d->sent;

@@ -43,6 +43,17 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
                   const struct sp_worker_share *share, struct sp_worker **out,
                   char why[static SP_SHARED_WHY_MAX]);
 
+/* Takes nothing new: no tunnel, no allocation, no second request on a connection of the site. It
+ * goes on listening, so that tunnels can replace their lanes. `fn` is called from the loop when no
+ * allocation is left, which may be at once. */
+typedef void sp_worker_fn(struct sp_worker *w, void *arg);
+void sp_worker_drain(struct sp_worker *w, const struct sp_turn_alternates *alternates,
+                     sp_worker_fn *fn, void *arg);
+
+/* Ends allocations, tunnels and TURN connections in good order, and listens no more. `fn` is called
+ * from the loop when all are closed, or have taken too long for it (2 s). */
+void sp_worker_stop(struct sp_worker *w, sp_worker_fn *fn, void *arg);
+
 /* Ends everything on it; the loop stays the caller's. */
 void sp_worker_free(struct sp_worker *w);
 
@@ -59,6 +70,7 @@ const struct sp_sessions *sp_worker_sessions(const struct sp_worker *w);
 /* A picture of it, for /metrics and /status: what stands here stands in metrics.c, too. */
 struct sp_worker_stats {
     uint64_t allocations, tunnels, lanes, flows;
+    uint64_t draining; /* 1: it takes nothing new */
     struct sp_turn_counters turn;
     struct sp_conns_counters conns;
     struct sp_sessions_counters sessions;

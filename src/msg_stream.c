@@ -147,6 +147,12 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
     sp_ticker_defer(m->ticker, &m->flush);
 }
 
+void sp_msg_stream_finish(struct sp_msg_stream *m, uint64_t timeout_us)
+{
+    flush(m, sp_ticker_now(m->ticker));
+    sp_stream_finish(m->stream, timeout_us);
+}
+
 /* --- life ----------------------------------------------------------------------------------- */
 
 static const struct sp_stream_events stream_events = {

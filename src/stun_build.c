@@ -103,7 +103,9 @@ void sp_stun_put_u32(struct sp_stun_builder *b, uint16_t type, uint32_t v)
         sp_put_be32(p, v);
 }
 
-void sp_stun_put_xor_addr(struct sp_stun_builder *b, uint16_t type, const struct sp_addr *a)
+/* `mask` is laid over port and address. */
+static void put_masked_addr(struct sp_stun_builder *b, uint16_t type, const struct sp_addr *a,
+                            const uint8_t mask[static 16])
 {
     size_t ip_len = sp_addr_ip_len(a);
 
@@ -116,14 +118,23 @@ void sp_stun_put_xor_addr(struct sp_stun_builder *b, uint16_t type, const struct
 
     if (!p)
         return;
-
-    const uint8_t *mask = b->p + 4; /* the cookie, then the transaction id */
-
     p[0] = 0;
     p[1] = (uint8_t)a->family;
     sp_put_be16(p + 2, (uint16_t)(a->port ^ sp_get_be16(mask)));
     for (size_t i = 0; i < ip_len; i++)
         p[4 + i] = a->ip[i] ^ mask[i];
+}
+
+void sp_stun_put_addr(struct sp_stun_builder *b, uint16_t type, const struct sp_addr *a)
+{
+    static const uint8_t zeros[16];
+
+    put_masked_addr(b, type, a, zeros);
+}
+
+void sp_stun_put_xor_addr(struct sp_stun_builder *b, uint16_t type, const struct sp_addr *a)
+{
+    put_masked_addr(b, type, a, b->p + 4); /* the cookie, then the transaction id */
 }
 
 static const char *phrase_of(unsigned code)

@@ -36,6 +36,10 @@ void sp_msg_stream_count_drops(struct sp_msg_stream *m, uint64_t *dropped);
 /* Frees the stream too. Safe from within its callbacks. */
 void sp_msg_stream_free(struct sp_msg_stream *m);
 
+/* Sends what waits as far as the stream has room, then ends the connection as sp_stream_finish
+ * does; `closed` follows. */
+void sp_msg_stream_finish(struct sp_msg_stream *m, uint64_t timeout_us);
+
 /* Queues one message, the concatenation of `n` parts; ChannelData is padded as a stream wants it.
  * It leaves at the end of this loop turn, in a TLS record of its own. */
 void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,

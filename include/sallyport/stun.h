@@ -138,6 +138,8 @@ void sp_stun_begin(struct sp_stun_builder *b, uint8_t *p, size_t cap, uint16_t m
                    enum sp_stun_class cls, const uint8_t id[static SP_STUN_ID_LEN]);
 void sp_stun_put(struct sp_stun_builder *b, uint16_t type, struct sp_span value);
 void sp_stun_put_u32(struct sp_stun_builder *b, uint16_t type, uint32_t v);
+/* As it is, for the attributes that are not XORed: ALTERNATE-SERVER (RFC 8489 section 14.15). */
+void sp_stun_put_addr(struct sp_stun_builder *b, uint16_t type, const struct sp_addr *a);
 void sp_stun_put_xor_addr(struct sp_stun_builder *b, uint16_t type, const struct sp_addr *a);
 /* `reason` NULL: the phrase RFC 8489/8656 register for the code. */
 void sp_stun_put_error(struct sp_stun_builder *b, unsigned code, const char *reason);

@@ -116,7 +116,7 @@ server_options=(--listen-udp none --serve "tunnel,site" --relay-ports none --rel
 start_second_server() {
     lab_spawn edge server2 "$BUILD_DIR/sallyport-server" --listen "[2001:db8:100::2]:443" --realm edge.test \
         --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/secret" \
-        --admin 127.0.0.1:9643 "${server_options[@]}"
+        --admin 127.0.0.1:9643 --drain-timeout 0 "${server_options[@]}"
     lab_wait_ready server2
 }
 

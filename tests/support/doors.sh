@@ -25,6 +25,7 @@ doors_server() {
 # Again, with the certificate and secret that are there.
 doors_start_server() {
     lab_spawn edge server "$BUILD_DIR/sallyport-server" --listen 198.51.100.2:443 --realm edge.test \
+        --drain-timeout "${drain_timeout-0}" \
         --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/secret" "$@"
     lab_wait_ready server
 }

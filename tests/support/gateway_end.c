@@ -59,11 +59,18 @@ static void on_lane_suspect(struct sp_lane *l, void *arg)
     (void)arg;
 }
 
+static void on_draining(void *arg)
+{
+    struct gateway_end *g = arg;
+    g->draining++;
+}
+
 static const struct sp_tunnel_events events = {
     .flush = on_want_flush,
     .datagrams = on_datagrams,
     .flow_closed = on_flow_closed,
     .lane_suspect = on_lane_suspect,
+    .draining = on_draining,
 };
 
 void gateway_end_init(struct gateway_end *g, struct io_loop *l)
@@ -139,10 +146,10 @@ unsigned gateway_end_join(struct gateway_end *g, const struct sp_addr *to, struc
     p.holds = true;
     if (connected)
         ask(g, &p, token, lane);
-    if (connected && io_loop_until(g->loop, has_head, &p) && !p.ended &&
+    if (connected && io_loop_until(g->loop, has_head, &p) && p.s != NULL &&
         sp_http_parse_response(sp_buf_span(sp_stream_in(p.s)), &h, &used) == 0) {
         status = h.status;
-        if (sp_upgrade_parse_response(&h, &g->id) == 0) {
+        if (!p.ended && sp_upgrade_parse_response(&h, &g->id) == 0) {
             g->has_id = true;
             sp_buf_consume(sp_stream_in(p.s), used);
             gateway_end_add(g, p.s, lane);

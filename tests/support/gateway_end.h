@@ -23,7 +23,7 @@ struct gateway_end {
     bool has_id;
     struct sp_tunnel_id id;
     struct sp_stream_lane *lanes[SP_LANES_MAX];
-    unsigned lanes_closed, flows_closed, closed_code;
+    unsigned lanes_closed, flows_closed, closed_code, draining;
     int lane_why; /* of the last that was closed */
     struct {
         uint16_t flow;

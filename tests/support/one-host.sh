@@ -112,12 +112,14 @@ host_spawn() {
     echo $! >"$LAB_DIR/$log.pid"
 }
 
-# server_start [OPTION...]: log "server". TCP 443 of its addresses, and UDP as server_udp says; user test:test.
+# server_start [OPTION...]: log "server". TCP 443 of its addresses, and UDP as server_udp says; user test:test. Ends
+# at once when it is told to (--drain-timeout).
 # `limits` may hold a command that sets some and runs both programs.
 limits=()
 server_udp=(--listen-udp 198.51.100.2:3478 --listen-udp "[2001:db8:100::2]:3478")
 server_start() {
     host_spawn server "${limits[@]}" "$server_program" --admin 127.0.0.1:9641 --realm edge.test --user test:test \
+        --drain-timeout "${drain_timeout-0}" \
         --listen 198.51.100.2:443 --listen "[2001:db8:100::2]:443" "${server_udp[@]}" \
         --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/secret" "$@"
     lab_wait_ready server

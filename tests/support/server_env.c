@@ -59,9 +59,9 @@ static void on_alloc_begin(void *arg, const struct sp_turn_alloc *a)
 static void on_alloc_end(void *arg, const struct sp_turn_alloc *a, enum sp_turn_end why)
 {
     struct server_env *e = arg;
-    (void)a;
     (void)why;
     e->ended++;
+    sp_endpoint_deallocated(sp_turn_alloc_path(a)->via);
 }
 
 static const struct sp_turn_effects effects = {

@@ -90,6 +90,7 @@ static int build_all(uint8_t *p, size_t cap, size_t *len)
     sp_stun_put_unknown(&b, types, SP_ARRAY_LEN(types));
     sp_stun_put_xor_addr(&b, SP_ATTR_XOR_MAPPED_ADDRESS, &v4);
     sp_stun_put_xor_addr(&b, SP_ATTR_XOR_RELAYED_ADDRESS, &v6);
+    sp_stun_put_addr(&b, SP_ATTR_ALTERNATE_SERVER, &v4);
     sp_stun_put_u32(&b, SP_ATTR_LIFETIME, 600);
     sp_stun_put(&b, SP_ATTR_DONT_FRAGMENT, sp_span(NULL, 0));
     space = sp_stun_put_space(&b, SP_ATTR_DATA, 6);
@@ -98,6 +99,32 @@ static int build_all(uint8_t *p, size_t cap, size_t *len)
     sp_stun_put(&b, SP_ATTR_SOFTWARE, sp_span_str("x"));
     return sp_stun_end(&b, len);
 }
+
+/* As RFC 8489 section 14.1 draws it. */
+START_TEST(plain_addresses)
+{
+    struct sp_addr v4 = sp_addr_v4(192, 0, 2, 1, 0x1234), v6, none = {.family = SP_FAMILY_NONE};
+    struct sp_stun_builder b;
+    struct sp_stun_msg m;
+    struct sp_span v;
+    uint8_t out[128];
+    size_t len;
+
+    ck_assert_int_eq(sp_addr_parse("[2001:db8::5]:443", &v6), 0);
+    sp_stun_begin(&b, out, sizeof out, SP_TURN_ALLOCATE, SP_STUN_ERROR, id);
+    sp_stun_put_addr(&b, SP_ATTR_ALTERNATE_SERVER, &v4);
+    sp_stun_put_addr(&b, SP_ATTR_MAPPED_ADDRESS, &v6);
+    ck_assert_int_eq(sp_stun_end(&b, &len), 0);
+    ck_assert_int_eq(sp_stun_parse(sp_span(out, len), &m), 0);
+    ck_assert(sp_stun_find(&m, SP_ATTR_ALTERNATE_SERVER, &v));
+    ck_assert(sp_span_eq(v, sp_span("\0\1\x12\x34\xC0\0\2\1", 8)));
+    ck_assert(sp_stun_find(&m, SP_ATTR_MAPPED_ADDRESS, &v));
+    ck_assert(sp_span_eq(v, sp_span("\0\2\1\xBB\x20\1\x0D\xB8\0\0\0\0\0\0\0\0\0\0\0\5", 20)));
+    sp_stun_begin(&b, out, sizeof out, SP_TURN_ALLOCATE, SP_STUN_ERROR, id);
+    sp_stun_put_addr(&b, SP_ATTR_ALTERNATE_SERVER, &none);
+    ck_assert_int_eq(sp_stun_end(&b, &len), SP_EINVAL);
+}
+END_TEST
 
 START_TEST(overflow_at_each_capacity)
 {
@@ -213,6 +240,7 @@ int main(void)
     suite_add_tcase(suite, build);
     tcase_add_test(build, vectors_build);
     tcase_add_test(build, every_message_type);
+    tcase_add_test(build, plain_addresses);
     tcase_add_test(build, overflow_at_each_capacity);
     tcase_add_test(build, first_error_sticks);
     tcase_add_test(build, longest_message);

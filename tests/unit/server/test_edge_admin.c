@@ -84,6 +84,28 @@ START_TEST(healthz)
 }
 END_TEST
 
+static void nothing(struct sp_worker *w, void *arg)
+{
+    (void)w;
+    (void)arg;
+}
+
+/* A balancer sends nobody here any more. */
+START_TEST(healthz_while_draining)
+{
+    const struct sp_turn_alternates nowhere = {.v4.family = SP_FAMILY_NONE};
+    struct rig r;
+
+    open_rig(&r);
+    sp_worker_drain(r.r.w, &nowhere, nothing, NULL);
+    ck_assert_uint_eq(get(&r, "/healthz"), 503);
+    ck_assert_str_eq(r.text, "draining\n");
+    ck_assert_uint_eq(get(&r, "/metrics"), 200);
+    ck_assert_ptr_nonnull(strstr(r.text, "\nsallyport_draining 1\n"));
+    close_rig(&r);
+}
+END_TEST
+
 static size_t count(const char *text, const char *start)
 {
     size_t n = 0;
@@ -156,6 +178,7 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, healthz);
+    tcase_add_test(tc, healthz_while_draining);
     tcase_add_test(tc, metrics);
     tcase_add_test(tc, status);
     suite_add_tcase(s, tc);

@@ -111,6 +111,40 @@ START_TEST(values)
 }
 END_TEST
 
+START_TEST(draining)
+{
+    static const struct {
+        const char *line, *v4, *v6;
+        uint64_t timeout_us;
+    } cases[] = {
+        {"", NULL, NULL, SP_SEC(60)},
+        {"--drain-timeout 0", NULL, NULL, 0},
+        {"--drain-timeout 86400 --alternate-server 192.0.2.1", "192.0.2.1:0", NULL, SP_SEC(86400)},
+        {"--alternate-server 2001:db8::1 --alternate-server 192.0.2.1:443", "192.0.2.1:443",
+         "[2001:db8::1]:0", SP_SEC(60)},
+        {"--alternate-server [2001:db8::1]:444", NULL, "[2001:db8::1]:444", SP_SEC(60)},
+    };
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
+        struct sp_edge_config c;
+        char why[SP_OPTIONS_ERR_MAX], line[512], text[SP_ADDR_STRLEN];
+        snprintf(line, sizeof line, GOOD "%s", cases[i].line);
+        ck_assert_msg(parse(line, &c, why) == 0, "%s", why);
+        ck_assert_uint_eq(c.drain.timeout_us, cases[i].timeout_us);
+        const struct sp_addr *v4 = &c.drain.alternates.v4, *v6 = &c.drain.alternates.v6;
+        if (cases[i].v4 != NULL)
+            ck_assert_str_eq(sp_addr_format(v4, text), cases[i].v4);
+        else
+            ck_assert_uint_eq(v4->family, SP_FAMILY_NONE);
+        if (cases[i].v6 != NULL)
+            ck_assert_str_eq(sp_addr_format(v6, text), cases[i].v6);
+        else
+            ck_assert_uint_eq(v6->family, SP_FAMILY_NONE);
+        sp_edge_config_fini(&c);
+    }
+}
+END_TEST
+
 START_TEST(udp_listens_only_for_turn)
 {
     struct sp_edge_config c;
@@ -134,6 +168,13 @@ static const struct {
     {GOOD "--relay-ports 49152-65536", "--relay-ports", "MIN-MAX"},
     {GOOD "--relay-ip 0.0.0.0", "--relay-ip", "neither"},
     {GOOD "--relay-ip 198.51.100.2=2001:db8::1", "--relay-ip", "one family"},
+    {GOOD "--drain-timeout -1", "--drain-timeout", "86400"},
+    {GOOD "--drain-timeout soon", "--drain-timeout", "86400"},
+    {GOOD "--alternate-server edge.test", "--alternate-server", "ADDR:PORT"},
+    {GOOD "--alternate-server 192.0.2.1:0", "--alternate-server", "ADDR:PORT"},
+    {GOOD "--alternate-server 0.0.0.0:443", "--alternate-server", "ADDR:PORT"},
+    {GOOD "--alternate-server 192.0.2.1 --alternate-server 192.0.2.2:443", "--alternate-server",
+     "one for IPv4"},
     {GOOD "--linger 0", "--linger", "3600"},
     {GOOD "--log-level loud", "--log-level", "error|warn|info|debug"},
     {GOOD "--allow-peer 10.0.0.1/8", "--allow-peer", "CIDR"},
@@ -183,6 +224,7 @@ int main(void)
     tcase_add_test(tc, defaults);
     tcase_add_test(tc, what_strangers_see);
     tcase_add_test(tc, values);
+    tcase_add_test(tc, draining);
     tcase_add_test(tc, udp_listens_only_for_turn);
     tcase_add_loop_test(tc, bad_ones_are_named, 0, SP_ARRAY_LEN(bad));
     suite_add_tcase(s, tc);

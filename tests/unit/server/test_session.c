@@ -430,6 +430,101 @@ START_TEST(all_end)
 }
 END_TEST
 
+static bool is_told(void *arg)
+{
+    const struct gateway_end *g = arg;
+    return g->draining > 0;
+}
+
+/* What holds an allocation lives on; lanes may come; nothing begins. */
+START_TEST(drain)
+{
+    struct gateway_end a, b;
+    struct turn_user u;
+    struct rig r;
+
+    open_rig(&r);
+    gateway_end_init(&a, &r.e.loop);
+    gateway_end_init(&b, &r.e.loop);
+    ck_assert_int_eq(join(&r, &a, "office", 0), 0);
+    struct sp_flow *f = allocate(&a, &u, 1), *asking = gateway_end_flow(&a);
+    struct turn_user v;
+    turn_user_init(&v, SERVER_ENV_USER, SERVER_ENV_PASSWORD, 2);
+    ck_assert_int_eq(ask(&a, asking, &v, turn_user_allocate(&v)), 401);
+    sp_sessions_drain(r.all);
+    ck_assert(io_loop_until(&r.e.loop, is_told, &a));
+    io_loop_for(&r.e.loop, 20);
+    ck_assert_uint_eq(a.flows_closed, 1); /* that which had none */
+    ck_assert_uint_eq(sp_sessions_flow_count(r.all), 1);
+    ck_assert_int_eq(ask(&a, f, &u, turn_user_refresh(&u, 600)), 0);
+    ck_assert_int_eq(join(&r, &b, "office", 0), SP_EDENIED);
+    ck_assert_int_eq(join(&r, &a, "office", 1), 0);
+    ck_assert_int_eq(ask(&a, f, &u, turn_user_refresh(&u, 600)), 0);
+
+    /* Its last answer comes through before the flow ends. */
+    ck_assert_int_eq(ask(&a, f, &u, turn_user_refresh(&u, 0)), 0);
+    ck_assert_int_eq(ask(&a, f, &u, turn_user_refresh(&u, 0)), 437);
+    ck_assert_uint_eq(a.flows_closed, 1);
+    server_env_pass(&r.e, SP_SEC(3));
+    io_loop_for(&r.e.loop, 20);
+    ck_assert_uint_eq(a.flows_closed, 2);
+    ck_assert_uint_eq(sp_sessions_count(r.all), 1); /* its gateway may be slow to let go */
+    gateway_end_fini(&a);
+    gateway_end_fini(&b);
+    close_rig(&r);
+}
+END_TEST
+
+static bool is_cut(void *arg)
+{
+    const struct gateway_end *g = arg;
+    return g->lanes_closed == 2;
+}
+
+START_TEST(finish)
+{
+    struct gateway_end a;
+    struct turn_user u;
+    struct rig r;
+
+    open_rig(&r);
+    gateway_end_init(&a, &r.e.loop);
+    ck_assert_int_eq(join(&r, &a, "office", 0), 0);
+    ck_assert_int_eq(join(&r, &a, "office", 1), 0);
+    allocate(&a, &u, 1);
+    sp_sessions_finish(r.all, SP_SEC(2));
+    ck_assert_uint_eq(r.e.ended, 1);
+    ck_assert(io_loop_until(&r.e.loop, is_cut, &a));
+    ck_assert_uint_eq(a.draining, 1);
+    ck_assert_uint_eq(a.flows_closed, 1);
+    ck_assert_int_eq(a.lane_why, SP_ECLOSED); /* in good order */
+    io_loop_for(&r.e.loop, 20);
+    ck_assert_uint_eq(sp_sessions_lane_count(r.all), 0);
+    gateway_end_fini(&a);
+    close_rig(&r);
+}
+END_TEST
+
+/* A gateway that says good-bye leaves nothing that lingers. */
+START_TEST(gateway_says_goodbye)
+{
+    struct gateway_end a;
+    struct rig r;
+
+    open_rig(&r);
+    gateway_end_init(&a, &r.e.loop);
+    ck_assert_int_eq(join(&r, &a, "office", 0), 0);
+    sp_tunnel_drain(a.tunnel, sp_ticker_now(&r.e.loop.ticker));
+    io_loop_for(&r.e.loop, 20);
+    ck_assert_uint_eq(sp_sessions_count(r.all), 1);
+    gateway_end_fini(&a);
+    io_loop_for(&r.e.loop, 20);
+    ck_assert_uint_eq(sp_sessions_count(r.all), 0);
+    ck_assert_uint_eq(counters(&r).ended, 1);
+    close_rig(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("session");
@@ -447,6 +542,9 @@ int main(void)
     tcase_add_test(tc, idle_flow);
     tcase_add_test(tc, linger);
     tcase_add_test(tc, all_end);
+    tcase_add_test(tc, drain);
+    tcase_add_test(tc, finish);
+    tcase_add_test(tc, gateway_says_goodbye);
     suite_add_tcase(s, tc);
 
     SRunner *r = srunner_create(s);

@@ -345,6 +345,103 @@ START_TEST(on_a_flow)
 }
 END_TEST
 
+/* --- draining ------------------------------------------------------------------------------- */
+
+/* The ALTERNATE-SERVERs of an answer, in their order. */
+static size_t alternates_of(const struct rig_client *client, struct sp_addr out[static 2])
+{
+    struct sp_stun_msg m = answer_of(client);
+    struct sp_stun_attr at;
+    size_t pos = 0, n = 0;
+
+    while (sp_stun_next(&m, &pos, &at)) {
+        if (at.type != SP_ATTR_ALTERNATE_SERVER || n == 2)
+            continue;
+        ck_assert_uint_eq(at.value.p[0], 0);
+        out[n] = (struct sp_addr){.family = at.value.p[1], .port = sp_get_be16(at.value.p + 2)};
+        ck_assert_uint_eq(at.value.len, 4 + sp_addr_ip_len(&out[n]));
+        memcpy(out[n].ip, at.value.p + 4, sp_addr_ip_len(&out[n]));
+        n++;
+    }
+    return n;
+}
+
+static void drain(const char *v4, const char *v6)
+{
+    struct sp_turn_alternates a = {.v4.family = SP_FAMILY_NONE};
+
+    if (v4 != NULL)
+        a.v4 = rig_addr(v4);
+    if (v6 != NULL)
+        a.v6 = rig_addr(v6);
+    sp_turn_drain(rig.turn, &a);
+}
+
+static int ask(struct rig_client *client)
+{
+    rig_allocate(client);
+    return rig_do(client); /* signed, if the request was: rig_code checks it */
+}
+
+START_TEST(what_runs_goes_on_while_draining)
+{
+    ck_assert_int_eq(ask(&c), 0);
+    drain("192.0.2.9:3478", NULL);
+    ck_assert_int_eq(rig_again(&c), 0); /* the same request: what it made is there */
+    ck_assert_int_eq(rig_refresh(&c, 600), 0);
+    ck_assert_int_eq(rig_permit(&c, "8.8.8.8"), 0);
+    ck_assert_int_eq(ask(&c), 437);
+    ck_assert_int_eq(rig_refresh(&c, 0), 0);
+    ck_assert_int_eq(ask(&c), 300);
+    ck_assert_uint_eq(sp_turn_counters(rig.turn)->turned_away, 1);
+    sp_turn_end_all(rig.turn);
+    ck_assert_uint_eq(sp_turn_alloc_count(rig.turn), 0);
+}
+END_TEST
+
+START_TEST(sent_elsewhere)
+{
+    struct sp_addr a[2], v4 = rig_addr("192.0.2.9:443"), v6 = rig_addr("[2001:db8::9]:444");
+    struct sp_addr from6 = rig_addr("[2001:db8::1]:5000"), here = rig_addr("[2001:db8::2]:3478");
+
+    drain("192.0.2.9:443", "[2001:db8::9]:444");
+    ck_assert_int_eq(ask(&c), 300);
+    ck_assert_uint_eq(alternates_of(&c, a), 2);
+    ck_assert(sp_addr_eq(&a[0], &v4) && sp_addr_eq(&a[1], &v6));
+    d.path = sp_turn_path_make(SP_TURN_TLS, &d, &from6, &here);
+    ck_assert(rig_hello(&d));
+    ck_assert_int_eq(ask(&d), 300);
+    ck_assert_uint_eq(alternates_of(&d, a), 2); /* its own family first */
+    ck_assert(sp_addr_eq(&a[0], &v6) && sp_addr_eq(&a[1], &v4));
+
+    drain("192.0.2.9:0", NULL); /* the port that was asked */
+    ck_assert_int_eq(ask(&c), 300);
+    ck_assert_uint_eq(alternates_of(&c, a), 1);
+    v4.port = c.path.local.port;
+    ck_assert(sp_addr_eq(&a[0], &v4));
+    ck_assert_int_eq(ask(&d), 508); /* none of its family */
+    ck_assert_uint_eq(alternates_of(&d, a), 0);
+}
+END_TEST
+
+START_TEST(sent_away)
+{
+    struct rig_client f;
+
+    drain(NULL, NULL);
+    ck_assert_int_eq(ask(&c), 508);
+    ck_assert_uint_eq(sp_turn_counters(rig.turn)->allocation_errors, 1);
+    drain("192.0.2.9:443", NULL);
+    rig_client_init(&f, &rig, SP_TURN_FLOW, 5002);
+    ck_assert(rig_hello(&f));       /* who has no credentials is asked for them, as ever */
+    ck_assert_int_eq(ask(&f), 508); /* behind a gateway nobody can go there */
+    c.password = "wrong";
+    ck_assert_int_eq(ask(&c), 401);
+    ck_assert_uint_eq(sp_turn_counters(rig.turn)->turned_away, 2);
+    ck_assert_uint_eq(rig_open_relays(&rig), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("turn_allocate");
@@ -366,6 +463,9 @@ int main(void)
     tcase_add_test(t, no_port_left);
     tcase_add_test(t, an_address_twice);
     tcase_add_test(t, on_a_flow);
+    tcase_add_test(t, what_runs_goes_on_while_draining);
+    tcase_add_test(t, sent_elsewhere);
+    tcase_add_test(t, sent_away);
     suite_add_tcase(s, t);
 
     SRunner *r = srunner_create(s);
