@@ -168,7 +168,7 @@ static const struct refusal *refusal_of(unsigned status)
     for (size_t i = 0; i < SP_ARRAY_LEN(refusals); i++)
         if (refusals[i].status == status)
             return &refusals[i];
-    assert(!"a status without a page");
+    assert(false); /* a status without a page */
     return &refusals[0];
 }
 
