@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# timeout: 1200
+# timeout: 1800
 #
 # The Dockerfile builds, from a bare Debian and without an engine. What README.md says about containers is
 # done word for word, with the lab for the internet: a server, a gateway behind a firewall that lets
@@ -179,6 +179,7 @@ call() {
 sickness() {
     docker kill -s HUP sallyport
     wait_for sallyport "reread"
+    docker kill -s TERM sallyport # a second one does not wait for calls
     docker stop sallyport
     health gateway unhealthy
     docker stop gateway

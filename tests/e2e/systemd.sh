@@ -89,7 +89,7 @@ property() {
 # ---- the units by themselves ---------------------------------------------------------------------------
 
 judged() {
-    local unit
+    local unit drain
     for unit in sallyport-server sallyport-client; do
         within edge systemd-analyze verify --man=no "/usr/local/lib/systemd/system/$unit.service" 2>verify.err ||
             fail "$unit: $(cat verify.err)"
@@ -99,6 +99,10 @@ judged() {
         tail -n 1 judged.out
     done
     ok "systemd-analyze has no objection"
+    drain=$(within edge sallyport-server --help all | tr -s ' \n' ' ' |
+        sed -n 's/.* --drain-timeout SECONDS [^(]*(default: \([0-9]*\)).*/\1/p')
+    [[ $(property edge sallyport-server TimeoutStopUSec) = "1min 30s" && ${drain:-0} -lt 90 ]] ||
+        fail "systemd's patience ends before the server's (--drain-timeout $drain)"
 }
 
 # confined HOST UNIT: who its process is, and what it may.

@@ -157,6 +157,7 @@ def run(arguments):
     parser.add_argument("--name", default=f"c{os.getpid()}")
     parser.add_argument("--network", choices=["host"])
     parser.add_argument("--restart", choices=["no", "unless-stopped"])  # nothing ends here, so nothing is restarted
+    parser.add_argument("--stop-timeout", type=int, default=10)
     parser.add_argument("-v", "--volume", action="append", default=[])
     parser.add_argument("-e", "--env", action="append", default=[])
     parser.add_argument("--read-only", action="store_true")
@@ -179,6 +180,7 @@ def run(arguments):
         "cap_drop": o.cap_drop,
         "no_new_privileges": o.security_opt is not None,
         "trusted_ca": os.environ.get("DOCKER_TRUSTED_CA"),
+        "stop_timeout": o.stop_timeout,
         "health": config["Healthcheck"]["Test"],
     }
     folder = STATE / o.name
@@ -196,7 +198,18 @@ def run(arguments):
     with open(folder / "log", "w", encoding="utf-8") as log:
         outer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     (folder / "outer").write_text(str(outer.pid))
+    while outer.poll() is None and not has_begun(o.name, spec["command"][0]):
+        time.sleep(0.02)
     print(o.name)
+
+
+def has_begun(name, program):
+    """Whether the first process is the command already, and no longer what prepares it."""
+    pid = first_process(name)
+    try:
+        return pid is not None and os.path.basename(os.readlink(f"/proc/{pid}/exe")) == os.path.basename(program)
+    except OSError:
+        return False
 
 
 def first_process(name):
@@ -255,8 +268,12 @@ def stop(arguments):
     pid = first_process(arguments[0])
     if pid is None:
         return
-    for number, patience_s in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
-        os.kill(pid, number)
+    patience_s = json.loads((STATE / arguments[0] / "spec").read_text())["stop_timeout"]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass  # it has just ended
         end = time.monotonic() + patience_s
         while first_process(arguments[0]):
             if time.monotonic() > end:
