@@ -28,6 +28,8 @@ struct sp_dial {
     char token[SP_TOKEN_MAX + 1];
     struct sp_addr prefer; /* SP_FAMILY_NONE: none */
     bool hurried;
+    struct sp_dial_trace *trace;
+    struct sp_dial_trace untraced; /* stands in its place */
 
     /* One of these at a time, but for a race that began before the name was resolved. */
     struct sp_resolve *resolve;
@@ -147,6 +149,9 @@ static void on_tls_established(struct sp_stream *s, void *arg)
     uint8_t text[SP_HTTP_HEAD_MAX];
     size_t len;
 
+    d->trace->secured_us = sp_ticker_now(d->env->ticker);
+    snprintf(d->trace->tls, sizeof d->trace->tls, "%s", sp_tls_version(sp_stream_tls(s)));
+    sp_tls_peer(sp_stream_tls(s), &d->trace->peer);
     d->upgrade.token = sp_span_str(d->token);
     int err = sp_upgrade_request(d->server->authority, d->server->path, &d->upgrade, text,
                                  sizeof text, &len);
@@ -195,6 +200,7 @@ static void on_proxy_input(struct sp_stream *s, void *arg)
     } else {
         sp_timerq_cancel(&d->env->ticker->timers, &d->deadline);
         sp_buf_consume(sp_stream_in(s), used);
+        d->trace->proxied_us = sp_ticker_now(d->env->ticker);
         start_tls(d);
     }
 }
@@ -240,6 +246,10 @@ static void on_raced(struct sp_stream *s, const char *why, void *arg)
     stop_resolving(d);
     d->race = NULL;
     d->stream = s;
+    if (s != NULL) {
+        d->trace->connected_us = sp_ticker_now(d->env->ticker);
+        d->trace->remote = *sp_stream_remote(s);
+    }
     if (s == NULL)
         refuse(d, SP_REFUSAL_CONNECT, why);
     else if (d->proxy != NULL)
@@ -312,6 +322,8 @@ int sp_dial_start(const struct sp_client_env *env, const struct sp_dial_order *o
     if (order->prefer != NULL)
         d->prefer = *order->prefer;
     d->hurried = order->hurried;
+    d->trace = order->trace != NULL ? order->trace : &d->untraced;
+    d->trace->start_us = sp_ticker_now(env->ticker);
     const char *host = d->server->host;
     uint16_t port = d->server->port;
     if (d->proxy != NULL) {

@@ -10,11 +10,20 @@
 #include "env.h"
 #include "proxy.h"
 #include "refusal.h"
+#include "sallyport/tls.h"
 #include "sallyport/tls_ctx.h"
 #include "sallyport/upgrade.h"
 #include "url.h"
 
 struct sp_dial;
+
+/* When each step was done (0: not), and what it found: for who wants to know how far it came. */
+struct sp_dial_trace {
+    uint64_t start_us, connected_us, proxied_us, secured_us;
+    struct sp_addr remote;   /* who took the connection: the server, or the proxy */
+    char tls[16];            /* "TLSv1.3" */
+    struct sp_tls_peer peer; /* the certificate */
+};
 
 struct sp_dial_order {
     const struct sp_server_url *server; /* borrowed until the end, as is `proxy` */
@@ -23,6 +32,7 @@ struct sp_dial_order {
     const struct sp_addr *prefer; /* NULL, or where the tunnel's other lanes went: goes first */
     bool hurried;              /* somebody else waits to be asked: don't wait long for an address */
     struct sp_upgrade upgrade; /* the token is copied */
+    struct sp_dial_trace *trace; /* NULL, or written while it goes on */
 };
 
 struct sp_dial_result {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "checkup.h"
 #include "gateway.h"
 #include "manual.h"
 #include "sallyport/bytes.h"
@@ -29,6 +30,21 @@ static int run(struct sp_options *options)
     return status;
 }
 
+static int check(struct sp_options *options)
+{
+    struct sp_gateway_config config;
+    char why[SP_OPTIONS_ERR_MAX];
+    bool as_json = sp_options_switch(options, "json");
+
+    if (sp_gateway_config_init(&config, options, get_env, why) != 0) {
+        fprintf(stderr, "sallyport-client: %s\n", why);
+        return 2;
+    }
+    int status = sp_check_run(&config, as_json);
+    sp_gateway_config_fini(&config);
+    return status;
+}
+
 static int healthcheck(int argc, char **argv)
 {
     return sp_health_main("sallyport-client", &sp_gateway_options, argc, argv);
@@ -44,6 +60,7 @@ static const struct sp_options_spec healthcheck_options = {
 
 static const struct sp_command commands[] = {
     {.name = "run", .spec = &sp_gateway_options, .run = run},
+    {.name = "check", .spec = &sp_check_options, .run = check},
     {.name = "healthcheck", .spec = &healthcheck_options, .raw = healthcheck},
 };
 

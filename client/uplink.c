@@ -11,8 +11,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/crypto.h"
 #include "sallyport/err.h"
-#include "sallyport/secret_file.h"
-#include "sallyport/token.h"
+#include "token_source.h"
 
 #define FINISH_US SP_SEC(2)
 
@@ -84,23 +83,6 @@ static void refused(struct slot *s, const struct sp_refusal *why)
                                       {0}});
 }
 
-/* The token as it is now: it may have been renewed since the last connection. */
-static int read_token(const struct sp_uplink *u, struct sp_secrets *out, struct sp_refusal *why)
-{
-    const struct sp_uplink_config *c = &u->config;
-    int err = c->token_file != NULL
-                  ? sp_secret_file_read(c->token_file, out, why->why)
-                  : sp_secrets_from_text("SALLYPORT_TOKEN", sp_span_str(c->token), out, why->why);
-
-    if (err == 0 && (out->n != 1 || out->items[0].len > SP_TOKEN_MAX)) {
-        snprintf(why->why, sizeof why->why, "%s holds something else than one token",
-                 c->token_file != NULL ? c->token_file : "SALLYPORT_TOKEN");
-        sp_secrets_fini(out);
-        err = SP_EINVAL;
-    }
-    return err;
-}
-
 static void begin(struct slot *s)
 {
     struct sp_uplink *u = s->uplink;
@@ -109,7 +91,8 @@ static void begin(struct slot *s)
     struct sp_refusal why = {.kind = SP_REFUSAL_TOKEN_FILE};
 
     u->counters.tries++;
-    if (read_token(u, &token, &why) != 0) {
+    /* It may have been renewed since the last connection. */
+    if (sp_token_source_read(u->config.token_file, u->config.token, &token, why.why) != 0) {
         refused(s, &why);
         return;
     }

@@ -28,16 +28,26 @@ void sp_option_slot_clear(struct sp_option_slot *s)
     s->n = 0;
 }
 
+const struct sp_option *sp_options_row(const struct sp_options_spec *spec, size_t i)
+{
+    if (i < spec->n)
+        return &spec->table[i];
+    return spec->also ? sp_options_row(spec->also, i - spec->n) : NULL;
+}
+
 static struct sp_options *new_options(const struct sp_options_spec *spec)
 {
-    size_t n = spec->n + SP_OPTIONS_N_BUILTIN;
-    struct sp_options *o = calloc(1, sizeof(*o) + n * sizeof(o->slots[0]));
+    struct sp_options *o;
+    size_t n = 0;
 
+    while (sp_options_row(spec, n))
+        n++;
+    o = calloc(1, sizeof(*o) + (n + SP_OPTIONS_N_BUILTIN) * sizeof(o->slots[0]));
     if (!o)
         return NULL;
-    o->n = n;
-    for (size_t i = 0; i < n; i++)
-        o->slots[i].opt = i < spec->n ? &spec->table[i] : &sp_options_builtin[i - spec->n];
+    o->n = n + SP_OPTIONS_N_BUILTIN;
+    for (size_t i = 0; i < o->n; i++)
+        o->slots[i].opt = i < n ? sp_options_row(spec, i) : &sp_options_builtin[i - n];
     return o;
 }
 

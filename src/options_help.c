@@ -93,20 +93,20 @@ static bool is_shown(const struct sp_option *opt, bool all)
 
 void sp_options_help(const struct sp_options_spec *spec, bool all, FILE *out)
 {
-    size_t hidden = 0;
+    const struct sp_option *opt;
+    size_t hidden = 0, n = 0;
 
     fprintf(out, "Usage: %s\n", spec->usage);
     wrap(out, spec->about, 0, 0);
     fputc('\n', out);
-    for (size_t i = 0; i < spec->n; i++) {
-        const struct sp_option *opt = &spec->table[i];
+    for (; (opt = sp_options_row(spec, n)) != NULL; n++) {
         if (all && opt->group)
-            fprintf(out, "%s%s:\n", i > 0 ? "\n" : "", opt->group);
+            fprintf(out, "%s%s:\n", n > 0 ? "\n" : "", opt->group);
         if (is_shown(opt, all))
             help_line(out, opt, all);
         hidden += !is_shown(opt, all);
     }
-    if (all && spec->n > 0)
+    if (all && n > 0)
         fputc('\n', out);
     for (size_t i = 0; i < SP_OPTIONS_N_BUILTIN; i++)
         help_line(out, &sp_options_builtin[i], all);

@@ -17,10 +17,13 @@ const struct sp_command *sp_program_command(const struct sp_program *p, size_t i
 /* An option of a command one by one, the built-in ones at the end; NULL behind the last. */
 static inline const struct sp_option *sp_command_option(const struct sp_command *c, size_t i)
 {
-    if (i < c->spec->n)
-        return &c->spec->table[i];
-    i -= c->spec->n;
-    return i < SP_OPTIONS_N_BUILTIN ? &sp_options_builtin[i] : NULL;
+    size_t n = 0;
+
+    for (const struct sp_options_spec *s = c->spec; s != NULL; s = s->also)
+        n += s->n;
+    if (i < n)
+        return sp_options_row(c->spec, i);
+    return i - n < SP_OPTIONS_N_BUILTIN ? &sp_options_builtin[i - n] : NULL;
 }
 
 #endif

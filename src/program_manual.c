@@ -145,13 +145,14 @@ static void put_options(FILE *out, const struct sp_command *c, bool first)
         if (group && open)
             fputs(".El\n", out);
         if (group)
-            fprintf(out, ".Ss %s\n", o->group);
+            fprintf(out, ".Ss \"%s\"\n", o->group);
         if (group || !open)
             fputs(".Bl -tag -width Ds\n", out);
         open = true;
         put_option(out, o);
     }
-    fputs(".El\n", out);
+    if (open)
+        fputs(".El\n", out);
 }
 
 /* --- the page ------------------------------------------------------------------------------- */
@@ -211,6 +212,8 @@ static void put_commands(const struct sp_program *p, FILE *out)
     for (size_t i = 1; (c = sp_program_command(p, i)) != NULL; i++) {
         fprintf(out, ".Ss %s\n", c->name);
         put_text(out, c->spec->about, strlen(c->spec->about));
+        if (c->spec->also != NULL)
+            fprintf(out, "It has the options of %s as well.\n", p->commands[0].name);
         if (c->spec->n > 0)
             put_options(out, c, false);
     }

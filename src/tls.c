@@ -29,7 +29,8 @@ struct sp_tls {
     struct sp_tls_ctx *ctx;
     struct sp_buf in, out;
     char *host;              /* client: whom to expect */
-    struct sp_tls_cert *met; /* client: the certificate that was refused */
+    struct sp_tls_cert *met; /* client: the certificate that was refused … */
+    struct sp_tls_peer peer; /* … or that was not */
     char *why;
     const char *alpn;
     bool name_is_right, established, failed;
@@ -81,6 +82,9 @@ int sp_tls_verify(int chain_is_good, WOLFSSL_X509_STORE_CTX *store)
         return 0;
     if (chain_is_good && cert.matches) {
         t->name_is_right = true;
+        memcpy(t->peer.names, cert.names, sizeof t->peer.names);
+        memcpy(t->peer.issuer, cert.issuer, sizeof t->peer.issuer);
+        memcpy(t->peer.until, cert.until, sizeof t->peer.until);
         return 1;
     }
     if (t->met == NULL && (t->met = malloc(sizeof cert)) != NULL)
@@ -339,4 +343,10 @@ const char *sp_tls_cipher(const struct sp_tls *t)
 const char *sp_tls_alpn(const struct sp_tls *t)
 {
     return t->alpn;
+}
+
+bool sp_tls_peer(const struct sp_tls *t, struct sp_tls_peer *out)
+{
+    *out = t->peer;
+    return t->name_is_right;
 }

@@ -61,7 +61,11 @@ struct sp_options_spec {
     const char *about; /* what it does, a line or two */
     const struct sp_option *table;
     size_t n;
+    const struct sp_options_spec *also; /* another command, whose options this one has as well */
 };
+
+/* Its rows one by one, those of `also` at the end; NULL behind the last. */
+const struct sp_option *sp_options_row(const struct sp_options_spec *spec, size_t i);
 
 struct sp_options;
 

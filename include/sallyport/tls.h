@@ -53,4 +53,13 @@ const char *sp_tls_version(const struct sp_tls *t);
 const char *sp_tls_cipher(const struct sp_tls *t);
 const char *sp_tls_alpn(const struct sp_tls *t);
 
+/* The certificate that the server showed and that was found good, in printable words. False: none,
+ * as on a server. */
+struct sp_tls_peer {
+    char names[80];  /* "a.example, b.example" */
+    char issuer[80]; /* who signed it */
+    char until[11];  /* "2031-12-24" */
+};
+bool sp_tls_peer(const struct sp_tls *t, struct sp_tls_peer *out);
+
 #endif

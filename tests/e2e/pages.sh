@@ -59,8 +59,14 @@ manuals() {
         "$programs/$program" manual >"$here/$program.$section" || fail "$program manual"
         mandoc -Tlint "$here/$program.$section" || fail "mandoc finds fault with the page of $program"
         for command in $(commands "$program"); do
-            { in_manual "$here/$program.$section" "$command"
-              [ "$command" = run ] || printf 'config\nhelp\nversion\n'; } | sort >"$here/in-manual"
+            {
+                in_manual "$here/$program.$section" "$command"
+                if sed -n "/^\.Ss $command\$/,/^\.S/p" "$here/$program.$section" | grep -q "options of run as well"; then
+                    in_manual "$here/$program.$section" run
+                elif [ "$command" != run ]; then
+                    printf 'config\nhelp\nversion\n'
+                fi
+            } | sort >"$here/in-manual"
             told "$program" "$command" | diff - "$here/in-manual" ||
                 fail "the page of $program and the options of $command differ"
         done

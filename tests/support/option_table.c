@@ -34,7 +34,8 @@ static void row_is_sound(const struct sp_options_spec *spec, const struct sp_opt
     ck_assert_msg(o->help[strlen(o->help) - 1] != '.', "--%s: help is no sentence", o->name);
     if (o->more != NULL)
         ck_assert_msg(o->more[strlen(o->more) - 1] == '.', "--%s: more is sentences", o->name);
-    for (const struct sp_option *other = spec->table; other < o; other++)
+    const struct sp_option *other;
+    for (size_t i = 0; (other = sp_options_row(spec, i)) != o; i++)
         ck_assert_msg(strcmp(o->name, other->name) != 0, "--%s twice", o->name);
 }
 
@@ -47,8 +48,8 @@ void option_table_is_sound(const struct sp_options_spec *spec)
                   text);
     free(text);
     text = help_of(spec, true, &lines);
-    for (size_t i = 0; i < spec->n; i++) {
-        const struct sp_option *o = &spec->table[i];
+    const struct sp_option *o;
+    for (size_t i = 0; (o = sp_options_row(spec, i)) != NULL; i++) {
         char name[64];
 
         row_is_sound(spec, o);

@@ -164,11 +164,11 @@ START_TEST(the_manual)
         ".Nm\n[run] [OPTION]...\n.Nm\nother [OPTION]...\n.Nm\nraw\n.Nm\nmanual\n"
         ".Nm\ncompletion\n.Sh DESCRIPTION\nOne.\n");
     has("\n.Bd -literal -offset indent\nas it\n  is\n.Ed\n.Pp\nTwo.\n.Sh OPTIONS\n");
-    has("\n.Ss Users\n.Bl -tag -width Ds\n.It Fl -realm Ar NAME\nThe realm of .users.\n"
+    has("\n.Ss \"Users\"\n.Bl -tag -width Ds\n.It Fl -realm Ar NAME\nThe realm of .users.\n"
         "One sentence. 'Another' \\e one \\- which is so long that it does not fit\n"
         "on a line of the page, and is wrapped.\n\\-\\-realm ends it.\nDefault: none\n");
     has(".It Fl -serve Ar LIST\nWhat.\nIt can be given several times.\n");
-    has(".El\n.Ss Files\n.Bl -tag -width Ds\n.It Fl -key Ar FILE\n/path of it.\n");
+    has(".El\n.Ss \"Files\"\n.Bl -tag -width Ds\n.It Fl -key Ar FILE\n/path of it.\n");
     has(".It Fl -n Ar N\nHow many.\nA number from 1 to 5.\n");
     has(".It Ev SALLYPORT_SECRET\nIt.\n.It Fl -config Ar FILE\n");
     has("\n.Ss other\nDoes another thing.\n.Bl -tag -width Ds\n.It Fl -realm Ar NAME\n");

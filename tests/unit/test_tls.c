@@ -140,6 +140,9 @@ START_TEST(handshake_and_data)
     ck_assert_str_eq(sp_tls_version(p.client), "TLSv1.3");
     ck_assert_str_eq(sp_tls_version(p.server), "TLSv1.3");
     ck_assert_ptr_nonnull(strstr(sp_tls_cipher(p.client), "TLS13"));
+    struct sp_tls_peer peer;
+    ck_assert(sp_tls_peer(p.client, &peer) && !sp_tls_peer(p.server, &(struct sp_tls_peer){0}));
+    ck_assert(peer.names[0] != '\0' && peer.issuer[0] != '\0' && strlen(peer.until) == 10);
     ck_assert_str_eq(sp_tls_alpn(p.client), "http/1.1");
     ck_assert_str_eq(sp_tls_alpn(p.server), "http/1.1");
     for (size_t i = 0; i < SP_ARRAY_LEN(sizes); i++) {

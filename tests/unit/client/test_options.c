@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkup.h"
 #include "option_table.h"
 #include "options.h"
 #include "sallyport/err.h"
@@ -184,6 +185,7 @@ END_TEST
 START_TEST(the_table)
 {
     option_table_is_sound(&sp_gateway_options);
+    option_table_is_sound(&sp_check_options);
 }
 END_TEST
 
