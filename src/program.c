@@ -94,10 +94,9 @@ static int no_such_command(const struct sp_program *p, const char *name)
 {
     const struct sp_command *c;
 
-    fprintf(stderr, "%s: no command \"%.40s\": there is %s (the default)", p->name, name,
-            p->commands[0].name);
-    for (size_t i = 1; (c = sp_program_command(p, i)) != NULL; i++)
-        fprintf(stderr, ", %s", c->name);
+    fprintf(stderr, "%s: no command \"%.40s\": there is ", p->name, name);
+    for (size_t i = 0; (c = sp_program_command(p, i)) != NULL; i++)
+        fprintf(stderr, i == 0 ? "%s (the default)" : ", %s", c->name);
     fputc('\n', stderr);
     return 2;
 }

@@ -69,7 +69,8 @@ static void check_wiped(const struct sp_options_spec *spec)
             value++;
         else if (opt->arg != NULL)
             value = in.argv[++i];
-        REQUIRE(!(opt->flags & SP_OPTION_SECRET) || strcmp(value, "*") == 0);
+        if (opt->flags & SP_OPTION_SECRET)
+            REQUIRE(value != NULL && strcmp(value, "*") == 0);
     }
 }
 
