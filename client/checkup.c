@@ -290,17 +290,6 @@ static void check_udp(struct check *c)
 
 /* --- this host ------------------------------------------------------------------------------ */
 
-static bool is_own(const struct sp_addr *a)
-{
-    struct sp_addr own[256];
-    size_t n = sp_sock_own_addrs(own, SP_ARRAY_LEN(own));
-
-    for (size_t i = 0; i < n && i < SP_ARRAY_LEN(own); i++)
-        if (sp_addr_same_ip(&own[i], a))
-            return true;
-    return false;
-}
-
 static void check_listen(struct sp_check_part *p, const struct sp_addr *a)
 {
     struct sp_addr bound;
@@ -320,7 +309,7 @@ static void check_host(const struct sp_gateway_config *config, struct sp_check_p
 {
     struct sp_addr both = sp_ready_both_browsers;
     const struct sp_addr loopback = sp_addr_v4(127, 0, 0, 1, STUN_PORT);
-    bool there = is_own(&both);
+    bool there = sp_sock_is_own(&both);
 
     snprintf(p->title, sizeof p->title, "this host");
     for (size_t i = 0; i < config->n_listen; i++)

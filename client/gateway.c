@@ -304,17 +304,6 @@ static int start_loop(struct gateway *g)
     return 0;
 }
 
-static bool is_own_address(const struct sp_addr *a)
-{
-    struct sp_addr own[256];
-    size_t n = sp_sock_own_addrs(own, SP_ARRAY_LEN(own));
-
-    for (size_t i = 0; i < n && i < SP_ARRAY_LEN(own); i++)
-        if (sp_addr_same_ip(&own[i], a))
-            return true;
-    return false;
-}
-
 static int listen_on(struct gateway *g, const struct sp_addr *addr)
 {
     char text[SP_ADDR_STRLEN];
@@ -347,7 +336,7 @@ static int start_local(struct gateway *g)
         return status;
     both_browsers.port = loopback_default.port;
     status = listen_on(g, &loopback_default);
-    if (status == 0 && is_own_address(&both_browsers))
+    if (status == 0 && sp_sock_is_own(&both_browsers))
         status = listen_on(g, &both_browsers);
     return status;
 }
@@ -430,7 +419,7 @@ static struct sp_addr meeting_point(void)
 {
     struct sp_addr a = sp_ready_both_browsers;
 
-    if (!is_own_address(&a) && sp_sock_default_addr(SP_IPV4, &a) != 0)
+    if (!sp_sock_is_own(&a) && sp_sock_default_addr(SP_IPV4, &a) != 0)
         a = sp_addr_v4(127, 0, 0, 1, 0);
     return a;
 }

@@ -287,3 +287,14 @@ size_t sp_sock_own_addrs(struct sp_addr *out, size_t cap)
     freeifaddrs(all);
     return n;
 }
+
+bool sp_sock_is_own(const struct sp_addr *a)
+{
+    struct sp_addr own[256];
+    size_t n = sp_sock_own_addrs(own, SP_ARRAY_LEN(own));
+
+    for (size_t i = 0; i < n && i < SP_ARRAY_LEN(own); i++)
+        if (sp_addr_same_ip(&own[i], a))
+            return true;
+    return false;
+}

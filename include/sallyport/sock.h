@@ -68,5 +68,7 @@ int sp_sock_default_addr(uint16_t family, struct sp_addr *out);
 
 /* All addresses of this host, port 0; writes at most `cap`, returns how many there are. */
 size_t sp_sock_own_addrs(struct sp_addr *out, size_t cap);
+/* Whether it is one of them (of the first 256); the port does not matter. */
+bool sp_sock_is_own(const struct sp_addr *a);
 
 #endif

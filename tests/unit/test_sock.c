@@ -234,6 +234,10 @@ START_TEST(addresses_of_this_host)
     }
     ck_assert(found_lo);
     ck_assert(found_def == (err == 0));
+    lo.port = 7;
+    ck_assert(sp_sock_is_own(&lo));
+    lo.ip[0] = 203;
+    ck_assert(!sp_sock_is_own(&lo));
 
     struct sp_addr one[2] = {{.port = 1}, {.port = 1}};
     ck_assert_uint_eq(sp_sock_own_addrs(one, 1), n);
