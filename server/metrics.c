@@ -133,7 +133,7 @@ static const struct sp_counter relays[] = {
     FIELD(refused, "relays_refused_total", NULL,
           "Relayed addresses that could not be opened: no port left, or none of that family."),
     FIELD(dropped, "relays_dropped_datagrams_total", NULL,
-          "Datagrams to peers that the kernel did not take; counted when the relay closes."),
+          "Datagrams to peers that the kernel did not take."),
 };
 #undef FIELD
 

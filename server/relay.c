@@ -7,6 +7,7 @@
 
 #include "port_pool.h"
 #include "sallyport/err.h"
+#include "sallyport/list.h"
 #include "sallyport/ratelimit.h"
 #include "sallyport/sock.h"
 
@@ -25,7 +26,8 @@ struct sp_relays {
     size_t n_ips;
     bool virtual_;
     struct sp_ratelimit log_limit;
-    struct sp_relays_counters counters;
+    struct sp_list open;                /* relays with a socket */
+    struct sp_relays_counters counters; /* `dropped`: of relays that are closed */
 };
 
 /* One relayed address with a socket: what the engine's handle points to. */
@@ -33,6 +35,7 @@ struct relay {
     struct sp_relays *all;
     struct sp_turn_alloc *alloc;
     struct sp_dgram *sock;
+    struct sp_link link;
 };
 
 static struct relay_ip *ip_of_family(struct sp_relays *r, uint16_t family)
@@ -81,6 +84,7 @@ int sp_relays_new(const struct sp_env *env, const struct sp_relay_ip *ips, size_
     if (r == NULL)
         return SP_ENOMEM;
     r->env = *env;
+    sp_list_init(&r->open);
     sp_ratelimit_init(&r->log_limit, 1, 1);
     r->virtual_ = min_port == 0;
     if (r->virtual_) {
@@ -186,6 +190,8 @@ static int open_relay(struct sp_relays *r, struct relay_ip *ip,
             return SP_ENOMEM;
         *relay = (struct relay){.all = r, .alloc = alloc};
         err = open_socket(r, ip, relay, want, &port);
+        if (err == 0)
+            sp_list_append(&r->open, &relay->link);
     }
     if (err != 0) {
         free(relay);
@@ -209,13 +215,20 @@ int sp_relays_open(struct sp_relays *r, const struct sp_turn_relay_request *want
     return err;
 }
 
+static uint64_t dropped_by(const struct relay *sock)
+{
+    const struct sp_dgram_counters *c = sp_dgram_counters(sock->sock);
+
+    return c->dropped_full + c->dropped_error;
+}
+
 void sp_relays_close(struct sp_relays *r, const struct sp_turn_relay *relay)
 {
     struct relay *sock = relay->relay;
 
     if (sock != NULL) {
-        const struct sp_dgram_counters *c = sp_dgram_counters(sock->sock);
-        r->counters.dropped += c->dropped_full + c->dropped_error;
+        r->counters.dropped += dropped_by(sock);
+        sp_list_remove(&sock->link);
         sp_dgram_close(sock->sock);
         free(sock);
     }
@@ -239,7 +252,9 @@ void sp_relays_send(void *relay, const struct sp_addr *peer, bool dont_fragment,
     sp_dgram_send(sock->sock, peer, NULL, parts, n);
 }
 
-const struct sp_relays_counters *sp_relays_counters(const struct sp_relays *r)
+void sp_relays_counters(const struct sp_relays *r, struct sp_relays_counters *out)
 {
-    return &r->counters;
+    *out = r->counters;
+    SP_LIST_EACH(&r->open, link, after)
+    out->dropped += dropped_by(SP_LIST_ITEM(link, struct relay, link));
 }

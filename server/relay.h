@@ -18,7 +18,7 @@ struct sp_relays;
 
 struct sp_relays_counters {
     uint64_t opened, refused;
-    uint64_t dropped; /* datagrams that the kernel did not take, of relays that are closed */
+    uint64_t dropped; /* datagrams that the kernel did not take */
 };
 
 /* Whether sockets can be bound to it. SP_ESYS with errno. */
@@ -41,6 +41,7 @@ void sp_relays_end_reservation(struct sp_relays *r, const struct sp_addr *local)
 void sp_relays_send(void *relay, const struct sp_addr *peer, bool dont_fragment,
                     const struct sp_span *parts, size_t n);
 
-const struct sp_relays_counters *sp_relays_counters(const struct sp_relays *r);
+/* The sum over all relays that there are and were. */
+void sp_relays_counters(const struct sp_relays *r, struct sp_relays_counters *out);
 
 #endif

@@ -486,7 +486,6 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         .draining = w->ending.draining || w->ending.stopping,
         .turn = *sp_turn_counters(w->env.turn),
         .conns = *sp_conns_counters(w->conns),
-        .relays = *sp_relays_counters(w->relays),
         .http = *sp_http_service_counters(w->http),
         .fallback = sp_http_service_fallback_counters(w->http),
         .bounds = w->hits,
@@ -494,6 +493,7 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         .turn_crowded = w->crowded,
         .turn_dropped = w->turn_dropped,
     };
+    sp_relays_counters(w->relays, &out->relays);
     sp_sessions_counters(w->sessions, &out->sessions);
     out->bounds.tunnel_flows = out->sessions.tunnels.flows_crowded;
     out->bounds.queue_bytes = out->sessions.tunnels.dropped_full + w->turn_dropped;

@@ -39,6 +39,14 @@ static struct sp_relays *make(struct server_env *e, const char *local, const cha
 }
 
 /* Numbers without sockets, of an address that this host need not have. */
+static struct sp_relays_counters counted(const struct sp_relays *r)
+{
+    struct sp_relays_counters c;
+
+    sp_relays_counters(r, &c);
+    return c;
+}
+
 START_TEST(virtual_ones)
 {
     char text[SP_ADDR_STRLEN];
@@ -56,7 +64,7 @@ START_TEST(virtual_ones)
     struct sp_turn_relay_request second = {.family = SP_IPV4, .port = (uint16_t)(b.local.port + 1)};
     struct sp_turn_relay c = must_open(r, &second);
     ck_assert_uint_eq(c.local.port, b.local.port + 1);
-    ck_assert_uint_eq(sp_relays_counters(r)->opened, 3);
+    ck_assert_uint_eq(counted(r).opened, 3);
     sp_relays_close(r, &a);
     sp_relays_close(r, &b);
     sp_relays_close(r, &c);
@@ -74,7 +82,7 @@ START_TEST(families)
     server_env_open(&e, 0, 0);
     struct sp_relays *r = make(&e, "198.51.100.9", "198.51.100.9", 0, 0);
     ck_assert_int_eq(sp_relays_open(r, &v6, NULL, &relay), SP_EINVAL); /* 440 */
-    ck_assert_uint_eq(sp_relays_counters(r)->refused, 1);
+    ck_assert_uint_eq(counted(r).refused, 1);
     sp_relays_free(r);
     ck_assert_int_eq(sp_relays_new(&e.env, NULL, 0, 0, 0, &r), SP_EINVAL);
     server_env_close(&e);
@@ -281,8 +289,31 @@ START_TEST(dont_fragment)
         ck_assert_uint_eq(udp.bytes[0], i);
     }
     sp_relays_close(e.relays, &relay);
-    ck_assert_uint_eq(sp_relays_counters(e.relays)->dropped, 0);
+    ck_assert_uint_eq(counted(e.relays).dropped, 0);
     udp_peer_close(&udp);
+    server_env_close(&e);
+}
+END_TEST
+
+static bool has_dropped(void *arg)
+{
+    return counted(arg).dropped > 0;
+}
+
+/* Counted while the relay is there, and once only when it goes. */
+START_TEST(what_the_kernel_does_not_take)
+{
+    const struct sp_addr elsewhere = sp_addr_v4(203, 0, 113, 77, 9); /* not from loopback */
+    struct sp_span part = sp_span("x", 1);
+    struct server_env e;
+
+    server_env_open(&e, 20000, 29999);
+    struct sp_turn_relay relay = must_open(e.relays, &any_port);
+    sp_relays_send(relay.relay, &elsewhere, false, &part, 1);
+    ck_assert(io_loop_until(&e.loop, has_dropped, e.relays));
+    ck_assert_uint_eq(counted(e.relays).dropped, 1);
+    sp_relays_close(e.relays, &relay);
+    ck_assert_uint_eq(counted(e.relays).dropped, 1);
     server_env_close(&e);
 }
 END_TEST
@@ -340,6 +371,7 @@ int main(void)
     tcase_add_test(tc, reserved_and_taken);
     tcase_add_test(tc, both_ways);
     tcase_add_test(tc, dont_fragment);
+    tcase_add_test(tc, what_the_kernel_does_not_take);
     tcase_add_test(tc, check_of_addresses);
     tcase_add_test(tc, system_refuses);
     suite_add_tcase(s, tc);
