@@ -15,10 +15,25 @@ folder=$1
 root=$folder/root
 groups=$folder/groups
 
+# Removes the group that boot.sh's with that number made, if nobody is in it any more.
+remove() {
+    find "$groups/sallyport-boot-$1" -depth -type d -exec rmdir {} + 2>/dev/null
+}
+
+# What one that was killed left behind.
+sweep() {
+    local old
+    for old in "$groups"/sallyport-boot-*; do
+        old=${old##*-}
+        kill -0 "$old" 2>/dev/null || remove "$old" || true
+    done
+}
+
 # Where a control group of its own is the root of all it sees.
 enter_group() {
     mkdir -p "$groups"
     mount -t cgroup2 cgroup2 "$groups"
+    sweep
     group=$groups/sallyport-boot-$$
     mkdir "$group"
     echo 0 >"$group/cgroup.procs"
@@ -30,8 +45,10 @@ end() {
     kill -KILL "$outer" 2>/dev/null || true
     wait "$outer" || true
     echo 0 >"$groups/cgroup.procs"
-    sleep 0.2 # the kernel takes its time to empty it
-    find "$group" -depth -type d -exec rmdir {} + || true
+    for ((tries = 0; tries < 20; tries++)); do # the kernel takes its time to empty it
+        ! remove $$ || break
+        sleep 0.1
+    done
 }
 
 make_root() {
