@@ -9,9 +9,10 @@
  *              answers from      drops copies and
  *              where it was asked   what is late
  *
- * uplink keeps the lanes there: dials, joins, replaces. The tunnel is made before the first lane is
- * and outlives all of them, so that local never has to ask whether somebody is connected: what
- * waits too long is dropped by its age, as a network would.
+ * links has the tunnels: the one in use, and those of servers that drain. Each has an uplink that
+ * keeps its lanes there: dials, joins, replaces. A tunnel is made before its first lane is and
+ * outlives all of them, so that local never has to ask whether somebody is connected: what waits
+ * too long is dropped by its age, as a network would.
  *
  * Everything happens on one loop in one thread. Nothing here looks into what a browser sends: TURN
  * lives in the server.
@@ -25,6 +26,7 @@
 #include <string.h>
 
 #include "env.h"
+#include "links.h"
 #include "local.h"
 #include "network.h"
 #include "ready.h"
@@ -36,7 +38,6 @@
 #include "sallyport/sock.h"
 #include "sallyport/token.h"
 #include "status.h"
-#include "uplink.h"
 
 struct gateway {
     const struct sp_gateway_config *config;
@@ -45,12 +46,9 @@ struct gateway {
     struct sp_rng rng;
     struct sp_client_env env;
 
-    struct sp_local *local;     /* browsers */
-    struct sp_tunnel *tunnel;   /* there from the beginning, with or without lanes */
-    struct sp_uplink *uplink;   /* lanes */
-    struct sp_network *network; /* tells when it has become another */
-    struct sp_deferred flush;
-    bool known_to_server;              /* a server made its end of this tunnel */
+    struct sp_local *local;            /* browsers */
+    struct sp_links *links;            /* tunnels and their lanes */
+    struct sp_network *network;        /* tells when it has become another */
     struct sp_ratelimit refusals_said; /* of flows, in the log: a browser goes on asking */
 
     struct sp_status status;
@@ -63,123 +61,51 @@ struct gateway {
 
 static const char *const alpn[] = {"http/1.1", NULL};
 
-/* --- datagrams ------------------------------------------------------------------------------ */
+/* --- what the tunnels tell ------------------------------------------------------------------- */
 
-/* Up: local has put datagrams into flows. What came in one loop turn leaves at its end, together,
- * so that several share a TLS record. */
-static void on_tunnel_flush(void *arg)
-{
-    struct gateway *g = arg;
-    sp_ticker_defer(&g->ticker, &g->flush);
-}
-
-static void flush(struct sp_deferred *d, uint64_t now_us, void *arg)
-{
-    struct gateway *g = arg;
-    (void)d;
-    sp_tunnel_flush(g->tunnel, now_us);
-}
-
-/* Down: back to whoever the flow belongs to. */
-static void on_tunnel_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n,
-                                uint64_t now_us, void *arg)
+/* Down: back to whoever the flow belongs to. (Up: local has put datagrams into flows.) */
+static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, uint64_t now_us,
+                         void *arg)
 {
     struct gateway *g = arg;
     sp_local_datagrams(g->local, f, d, n, now_us);
 }
 
-static void on_tunnel_flow_closed(struct sp_flow *f, unsigned code, void *arg)
+static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
 {
     struct gateway *g = arg;
 
-    if (code != 0 && sp_ratelimit_take(&g->refusals_said, sp_ticker_now(&g->ticker)))
+    if (code != 0 && code != SP_CONTROL_DRAINING &&
+        sp_ratelimit_take(&g->refusals_said, sp_ticker_now(&g->ticker)))
         sp_log_warn(&g->config->log, "the server refused a flow",
                     SP_F_ADDR("client", sp_flow_local(f)), SP_F_UINT("code", code));
     sp_local_flow_closed(g->local, f);
 }
 
-static void on_tunnel_lane_suspect(struct sp_lane *l, void *arg)
+static void on_tunnel_in_use(struct sp_tunnel *t, void *arg)
 {
     struct gateway *g = arg;
-    sp_uplink_lane_suspect(g->uplink, l);
-}
-
-static const struct sp_tunnel_events tunnel_events = {
-    .flush = on_tunnel_flush,
-    .datagrams = on_tunnel_datagrams,
-    .flow_closed = on_tunnel_flow_closed,
-    .lane_suspect = on_tunnel_lane_suspect,
-};
-
-/* --- the tunnel ----------------------------------------------------------------------------- */
-
-static int make_tunnel(struct gateway *g, struct sp_tunnel **out)
-{
-    struct sp_tunnel_config c;
-
-    sp_tunnel_config_default(&c, SP_TUNNEL_GATEWAY);
-    return sp_tunnel_new(&c, &tunnel_events, g, &g->ticker.timers, &g->rng, out);
-}
-
-/* How a tunnel was that the server knew of. */
-static void log_tunnel_end(const struct gateway *g, const char *reason)
-{
-    const struct sp_server_url *server = sp_uplink_server(g->uplink);
-    uint64_t lived_us = sp_ticker_now(&g->ticker) - g->status.made_us;
-    struct sp_log_field fields[3 + SP_TUNNEL_COUNTERS_MAX + 1];
-    size_t n_table, n = 0;
-    const struct sp_counter *table = sp_tunnel_counter_table(&n_table);
-
-    fields[n++] = SP_F_STR("server", server != NULL ? server->authority : "");
-    fields[n++] = SP_F_STR("reason", reason);
-    fields[n++] = SP_F_UINT("seconds", lived_us / 1000000);
-    n += sp_counters_fields(table, n_table, sp_tunnel_counters(g->tunnel), fields + n);
-    fields[n] = (struct sp_log_field){0};
-    sp_log_event(&g->config->log, SP_LOG_INFO, "tunnel ended", fields);
-}
-
-static void use_tunnel(struct gateway *g, struct sp_tunnel *t)
-{
-    g->tunnel = g->status.tunnel = t;
     sp_local_set_tunnel(g->local, t);
 }
 
-/*
- * The server has made its end. The first time, ours has been waiting for that. Later it means that
- * the tunnel we had is forgotten over there, with all its flows and their relayed addresses; so it
- * is here, too: browsers notice, and begin anew.
- */
-static struct sp_tunnel *on_tunnel_made(void *arg)
+static void on_tunnel_gone(struct sp_tunnel *t, void *arg)
 {
     struct gateway *g = arg;
-    struct sp_tunnel *old = g->tunnel, *made;
-    size_t n;
-    const struct sp_counter *counters = sp_tunnel_counter_table(&n);
-
-    if (!g->known_to_server) {
-        g->known_to_server = true;
-        g->status.made_us = sp_ticker_now(&g->ticker);
-        return old;
-    }
-    if (make_tunnel(g, &made) != 0)
-        return NULL;
-    log_tunnel_end(g, "replaced");
-    g->status.made_us = sp_ticker_now(&g->ticker);
-    use_tunnel(g, made);
-    sp_counters_add(counters, n, &g->status.past, sp_tunnel_counters(old));
-    sp_tunnel_free(old);
-    return made;
+    sp_local_tunnel_gone(g->local, t);
 }
 
-static void on_uplink_stopped(void *arg)
+static void on_stopped(void *arg)
 {
     struct gateway *g = arg;
     ev_break(g->loop, EVBREAK_ALL);
 }
 
-static const struct sp_uplink_events uplink_events = {
-    .tunnel_made = on_tunnel_made,
-    .stopped = on_uplink_stopped,
+static const struct sp_links_events links_events = {
+    .datagrams = on_datagrams,
+    .flow_closed = on_flow_closed,
+    .tunnel_in_use = on_tunnel_in_use,
+    .tunnel_gone = on_tunnel_gone,
+    .stopped = on_stopped,
 };
 
 /* --- the network ---------------------------------------------------------------------------- */
@@ -218,7 +144,7 @@ static void on_network_changed(const struct sp_addr *own, size_t n, void *arg)
         return;
     sp_local_network_changed(g->local);
     listen_for_both(g, own, n);
-    sp_uplink_network_changed(g->uplink, own, n);
+    sp_links_network_changed(g->links, own, n);
 }
 
 /* --- signals -------------------------------------------------------------------------------- */
@@ -238,7 +164,7 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int events)
     sp_log_info(&g->config->log, "stopping");
     sp_notify(SP_NOTIFY_STOPPING);
     sp_local_stop(g->local);
-    sp_uplink_stop(g->uplink);
+    sp_links_stop(g->links);
 }
 
 /* The token is read for each connection anyway; trust is what is kept, and read anew here. */
@@ -254,7 +180,7 @@ static void on_reload_signal(struct ev_loop *loop, ev_signal *w, int events)
         sp_log_error(&g->config->log, "trust was not reread", SP_F_STR("reason", why));
         return;
     }
-    sp_uplink_set_tls(g->uplink, tls);
+    sp_links_set_tls(g->links, tls);
     sp_tls_ctx_unref(tls);
     sp_log_info(&g->config->log, "trust reread, for connections from now on");
 }
@@ -294,7 +220,6 @@ static int start_loop(struct gateway *g)
         return fail(1, "cannot start an event loop");
     sp_ticker_init(&g->ticker, g->loop);
     sp_rng_system_init(&g->rng);
-    sp_deferred_init(&g->flush, flush, g);
     sp_ratelimit_init(&g->refusals_said, 1, 5);
     g->env = (struct sp_client_env){.ticker = &g->ticker, .rng = &g->rng, .log = &g->config->log};
     if (sp_resolver_new(&g->ticker, &g->env.resolver) != 0)
@@ -327,9 +252,8 @@ static int start_local(struct gateway *g)
     sp_tunnel_config_default(&tunnel, SP_TUNNEL_GATEWAY);
     struct sp_local_config config = {
         .lan = c->lan, .n_lan = c->n_lan, .max_clients = tunnel.max_flows};
-    if (sp_local_new(&g->env, &config, &g->local) != 0 || make_tunnel(g, &g->tunnel) != 0)
+    if (sp_local_new(&g->env, &config, &g->local) != 0)
         return out_of_memory();
-    use_tunnel(g, g->tunnel);
     for (size_t i = 0; i < c->n_listen && status == 0; i++)
         status = listen_on(g, &c->listen[i]);
     if (c->n_listen > 0)
@@ -361,7 +285,7 @@ static int check_token_file(const char *path)
     return 0;
 }
 
-static int start_uplink(struct gateway *g)
+static int start_links(struct gateway *g)
 {
     const struct sp_gateway_config *c = g->config;
     struct sp_uplink_config config = {.servers = c->servers,
@@ -378,7 +302,7 @@ static int start_uplink(struct gateway *g)
         return status;
     if (sp_tls_ctx_client(c->ca_file, alpn, &tls, why) != 0)
         return fail(2, "%s%s", c->ca_file != NULL ? "--ca: " : "", why);
-    int err = sp_uplink_new(&g->env, &config, tls, &uplink_events, g, &g->uplink);
+    int err = sp_links_new(&g->env, &config, tls, &links_events, g, &g->links);
     sp_tls_ctx_unref(tls);
     return err == 0 ? 0 : out_of_memory();
 }
@@ -390,7 +314,7 @@ static int start_admin(struct gateway *g)
 
     g->status.start_unix_s = sp_clock_unix_s();
     g->status.local = g->local;
-    g->status.uplink = g->uplink;
+    g->status.links = g->links;
     if (!g->config->has_admin || sp_status_open(&g->status, &g->env, addr, &g->admin) == 0)
         return 0;
     return fail(1, "cannot listen on %s (--admin): %s%s", sp_addr_format(addr, text),
@@ -450,7 +374,7 @@ static int start(struct gateway *g)
     if (status == 0)
         status = start_local(g);
     if (status == 0)
-        status = start_uplink(g);
+        status = start_links(g);
     if (status == 0)
         status = start_admin(g);
     if (status == 0 && sp_network_new(&g->ticker, on_network_changed, g, &g->network) != 0)
@@ -467,9 +391,7 @@ static void end(struct gateway *g)
     sp_network_free(g->network);
     sp_admin_close(g->admin);
     sp_local_free(g->local);
-    sp_uplink_free(g->uplink);
-    sp_deferred_cancel(&g->flush);
-    sp_tunnel_free(g->tunnel);
+    sp_links_free(g->links);
     if (g->env.dgrams != NULL)
         sp_dgram_pool_free(g->env.dgrams);
     if (g->env.resolver != NULL)
@@ -489,8 +411,6 @@ int sp_gateway_run(const struct sp_gateway_config *config)
         watch(&g, &g.on_hup, on_reload_signal, SIGHUP);
         say_ready(&g);
         ev_run(g.loop, 0);
-        if (g.known_to_server)
-            log_tunnel_end(&g, "stopped");
         sp_log_info(&config->log, "stopped");
     }
     end(&g);

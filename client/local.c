@@ -324,8 +324,17 @@ static void forget_all(struct sp_local *l)
 
 void sp_local_set_tunnel(struct sp_local *l, struct sp_tunnel *t)
 {
-    forget_all(l);
     l->tunnel = t;
+}
+
+void sp_local_tunnel_gone(struct sp_local *l, const struct sp_tunnel *t)
+{
+    SP_LIST_EACH(&l->clients.used, link, next)
+    {
+        struct sp_client *c = SP_LIST_ITEM(link, struct sp_client, used);
+        if (c->flow != NULL && sp_flow_tunnel(c->flow) == t)
+            forget(l, c);
+    }
 }
 
 void sp_local_stop(struct sp_local *l)

@@ -49,9 +49,12 @@ bool sp_local_listens_on(const struct sp_local *l, const struct sp_addr *addr);
 /* This host has other addresses than before. */
 void sp_local_network_changed(struct sp_local *l);
 
-/* Where flows are opened from now on. All clients of the one before are dropped: its flows count
- * as gone. Must be given before the loop runs. */
+/* Where flows are opened from now on; those of another tunnel stay where they are. Must be given
+ * before the loop runs. */
 void sp_local_set_tunnel(struct sp_local *l, struct sp_tunnel *t);
+
+/* The flows of this one are gone; clients that had one are dropped. */
+void sp_local_tunnel_gone(struct sp_local *l, const struct sp_tunnel *t);
 
 /* Closes all flows, and tells the far side so; opens none any more. */
 void sp_local_stop(struct sp_local *l);

@@ -10,6 +10,9 @@ static const struct sp_counter now[] = {
     FIELD(tunnel_up, "tunnel_up", NULL, "1: a lane carries datagrams; 0: calls stand still."),
     FIELD(lanes, "lanes", NULL, "Connections that are lanes of the tunnel."),
     FIELD(flows, "flows", NULL, "Flows of the tunnel, also those that are being closed."),
+    FIELD(draining_tunnels, "draining_tunnels", NULL,
+          "Tunnels beside that one: their server drains, and calls on them go on."),
+    FIELD(draining_flows, "draining_flows", NULL, "Flows of these."),
     FIELD(clients, "clients", NULL, "Local clients: browsers' sockets that use the gateway."),
 };
 #undef FIELD
@@ -41,7 +44,7 @@ static const struct sp_counter uplink[] = {
     FIELD(network_changes, "uplink_network_changes_total", NULL,
           "Times that this host got another address or way out."),
     FIELD(tunnels_made, "uplink_tunnels_made_total", NULL,
-          "Tunnels that servers made; each after the first ended all calls."),
+          "Tunnels that servers made; after the first, unless a server drained, calls were lost."),
 };
 #undef FIELD
 

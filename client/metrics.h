@@ -12,7 +12,7 @@
 
 /* A picture of the gateway: what stands here stands in metrics.c, too. */
 struct sp_client_stats {
-    uint64_t tunnel_up, lanes, flows, clients; /* now */
+    uint64_t tunnel_up, lanes, flows, draining_tunnels, draining_flows, clients; /* now */
     struct sp_local_counters local;
     struct sp_uplink_counters uplink;
     struct sp_tunnel_counters tunnel; /* of all tunnels, one after the other */

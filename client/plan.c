@@ -17,6 +17,8 @@
  * where each try costs somebody a handshake. */
 #define HURRY_US         SP_SEC(1)
 #define HURRY_NOT_NOW_US SP_SEC(4)
+/* The same holds while a server that drains is to be replaced. */
+#define REPLACE_US SP_SEC(120)
 /* Between joins of a tunnel that has no lane, while earlier ones are under way. */
 #define NEXT_JOIN_US SP_MS(500)
 /* Another server loses the allocations for certain. But whoever has heard nothing for so long, as
@@ -26,7 +28,8 @@
 void sp_plan_init(struct sp_plan *p, size_t n_servers, unsigned n_lanes, struct sp_rng *rng,
                   uint64_t now_us)
 {
-    *p = (struct sp_plan){.n_servers = n_servers, .n_lanes = n_lanes, .rng = rng};
+    *p =
+        (struct sp_plan){.n_servers = n_servers, .n_lanes = n_lanes, .rng = rng, .last = n_servers};
     sp_backoff_init(&p->backoff, FIRST_US, LONGEST_US);
     p->due_us = now_us + sp_backoff_next_us(&p->backoff, rng);
     for (unsigned i = 0; i < n_lanes; i++)
@@ -53,9 +56,15 @@ static bool is_remembered(const struct sp_plan *p, uint64_t now_us)
     return p->has_tunnel && !p->join_refused && now_us - p->lost_us < FORGOTTEN_US;
 }
 
-/* In the order in which they were given, but for the one that may know our tunnel. */
+/* In the order in which they were given, but for the one that may know our tunnel, and the one that
+ * drains. */
 static size_t server_at(const struct sp_plan *p, size_t i)
 {
+    if (!p->has_tunnel && p->last < p->n_servers) {
+        if (i == p->n_servers - 1)
+            return p->last;
+        return i < p->last ? i : i + 1;
+    }
     if (!p->home_first || i > p->home)
         return i;
     return i == 0 ? p->home : i - 1;
@@ -66,6 +75,24 @@ static void begin_round(struct sp_plan *p, uint64_t now_us)
     p->home_first = is_remembered(p, now_us);
     p->tried = 0;
     p->server = server_at(p, 0);
+}
+
+void sp_plan_replace(struct sp_plan *p, size_t server, uint64_t now_us)
+{
+    p->last = server;
+    p->hurry_until_us = now_us + REPLACE_US;
+    p->due_us = now_us + sp_rng_below(p->rng, SPREAD_US); /* all its gateways do so now */
+    begin_round(p, now_us);
+}
+
+void sp_plan_join_only(struct sp_plan *p)
+{
+    p->joins_only = true;
+}
+
+bool sp_plan_is_over(const struct sp_plan *p, uint64_t now_us)
+{
+    return p->joins_only && sp_plan_usable(p) == 0 && !is_remembered(p, now_us);
 }
 
 /* --- what next ------------------------------------------------------------------------------ */
@@ -88,7 +115,7 @@ static unsigned leader(const struct sp_plan *p)
     unsigned i = 0;
 
     if (!joins(p))
-        return p->making ? p->n_lanes : 0;
+        return p->making || p->joins_only ? p->n_lanes : 0;
     while (i < p->n_lanes && p->lanes[i].trying)
         i++;
     return i;
@@ -104,7 +131,7 @@ static bool next_leader(struct sp_plan *p, uint64_t now_us, struct sp_plan_try *
                                 .lane = lane,
                                 .leader = true,
                                 .is_new = !joins(p),
-                                .hurried = p->tried + 1 < p->n_servers};
+                                .hurried = !p->joins_only && p->tried + 1 < p->n_servers};
     p->making = p->making || out->is_new;
     p->lanes[lane].trying = true;
     p->due_us = now_us + NEXT_JOIN_US;
@@ -194,7 +221,9 @@ bool sp_plan_succeeded(struct sp_plan *p, const struct sp_plan_try *t, uint64_t 
  */
 static void next_server(struct sp_plan *p, uint64_t longest_us, uint64_t now_us)
 {
-    bool remembered = is_remembered(p, now_us), holds = remembered && now_us - p->lost_us < HOLD_US;
+    bool remembered = is_remembered(p, now_us);
+    bool holds = p->joins_only || (remembered && now_us - p->lost_us < HOLD_US);
+    bool hurries = remembered || (!p->has_tunnel && now_us < p->hurry_until_us);
 
     if (!holds && ++p->tried < p->n_servers) {
         p->server = server_at(p, p->tried);
@@ -202,7 +231,7 @@ static void next_server(struct sp_plan *p, uint64_t longest_us, uint64_t now_us)
         return;
     }
     uint64_t us = sp_backoff_next_us(&p->backoff, p->rng);
-    if (remembered && us > longest_us)
+    if (hurries && us > longest_us)
         us = longest_us - sp_rng_below(p->rng, longest_us / 2);
     p->join_refused = false;
     begin_round(p, now_us);

@@ -36,9 +36,12 @@ struct sp_plan {
 
     bool has_tunnel; /* one was made, at server `home` */
     size_t home;
-    uint64_t lost_us;  /* when it lost its last usable lane */
-    bool join_refused; /* its server does not know it any more, or not this token */
-    bool making;       /* a new one is being asked for */
+    size_t last; /* asked after all others, before there was a tunnel; n_servers: none */
+    uint64_t hurry_until_us; /* before there was a tunnel */
+    bool joins_only;         /* makes no new one */
+    uint64_t lost_us;        /* when it lost its last usable lane */
+    bool join_refused;       /* its server does not know it any more, or not this token */
+    bool making;             /* a new one is being asked for */
 
     /* A round through the servers; counts only when no lane is usable. */
     size_t server; /* the next one to try */
@@ -67,6 +70,15 @@ enum sp_plan_failure {
 /* `n_servers` and `n_lanes` at least 1. */
 void sp_plan_init(struct sp_plan *p, size_t n_servers, unsigned n_lanes, struct sp_rng *rng,
                   uint64_t now_us);
+
+/* Before the first try: this server drains, and another one has to be found soon. It is asked last,
+ * as its name may lead to its successor. */
+void sp_plan_replace(struct sp_plan *p, size_t server, uint64_t now_us);
+
+/* From now on only lanes of the tunnel there is are tried. */
+void sp_plan_join_only(struct sp_plan *p);
+/* Such a plan has nothing left to try: its server does not know the tunnel any more. */
+bool sp_plan_is_over(const struct sp_plan *p, uint64_t now_us);
 
 /* A try to begin now, which counts as under way from here on; false: none. Call until false. One
  * that is under way for the same lane is to be dropped without a word. */

@@ -10,35 +10,35 @@
 #include "sallyport/prometheus.h"
 
 /* "up": datagrams flow; "away": its lanes are gone, and it is looked for; "none": never made. */
-static const char *state_of(const struct sp_status *s)
+static const char *state_of(const struct sp_uplink *u)
 {
-    if (sp_uplink_is_up(s->uplink))
+    if (sp_uplink_is_up(u))
         return "up";
-    return sp_uplink_server(s->uplink) != NULL ? "away" : "none";
+    return sp_uplink_server(u) != NULL ? "away" : "none";
 }
 
 static void look(const struct sp_status *s, struct sp_client_stats *out)
 {
-    size_t n;
-    const struct sp_counter *table = sp_tunnel_counter_table(&n);
+    struct sp_tunnel *t = sp_links_tunnel(s->links);
 
-    *out = (struct sp_client_stats){.tunnel_up = sp_uplink_is_up(s->uplink),
-                                    .lanes = sp_tunnel_lane_count(s->tunnel),
-                                    .flows = sp_tunnel_flow_count(s->tunnel),
+    *out = (struct sp_client_stats){.tunnel_up = sp_uplink_is_up(sp_links_uplink(s->links)),
+                                    .lanes = sp_tunnel_lane_count(t),
+                                    .flows = sp_tunnel_flow_count(t),
+                                    .draining_tunnels = sp_links_draining(s->links),
+                                    .draining_flows = sp_links_draining_flows(s->links),
                                     .clients = sp_local_client_count(s->local),
-                                    .local = *sp_local_counters(s->local),
-                                    .uplink = *sp_uplink_counters(s->uplink),
-                                    .tunnel = s->past};
-    sp_counters_add(table, n, &out->tunnel, sp_tunnel_counters(s->tunnel));
+                                    .local = *sp_local_counters(s->local)};
+    sp_links_counters(s->links, &out->tunnel, &out->uplink);
 }
 
 static void healthz(struct sp_admin_reply *r, void *arg)
 {
     const struct sp_status *s = arg;
+    const struct sp_uplink *u = sp_links_uplink(s->links);
 
-    if (!sp_uplink_is_up(s->uplink))
+    if (!sp_uplink_is_up(u))
         r->status = 503;
-    sp_admin_put(r, "tunnel %s\n", state_of(s));
+    sp_admin_put(r, "tunnel %s\n", state_of(u));
 }
 
 /* --- /metrics ------------------------------------------------------------------------------- */
@@ -51,7 +51,7 @@ static void rtt_metric(struct sp_prometheus *p, const struct sp_status *s)
                                      "Round trip of a lane, as TCP measures it."};
 
     for (unsigned i = 0; i < SP_LANES_MAX; i++) {
-        const struct sp_lane *l = sp_tunnel_lane(s->tunnel, i);
+        const struct sp_lane *l = sp_tunnel_lane(sp_links_tunnel(s->links), i);
         if (l == NULL)
             continue;
         snprintf(label, sizeof label, "lane=\"%u\"", i);
@@ -66,7 +66,7 @@ static void suspect_metric(struct sp_prometheus *p, const struct sp_status *s)
                                      "1: no progress, waits for its replacement."};
 
     for (unsigned i = 0; i < SP_LANES_MAX; i++) {
-        const struct sp_lane *l = sp_tunnel_lane(s->tunnel, i);
+        const struct sp_lane *l = sp_tunnel_lane(sp_links_tunnel(s->links), i);
         if (l == NULL)
             continue;
         snprintf(label, sizeof label, "lane=\"%u\"", i);
@@ -102,8 +102,8 @@ static json_t *json_lanes(const struct sp_status *s)
     json_t *list = json_array();
 
     for (unsigned i = 0; i < SP_LANES_MAX; i++) {
-        const struct sp_lane *l = sp_tunnel_lane(s->tunnel, i);
-        const struct sp_stream *stream = sp_uplink_lane_stream(s->uplink, i);
+        const struct sp_lane *l = sp_tunnel_lane(sp_links_tunnel(s->links), i);
+        const struct sp_stream *stream = sp_uplink_lane_stream(sp_links_uplink(s->links), i);
         if (l == NULL || stream == NULL)
             continue;
         const struct sp_tls *tls = sp_stream_tls(stream);
@@ -131,7 +131,8 @@ static json_t *json_listen(const struct sp_status *s)
 static void status(struct sp_admin_reply *r, void *arg)
 {
     const struct sp_status *s = arg;
-    const struct sp_server_url *server = sp_uplink_server(s->uplink);
+    const struct sp_uplink *u = sp_links_uplink(s->links);
+    const struct sp_server_url *server = sp_uplink_server(u);
     struct sp_client_stats stats;
     size_t n_groups, n_tunnel;
     const struct sp_counter_group *groups = sp_client_metrics(&n_groups);
@@ -145,10 +146,11 @@ static void status(struct sp_admin_reply *r, void *arg)
         json_pack("{s:s, s:s, s:I, s:I, s:s, s:s?}", "version", SALLYPORT_VERSION, "crypto",
                   sp_crypto_describe(), "started_unix", (json_int_t)s->start_unix_s,
                   "uptime_seconds", (json_int_t)((now_us - s->start_us) / 1000000), "tunnel",
-                  state_of(s), "server", server != NULL ? server->authority : NULL);
+                  state_of(u), "server", server != NULL ? server->authority : NULL);
     if (server != NULL)
-        json_object_set_new(root, "tunnel_age_seconds",
-                            json_integer((json_int_t)((now_us - s->made_us) / 1000000)));
+        json_object_set_new(
+            root, "tunnel_age_seconds",
+            json_integer((json_int_t)((now_us - sp_links_made_us(s->links)) / 1000000)));
     json_object_set_new(root, "listen", json_listen(s));
     json_object_set_new(root, "lanes", json_lanes(s));
     json_object_set_new(root, "now", sp_admin_json_table(groups[0].table, groups[0].n, &stats));

@@ -6,18 +6,15 @@
 #ifndef SALLYPORT_CLIENT_STATUS_H
 #define SALLYPORT_CLIENT_STATUS_H
 
+#include "links.h"
 #include "local.h"
 #include "sallyport/admin.h"
-#include "uplink.h"
 
 /* Where it looks. Its owner keeps it up to date. */
 struct sp_status {
     const struct sp_local *local;
-    const struct sp_uplink *uplink;
-    struct sp_tunnel *tunnel;
-    struct sp_tunnel_counters past; /* of tunnels before this one */
+    const struct sp_links *links;
     uint64_t start_unix_s;
-    uint64_t made_us; /* when a server made its end of this tunnel */
     /* Set by sp_status_open. */
     const struct sp_ticker *ticker;
     uint64_t start_us;

@@ -60,6 +60,13 @@ static enum sp_plan_failure meaning(const struct sp_refusal *why)
     return sp_refusal_met_somebody(why) ? SP_PLAN_NOT_NOW : SP_PLAN_UNREACHABLE;
 }
 
+/* The server that is to be replaced is asked as well, in case its name leads to another. */
+static bool is_drained(const struct slot *s)
+{
+    const struct sp_uplink *u = s->uplink;
+    return u->tunnel == NULL && &u->config.servers[s->try_.server] == u->config.drained;
+}
+
 static void refused(struct slot *s, const struct sp_refusal *why)
 {
     struct sp_uplink *u = s->uplink;
@@ -68,6 +75,8 @@ static void refused(struct slot *s, const struct sp_refusal *why)
 
     u->counters.tries_failed++;
     sp_refusal_explain(why, line);
+    if (is_drained(s) && sp_refusal_is_denial(why))
+        snprintf(line, sizeof line, "it drains, and has no successor yet");
     sp_plan_failed(&u->plan, &s->try_, meaning(why), now(u));
     uint64_t due_us = sp_plan_due_us(&u->plan);
     bool waits = due_us != SP_NEVER && due_us > now(u);
@@ -136,7 +145,7 @@ static void report_state(struct sp_uplink *u)
     u->was_up = up;
     if (up)
         say_up(u);
-    else
+    else if (!u->plan.joins_only) /* that one may just have ended */
         sp_log_warn(u->env->log, "tunnel away: no lane carries datagrams, trying again",
                     SP_F_STR("server", u->config.servers[u->plan.home].authority));
 }
@@ -166,6 +175,10 @@ static void go_on(struct sp_uplink *u)
     if (u->stopping)
         return;
     look_at_suspects(u);
+    if (sp_plan_is_over(&u->plan, now(u))) {
+        sp_uplink_stop(u);
+        return;
+    }
     while (sp_plan_next(&u->plan, now(u), &t)) {
         struct slot *s = &u->slots[t.lane];
         stop_dial(s); /* the plan goes past a join that hangs */
@@ -371,6 +384,8 @@ int sp_uplink_new(const struct sp_client_env *env, const struct sp_uplink_config
     for (unsigned i = 0; i < SP_LANES_MAX; i++)
         u->slots[i] = (struct slot){.uplink = u, .lane = i};
     sp_plan_init(&u->plan, config->n_servers, config->lanes, env->rng, now_us);
+    if (config->drained != NULL)
+        sp_plan_replace(&u->plan, (size_t)(config->drained - config->servers), now_us);
     if (sp_timerq_set(&env->ticker->timers, &u->due, now_us) != 0) {
         free(u);
         return SP_ENOMEM;
@@ -407,8 +422,16 @@ void sp_uplink_set_tls(struct sp_uplink *u, struct sp_tls_ctx *tls)
     u->tls = tls;
 }
 
+void sp_uplink_retire(struct sp_uplink *u)
+{
+    sp_plan_join_only(&u->plan);
+    go_on(u);
+}
+
 void sp_uplink_stop(struct sp_uplink *u)
 {
+    if (u->stopping)
+        return;
     u->stopping = true;
     stop_dialling(u);
     for (unsigned i = 0; i < u->config.lanes; i++)

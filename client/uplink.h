@@ -24,6 +24,8 @@ struct sp_uplink_config {
     const char *token_file;         /* reread for each try; NULL: take `token` */
     const char *token;
     unsigned lanes;
+    /* NULL, or the one of them that drains: the first tunnel is looked for elsewhere first. */
+    const struct sp_server_url *drained;
 };
 
 struct sp_uplink_events {
@@ -32,7 +34,8 @@ struct sp_uplink_events {
      * that was returned before (whose flows the server has forgotten), if any. NULL: no memory.
      */
     struct sp_tunnel *(*tunnel_made)(void *arg);
-    /* All connections are closed, after sp_uplink_stop. */
+    /* All connections are closed, after sp_uplink_stop; or, after sp_uplink_retire, the server does
+     * not know the tunnel any more. */
     void (*stopped)(void *arg);
 };
 
@@ -53,6 +56,10 @@ void sp_uplink_lane_suspect(struct sp_uplink *u, const struct sp_lane *lane);
  * now. A lane that left from another address is lost, the other ones are asked whether they live,
  * and what failed before is tried again at once. */
 void sp_uplink_network_changed(struct sp_uplink *u, const struct sp_addr *own, size_t n);
+
+/* No other tunnel is made from now on; lanes of the one there is are replaced as ever. Harmless the
+ * second time. */
+void sp_uplink_retire(struct sp_uplink *u);
 
 /* Tries nothing any more, and closes what is open in good order; `stopped` follows, from the loop.
  */

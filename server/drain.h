@@ -24,6 +24,7 @@ struct sp_drain {
     struct sp_worker *worker;
     const struct sp_log *log;
     enum sp_drain_state state;
+    bool waited, drained; /* there was an allocation to wait for; there is none any more */
     struct sp_timer timer;
     void (*ended)(void *arg);
     void *arg;

@@ -458,12 +458,14 @@ void sp_worker_set_keys(struct sp_worker *w, struct sp_keys *keys)
 
 const struct sp_addr *sp_worker_listen(const struct sp_worker *w, size_t i)
 {
-    return sp_listener_local(w->listeners[i]);
+    const struct sp_listener *l = w->listeners[i];
+    return l != NULL ? sp_listener_local(l) : &w->config.listen[i]; /* it is ending */
 }
 
 const struct sp_addr *sp_worker_listen_udp(const struct sp_worker *w, size_t i)
 {
-    return sp_dgram_local(w->udp[i]);
+    const struct sp_dgram *d = w->udp[i];
+    return d != NULL ? sp_dgram_local(d) : &w->config.listen_udp[i];
 }
 
 struct sp_ticker *sp_worker_ticker(struct sp_worker *w)

@@ -25,9 +25,9 @@ PATIENCE_S = 5
 
 
 class TurnError(Exception):
-    def __init__(self, method, code):
+    def __init__(self, method, code, attrs):
         super().__init__(f"method {method} refused: {code}")
-        self.code = code
+        self.code, self.attrs = code, attrs
 
 
 def xor_addr(address, tid):
@@ -180,12 +180,12 @@ class Client:
                 return tid, got
             code = got[ERROR_CODE][2] * 100 + got[ERROR_CODE][3]
             if code not in (401, 438) or (code == 401 and self.credentials):
-                raise TurnError(method, code)
+                raise TurnError(method, code, got)
             realm = got[REALM]
             text = f"{self.user}:{realm.decode()}:{self.password}".encode()
             self.key = hashlib.md5(text).digest()
             self.credentials = [(USERNAME, self.user.encode()), (REALM, realm), (NONCE, got[NONCE])]
-        raise TurnError(method, code)
+        raise TurnError(method, code, got)
 
     # ---- TURN --------------------------------------------------------------------------------------
 

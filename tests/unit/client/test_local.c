@@ -453,6 +453,42 @@ START_TEST(at_the_bound_the_least_recently_used_goes)
 }
 END_TEST
 
+/* The flows of a tunnel that drains stay where they are; what begins goes by the new one. */
+START_TEST(a_tunnel_beside_another)
+{
+    struct sp_tunnel_config config;
+    struct sp_addr at = listen_on("127.0.0.1:0");
+    int udp = browser(SOCK_DGRAM, &at), tcp = browser(SOCK_STREAM, &at);
+    int other = browser(SOCK_DGRAM, &at);
+    struct sp_tunnel *next; /* without a lane: nothing comes back */
+    struct sp_tunnel_events quiet = events[0];
+    uint8_t request[SP_STUN_HEADER_LEN];
+
+    sp_tunnel_config_default(&config, SP_TUNNEL_GATEWAY);
+    quiet.flush = expired; /* nothing is done */
+    ck_assert_int_eq(sp_tunnel_new(&config, &quiet, NULL, &io.ticker.timers, &rng, &next), 0);
+    exchange(udp, 1);
+    exchange(tcp, 2);
+    sp_local_set_tunnel(local, next);
+    say(other, request, binding(request, 3));
+    io_loop_for(&io, 20);
+    ck_assert_uint_eq(sp_tunnel_flow_count(next), 1);
+    exchange(udp, 4);
+    exchange(tcp, 5);
+    ck_assert_uint_eq(sp_tunnel_flow_count(tunnels[0]), 2);
+    ck_assert_uint_eq(sp_local_client_count(local), 3);
+    sp_local_tunnel_gone(local, next);
+    ck_assert_uint_eq(sp_local_client_count(local), 2);
+    sp_local_set_tunnel(local, tunnels[0]);
+    sp_tunnel_free(next);
+    exchange(udp, 6);
+    exchange(other, 7);
+    close(udp);
+    close(tcp);
+    close(other);
+}
+END_TEST
+
 START_TEST(a_new_tunnel_ends_all_flows)
 {
     struct sp_addr at = listen_on("127.0.0.1:0");
@@ -461,7 +497,7 @@ START_TEST(a_new_tunnel_ends_all_flows)
 
     exchange(udp, 1);
     exchange(tcp, 2);
-    sp_local_set_tunnel(local, NULL);
+    sp_local_tunnel_gone(local, tunnels[0]);
     close_tunnels();
     open_tunnels();
     sp_local_set_tunnel(local, tunnels[0]);
@@ -564,6 +600,7 @@ int main(void)
     tcase_add_test(tc, a_stream_that_is_not_turn_is_closed);
     tcase_add_test(tc, the_server_ends_a_flow);
     tcase_add_test(tc, at_the_bound_the_least_recently_used_goes);
+    tcase_add_test(tc, a_tunnel_beside_another);
     tcase_add_test(tc, a_new_tunnel_ends_all_flows);
     tcase_add_test(tc, without_lanes_it_waits_and_ages);
     tcase_add_test(tc, stopped);

@@ -485,6 +485,70 @@ END_TEST
 
 /* Whatever happens in whatever order: a wanted lane is tried, or its time is known, and nothing is
  * tried twice at once or in a spin. */
+/* The server that drains is asked last: its name may lead to its successor. Soon, and again and
+ * again, but not for ever. */
+START_TEST(a_server_that_drains_is_replaced)
+{
+    static const size_t order[][3] = {{1, 2, 0}, {0, 2, 1}, {0, 1, 2}};
+
+    for (size_t drained = 0; drained < 3; drained++) {
+        begin(3, 2);
+        sp_plan_replace(&plan, drained, now_us);
+        soon(LANE_SOON);
+        uint64_t longest_us = 0;
+        while (now_us - START < SP_SEC(110)) {
+            for (size_t i = 0; i < 3; i++)
+                denied(expect(order[drained][i], 0, true));
+            uint64_t slept_us = sleep_us();
+            longest_us = slept_us > longest_us ? slept_us : longest_us;
+        }
+        ck_assert_uint_le(longest_us, SP_SEC(4));
+        now_us = START + SP_SEC(200);
+        for (size_t i = 0; i < 3; i++)
+            denied(expect(order[drained][i], 0, true));
+        ck_assert_uint_gt(sleep_us(), SP_SEC(4));
+        /* Once there is a tunnel it is one as all are. */
+        denied(expect(order[drained][0], 0, true));
+        succeed(expect(order[drained][1], 0, true));
+        sp_plan_lane_lost(&plan, 0, now_us);
+        now_us += SP_SEC(40);
+        struct sp_plan_try t = expect(order[drained][1], 0, false);
+        denied(t);
+        expect(0, 0, true);
+    }
+}
+END_TEST
+
+/* The tunnel of a server that drains: joined as ever, never replaced. */
+START_TEST(joins_only)
+{
+    begin(2, 2);
+    succeed(expect(0, 0, true));
+    succeed(expect(0, 1, false));
+    sp_plan_join_only(&plan);
+    ck_assert(!sp_plan_is_over(&plan, now_us));
+    now_us += SP_SEC(20);
+    sp_plan_lane_lost(&plan, 0, now_us);
+    soon(LANE_SOON);
+    succeed(expect(0, 0, false));
+    sp_plan_lane_lost(&plan, 0, now_us);
+    sp_plan_lane_lost(&plan, 1, now_us);
+    ck_assert(!sp_plan_is_over(&plan, now_us));
+    uint64_t lost_us = now_us;
+    while (now_us - lost_us < SP_SEC(29)) { /* no other server comes into it */
+        sleep_us();
+        unreachable(expect(0, 0, false));
+    }
+    ck_assert(!sp_plan_is_over(&plan, lost_us + SP_SEC(29)));
+    ck_assert(sp_plan_is_over(&plan, lost_us + SP_SEC(30)));
+    sleep_us();
+    denied(expect(0, 0, false));
+    ck_assert(sp_plan_is_over(&plan, lost_us));
+    expect_none();
+    ck_assert_uint_eq(sp_plan_due_us(&plan), SP_NEVER);
+}
+END_TEST
+
 START_TEST(random_lives)
 {
     struct sp_rng_seeded dice;
@@ -579,6 +643,8 @@ int main(void)
     tcase_add_test(tc, lanes_of_an_old_tunnel_do_not_come_back);
     tcase_add_test(tc, all_suspect_is_as_bad_as_all_lost);
     tcase_add_test(tc, a_join_under_way_may_lead_when_the_last_lane_dies);
+    tcase_add_test(tc, a_server_that_drains_is_replaced);
+    tcase_add_test(tc, joins_only);
     tcase_add_loop_test(tc, random_lives, 0, 30);
     suite_add_tcase(s, tc);
     srunner_run_all(runner, CK_NORMAL);
