@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "alloc_fail.h"
+#include "links.h"
 #include "local.h"
 #include "peer.h"
 #include "sallyport/clock.h"
@@ -19,7 +20,6 @@
 #include "sallyport/token.h"
 #include "server_env.h"
 #include "turn_user.h"
-#include "uplink.h"
 #include "worker_rig.h"
 
 #define LANES        2
@@ -45,26 +45,11 @@ static struct {
     struct sp_client_env env;
     struct sp_tls_ctx *tls;
     struct sp_local *local;
-    struct sp_tunnel *tunnel;
-    struct sp_uplink *uplink;
-    struct sp_deferred flush;
+    struct sp_links *links;
     struct sp_addr at;
 } g;
 
 /* --- the gateway, as client/gateway.c puts it together -------------------------------------- */
-
-static void on_want_flush(void *arg)
-{
-    (void)arg;
-    sp_ticker_defer(&g.loop.ticker, &g.flush);
-}
-
-static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
-{
-    (void)d;
-    (void)arg;
-    sp_tunnel_flush(g.tunnel, now_us);
-}
 
 static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, uint64_t now_us,
                          void *arg)
@@ -80,51 +65,31 @@ static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
     sp_local_flow_closed(g.local, f);
 }
 
-static void on_lane_suspect(struct sp_lane *l, void *arg)
+static void on_tunnel_in_use(struct sp_tunnel *t, void *arg)
 {
     (void)arg;
-    sp_uplink_lane_suspect(g.uplink, l);
+    sp_local_set_tunnel(g.local, t);
 }
 
-static const struct sp_tunnel_events tunnel_events = {
-    .flush = on_want_flush,
+static void on_tunnel_gone(struct sp_tunnel *t, void *arg)
+{
+    (void)arg;
+    sp_local_tunnel_gone(g.local, t);
+}
+
+static const struct sp_links_events links_events = {
     .datagrams = on_datagrams,
     .flow_closed = on_flow_closed,
-    .lane_suspect = on_lane_suspect,
+    .tunnel_in_use = on_tunnel_in_use,
+    .tunnel_gone = on_tunnel_gone,
 };
 
-static struct sp_tunnel *new_tunnel(void)
-{
-    struct sp_tunnel_config c;
-    struct sp_tunnel *t = NULL;
-
-    sp_tunnel_config_default(&c, SP_TUNNEL_GATEWAY);
-    (void)sp_tunnel_new(&c, &tunnel_events, NULL, &g.loop.ticker.timers, &g.rng, &t);
-    return t;
-}
-
-/* A new one each time. */
-static struct sp_tunnel *on_tunnel_made(void *arg)
-{
-    struct sp_tunnel *made = new_tunnel(), *old = g.tunnel;
-    (void)arg;
-
-    if (made == NULL)
-        return NULL;
-    g.tunnel = made;
-    sp_local_set_tunnel(g.local, made);
-    sp_tunnel_free(old);
-    return made;
-}
-
-static const struct sp_uplink_events uplink_events = {.tunnel_made = on_tunnel_made};
-
-static int open_uplink(void)
+static int open_links(void)
 {
     const struct sp_uplink_config config = {
         .servers = &url, .n_servers = 1, .proxies = &no_proxy, .token = token, .lanes = LANES};
 
-    return sp_uplink_new(&g.env, &config, g.tls, &uplink_events, NULL, &g.uplink);
+    return sp_links_new(&g.env, &config, g.tls, &links_events, NULL, &g.links);
 }
 
 static void on_stop(struct ev_loop *loop, ev_async *w, int revents)
@@ -152,9 +117,6 @@ static void open_gateway(void)
     ck_assert_int_eq(sp_resolver_new(&g.loop.ticker, &g.env.resolver), 0);
     ck_assert_msg(sp_tls_ctx_client(files.ca, alpn, &g.tls, why) == 0, "%s", why);
     ck_assert_int_eq(sp_local_new(&g.env, &config, &g.local), 0);
-    sp_deferred_init(&g.flush, on_flush, NULL);
-    g.tunnel = new_tunnel();
-    sp_local_set_tunnel(g.local, g.tunnel);
     ck_assert_int_eq(sp_local_listen(g.local, &any, &transport), 0);
     g.at = *sp_local_addr(g.local, 0);
 }
@@ -162,9 +124,7 @@ static void open_gateway(void)
 static void close_gateway(void)
 {
     sp_local_free(g.local);
-    sp_uplink_free(g.uplink);
-    sp_deferred_cancel(&g.flush);
-    sp_tunnel_free(g.tunnel);
+    sp_links_free(g.links);
     sp_tls_ctx_unref(g.tls);
     sp_dgram_pool_free(g.env.dgrams);
     sp_resolver_free(g.env.resolver);
@@ -183,7 +143,7 @@ static void *run(void *arg)
     (void)arg;
     alloc_fail_at(fail_at);
     if (and_dial)
-        dialled = open_uplink();
+        dialled = open_links();
     ev_run(g.loop.loop, 0);
     failed = alloc_fail_disarm();
     return NULL;
