@@ -500,6 +500,26 @@ START_TEST(the_server_ends)
 }
 END_TEST
 
+/* Killed while it drained, and there again: what was on it is lost, and nothing more is asked of
+ * it. */
+START_TEST(the_server_forgets)
+{
+    start(2);
+    expect_at(0);
+    open_flow();
+    drain(0);
+    expect_at(1);
+    servers[0].refuses = false;
+    cut_lanes(&servers[0], LANES);
+    edge_expired(&servers[0]);
+    ck_assert(io_loop_until(&io, none_drains, NULL));
+    ck_assert_uint_eq(gone, 1);
+    ck_assert_uint_eq(servers[0].made, 1);
+    expect_at(1);
+    open_flow();
+}
+END_TEST
+
 /* The only server: nobody takes a new tunnel, until its successor does. */
 START_TEST(no_other_server)
 {
@@ -577,6 +597,7 @@ int main(void)
     tcase_add_test(tc, what_begins_goes_elsewhere);
     tcase_add_test(tc, a_lane_of_the_old_one_is_replaced);
     tcase_add_test(tc, the_server_ends);
+    tcase_add_test(tc, the_server_forgets);
     tcase_add_test(tc, no_other_server);
     tcase_add_test(tc, one_after_the_other);
     tcase_add_test(tc, stop);

@@ -119,6 +119,7 @@ START_TEST(waits_for_the_last_allocation)
     ck_assert_uint_eq(r.ended, 0);
     ck_assert_uint_eq(worker_rig_stats(&r.r).draining, 1);
     ck_assert_int_eq(ask(&r, &b, turn_user_refresh(&b.user, 0)), 0); /* answered, even so */
+    ck_assert(r.drain.waited); /* and it waits for answers to come through */
     wait_for_end(&r);
     ck_assert_uint_eq(worker_rig_stats(&r.r).turn.turned_away, 1);
     udp_peer_close(&a.udp);
