@@ -432,9 +432,10 @@ static int set_drain(struct sp_drain_config *d, const struct sp_options *o,
 {
     d->timeout_us = SP_SEC(sp_options_number(o, "drain-timeout", 60));
     for (size_t i = 0; i < sp_options_count(o, "alternate-server"); i++) {
-        struct sp_addr a, *to;
-        parse_alternate(sp_options_nth(o, "alternate-server", i), &a);
-        to = a.family == SP_IPV6 ? &d->alternates.v6 : &d->alternates.v4;
+        struct sp_addr a;
+        if (parse_alternate(sp_options_nth(o, "alternate-server", i), &a) != 0)
+            return SP_EINVAL; /* not to be had: it was checked with the command line */
+        struct sp_addr *to = a.family == SP_IPV6 ? &d->alternates.v6 : &d->alternates.v4;
         if (to->family != SP_FAMILY_NONE)
             return sp_options_refuse(why, "--alternate-server: at most one for IPv4 and one for "
                                           "IPv6");

@@ -29,6 +29,7 @@ static unsigned status_of(const struct rig *r, const char *request)
     struct sp_site_answer a;
     size_t used;
 
+    ck_assert_ptr_nonnull(r->s);
     ck_assert_int_eq(sp_http_parse_request(sp_span_str(request), &h, &used), 0);
     sp_site_serve(r->s->site, &h, 0, &a);
     return a.status;
