@@ -3,6 +3,7 @@
 #
 # What bad input gets: mistakes in options and files, one line and an exit status; a gateway that the
 # server does not take, one line that says why, and patience. Secrets show up nowhere.
+# machine: shared
 # sanitizers: yes
 set -euo pipefail
 # shellcheck source=tests/support/one-host.sh

@@ -3,6 +3,7 @@
 #
 # `sallyport-client check` on networks that let through more and less, with the right and the wrong CA, token, name
 # and port: what it says of each step, what it advises, and its exit status. It leaves nothing at the server.
+# machine: shared
 # sanitizers: yes
 
 # shellcheck source=tests/support/doors.sh

@@ -5,6 +5,7 @@
 # The Dockerfile builds, from a bare Debian and without an engine. What README.md says about containers is
 # done word for word, with the lab for the internet: a server, a gateway behind a firewall that lets
 # nothing out but HTTPS, and a call.
+# machine: shared
 set -euo pipefail
 # shellcheck source=tests/support/lab.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/lab.sh"

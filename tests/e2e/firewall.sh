@@ -3,6 +3,7 @@
 #
 # scripts/firewall.sh: what each profile lets by and refuses, by IPv4 and IPv6; that its counters tell the
 # truth, also when something else makes a hole in it; and that it leaves without a trace.
+# machine: shared
 set -euo pipefail
 # shellcheck source=tests/support/lab.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/lab.sh"

@@ -3,6 +3,7 @@
 #
 # What the programs tell of themselves: --help, the manual pages, and what bash completes. All come from the
 # tables of options; here they are compared with each other, and read by those they are made for.
+# machine: shared
 # timeout: 120
 
 set -euo pipefail

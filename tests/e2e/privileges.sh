@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # What both programs give up once their ports are bound, and that calls, reloads and errors are as good after it.
+# machine: shared
 set -euo pipefail
 # shellcheck source=tests/support/one-host.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/one-host.sh"

@@ -5,6 +5,7 @@
 # folder is to be had, a large file costs no memory however slowly it is read, and the tunnel's path is still a
 # page that is missing.
 #
+# machine: shared
 # sanitizers: yes
 set -euo pipefail
 # shellcheck source=tests/support/stranger.sh

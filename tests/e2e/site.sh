@@ -3,6 +3,7 @@
 #
 # What a stranger gets: an ordinary web site by TLS 1.2 and 1.3. Nothing tells a wrong token, an expired one
 # or a tunnel that is not there from a page that is not there.
+# machine: shared
 # sanitizers: yes
 set -euo pipefail
 # shellcheck source=tests/support/stranger.sh

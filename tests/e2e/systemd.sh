@@ -4,6 +4,7 @@
 # The units of systemd, in a systemd: README.md's steps word for word, on two hosts of the lab that are booted for
 # it. A call goes through; they run as nobody, confined, can be reloaded, come back when they die, and end
 # when they are told to.
+# machine: shared
 set -euo pipefail
 # shellcheck source=tests/support/lab.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/lab.sh"
