@@ -2,23 +2,15 @@
 #include "peer.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "require.h"
 #include "sallyport/clock.h"
 #include "sallyport/http.h"
 #include "sallyport/sock.h"
 #include "sallyport/turn_stream.h"
-
-#define REQUIRE(cond)                                                                 \
-    do {                                                                              \
-        if (!(cond)) {                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
 
 /* --- streams -------------------------------------------------------------------------------- */
 

@@ -2,18 +2,10 @@
 #include "server_env.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "require.h"
 #include "sallyport/clock.h"
 #include "sallyport/token.h"
-
-#define REQUIRE(cond)                                                                 \
-    do {                                                                              \
-        if (!(cond)) {                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
 
 static void on_emit(void *arg, const struct sp_turn_out *out, size_t n)
 {

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "require.h"
+
 void sim_failed(const struct sim *s, const char *file, int line, const char *what)
 {
     fprintf(stderr, "%s:%d: does not hold: %s (scenario %s, SIM_SEED=%" PRIu64 ", at %.6f s)\n",
@@ -69,8 +71,7 @@ void *sim_alloc(size_t len)
 {
     void *p = calloc(1, len);
 
-    if (p == NULL)
-        abort();
+    REQUIRE(p != NULL);
     return p;
 }
 

@@ -4,14 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "require.h"
+
 static void *grow(void *p, size_t n, size_t *cap, size_t size)
 {
     if (n < *cap)
         return p;
     *cap = *cap ? *cap * 2 : 256;
     p = realloc(p, *cap * size);
-    if (p == NULL)
-        abort();
+    REQUIRE(p != NULL);
     return p;
 }
 

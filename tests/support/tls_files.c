@@ -16,18 +16,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "require.h"
 #include "sallyport/addr.h"
 #include "sallyport/bytes.h"
 
 #define DER_MAX 4096
-
-#define MUST(cond)                                                                               \
-    do {                                                                                         \
-        if (!(cond)) {                                                                           \
-            fprintf(stderr, "%s:%d: cannot make certificates: %s\n", __FILE__, __LINE__, #cond); \
-            exit(1);                                                                             \
-        }                                                                                        \
-    } while (0)
 
 struct maker {
     WC_RNG rng;
@@ -42,9 +35,9 @@ static void write_pem(const char *path, const uint8_t *der, int len, int type)
     int n = wc_DerToPem(der, (word32)len, pem, sizeof pem, type);
     FILE *f = fopen(path, "w");
 
-    MUST(n > 0 && f != NULL);
-    MUST(fwrite(pem, 1, (size_t)n, f) == (size_t)n);
-    MUST(fclose(f) == 0);
+    REQUIRE(n > 0 && f != NULL);
+    REQUIRE(fwrite(pem, 1, (size_t)n, f) == (size_t)n);
+    REQUIRE(fclose(f) == 0);
 }
 
 /* GeneralNames (RFC 5280 section 4.2.1.6): dNSName is [2], iPAddress [7]. */
@@ -59,14 +52,14 @@ static void set_alt_names(Cert *cert, const char *names)
         struct sp_addr ip;
         bool is_ip = sp_addr_parse_ip(n, &ip) == 0;
         size_t n_len = is_ip ? sp_addr_ip_len(&ip) : strlen(n);
-        MUST(n_len < 128 && len + 2 + n_len <= sizeof body);
+        REQUIRE(n_len < 128 && len + 2 + n_len <= sizeof body);
         body[len] = is_ip ? 0x87 : 0x82;
         body[len + 1] = (uint8_t)n_len;
         memcpy(body + len + 2, is_ip ? ip.ip : (uint8_t *)n, n_len);
         len += 2 + n_len;
     }
     size_t head = len < 128 ? 2 : 3;
-    MUST(len < 256 && len + head <= sizeof cert->altNames);
+    REQUIRE(len < 256 && len + head <= sizeof cert->altNames);
     cert->altNames[0] = 0x30;
     cert->altNames[1] = len < 128 ? (uint8_t)len : 0x81;
     if (head == 3)
@@ -77,7 +70,7 @@ static void set_alt_names(Cert *cert, const char *names)
 
 static void init_cert(Cert *cert, const char *name)
 {
-    MUST(wc_InitCert(cert) == 0);
+    REQUIRE(wc_InitCert(cert) == 0);
     snprintf(cert->subject.commonName, sizeof cert->subject.commonName, "%s", name);
     snprintf(cert->subject.org, sizeof cert->subject.org, "sallyport tests");
     cert->sigType = CTC_SHA256wECDSA;
@@ -87,7 +80,7 @@ static void init_cert(Cert *cert, const char *name)
 static int sign(struct maker *m, Cert *cert, uint8_t *der)
 {
     int len = wc_SignCert(cert->bodySz, cert->sigType, der, DER_MAX, NULL, &m->ca_key, &m->rng);
-    MUST(len > 0);
+    REQUIRE(len > 0);
     return len;
 }
 
@@ -97,9 +90,9 @@ static void make_ca(struct maker *m, const char *name, const char *path)
 
     init_cert(&cert, name);
     cert.isCA = 1;
-    MUST(wc_SetSubjectKeyIdFromPublicKey(&cert, NULL, &m->ca_key) == 0);
-    MUST(wc_SetKeyUsage(&cert, "keyCertSign,cRLSign") == 0);
-    MUST(wc_MakeCert(&cert, m->ca_der, DER_MAX, NULL, &m->ca_key, &m->rng) > 0);
+    REQUIRE(wc_SetSubjectKeyIdFromPublicKey(&cert, NULL, &m->ca_key) == 0);
+    REQUIRE(wc_SetKeyUsage(&cert, "keyCertSign,cRLSign") == 0);
+    REQUIRE(wc_MakeCert(&cert, m->ca_der, DER_MAX, NULL, &m->ca_key, &m->rng) > 0);
     m->ca_len = sign(m, &cert, m->ca_der);
     write_pem(path, m->ca_der, m->ca_len, CERT_TYPE);
 }
@@ -119,16 +112,16 @@ static void make_server(struct maker *m, const struct tls_files_spec *spec, cons
     init_cert(&cert, first);
     if (!spec->no_names)
         set_alt_names(&cert, names);
-    MUST(wc_SetIssuerBuffer(&cert, m->ca_der, m->ca_len) == 0);
-    MUST(wc_SetAuthKeyIdFromCert(&cert, m->ca_der, m->ca_len) == 0);
-    MUST(wc_SetKeyUsage(&cert, "digitalSignature") == 0);
-    MUST(wc_SetExtKeyUsage(&cert, "serverAuth") == 0);
+    REQUIRE(wc_SetIssuerBuffer(&cert, m->ca_der, m->ca_len) == 0);
+    REQUIRE(wc_SetAuthKeyIdFromCert(&cert, m->ca_der, m->ca_len) == 0);
+    REQUIRE(wc_SetKeyUsage(&cert, "digitalSignature") == 0);
+    REQUIRE(wc_SetExtKeyUsage(&cert, "serverAuth") == 0);
     if (spec->expired) {
         memcpy(cert.beforeDate, from, sizeof from - 1);
         memcpy(cert.afterDate, until, sizeof until - 1);
         cert.beforeDateSz = cert.afterDateSz = sizeof from - 1;
     }
-    MUST(wc_MakeCert(&cert, der, sizeof der, NULL, &m->key, &m->rng) > 0);
+    REQUIRE(wc_MakeCert(&cert, der, sizeof der, NULL, &m->key, &m->rng) > 0);
     write_pem(path, der, sign(m, &cert, der), CERT_TYPE);
 }
 
@@ -137,7 +130,7 @@ static void make_key(struct maker *m, const char *path)
     uint8_t der[DER_MAX];
     int len = wc_EccKeyToDer(&m->key, der, sizeof der);
 
-    MUST(len > 0);
+    REQUIRE(len > 0);
     write_pem(path, der, len, ECC_PRIVATEKEY_TYPE);
 }
 
@@ -191,15 +184,15 @@ void tls_files_make(struct tls_files *f, const struct tls_files_spec *spec)
         tmp = "/tmp";
     remove_orphans(tmp);
     snprintf(f->dir, sizeof f->dir, "%s/" PREFIX "%d-XXXXXX", tmp, (int)getpid());
-    MUST(m != NULL && mkdtemp(f->dir) != NULL);
+    REQUIRE(m != NULL && mkdtemp(f->dir) != NULL);
     snprintf(f->ca, sizeof f->ca, "%s/ca.pem", f->dir);
     snprintf(f->cert, sizeof f->cert, "%s/cert.pem", f->dir);
     snprintf(f->key, sizeof f->key, "%s/key.pem", f->dir);
 
-    MUST(wc_InitRng(&m->rng) == 0);
-    MUST(wc_ecc_init(&m->ca_key) == 0 && wc_ecc_init(&m->key) == 0);
-    MUST(wc_ecc_make_key(&m->rng, 32, &m->ca_key) == 0);
-    MUST(wc_ecc_make_key(&m->rng, 32, &m->key) == 0);
+    REQUIRE(wc_InitRng(&m->rng) == 0);
+    REQUIRE(wc_ecc_init(&m->ca_key) == 0 && wc_ecc_init(&m->key) == 0);
+    REQUIRE(wc_ecc_make_key(&m->rng, 32, &m->ca_key) == 0);
+    REQUIRE(wc_ecc_make_key(&m->rng, 32, &m->key) == 0);
     make_ca(m, spec->ca_name != NULL ? spec->ca_name : "sallyport test CA", f->ca);
     make_server(m, spec, f->cert);
     make_key(m, f->key);

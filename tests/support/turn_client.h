@@ -101,7 +101,7 @@ static inline size_t rig_end(struct rig_client *c)
         rig_sign(c);
     if (c->fingerprint)
         sp_stun_put_fingerprint(&c->b);
-    RIG_REQUIRE(sp_stun_end(&c->b, &len) == 0);
+    REQUIRE(sp_stun_end(&c->b, &len) == 0);
     return len;
 }
 
@@ -145,14 +145,14 @@ static inline int rig_code(const struct rig_client *c)
 
     if (!rig_answer(c, &m))
         return -1;
-    RIG_REQUIRE(sp_stun_parse(sp_span(c->msg, 20u + sp_get_be16(c->msg + 2)), &request) == 0);
-    RIG_REQUIRE(m.method == request.method);
-    RIG_REQUIRE((sp_stun_check_fingerprint(&m) == 0) == c->fingerprint);
+    REQUIRE(sp_stun_parse(sp_span(c->msg, 20u + sp_get_be16(c->msg + 2)), &request) == 0);
+    REQUIRE(m.method == request.method);
+    REQUIRE((sp_stun_check_fingerprint(&m) == 0) == c->fingerprint);
     if (m.cls == SP_STUN_ERROR)
-        RIG_REQUIRE(sp_stun_find_error(&m, &code, NULL) == 0);
+        REQUIRE(sp_stun_find_error(&m, &code, NULL) == 0);
     if (c->nonce[0] != '\0' && m.method != SP_STUN_BINDING && code != 401 && code != 438 &&
         code != 400)
-        RIG_REQUIRE(rig_is_signed(c, &m));
+        REQUIRE(rig_is_signed(c, &m));
     return (int)code;
 }
 
@@ -214,8 +214,8 @@ static inline int rig_make(struct rig_client *c)
     int code = rig_do(c);
 
     if (code == 0)
-        RIG_REQUIRE(rig_answer(c, &m) &&
-                    sp_stun_find_xor_addr(&m, SP_ATTR_XOR_RELAYED_ADDRESS, &c->relayed) == 0);
+        REQUIRE(rig_answer(c, &m) &&
+                sp_stun_find_xor_addr(&m, SP_ATTR_XOR_RELAYED_ADDRESS, &c->relayed) == 0);
     return code;
 }
 
@@ -277,7 +277,7 @@ static inline void rig_send_addr(struct rig_client *c, const struct sp_addr *pee
                   (const uint8_t *)"send-send-se");
     sp_stun_put_xor_addr(&b, SP_ATTR_XOR_PEER_ADDRESS, peer);
     sp_stun_put(&b, SP_ATTR_DATA, sp_span(p, len));
-    RIG_REQUIRE(sp_stun_end(&b, &n) == 0);
+    REQUIRE(sp_stun_end(&b, &n) == 0);
     rig_msg(c, msg, n);
 }
 
@@ -292,7 +292,7 @@ static inline void rig_channel(struct rig_client *c, uint16_t number, const void
 {
     uint8_t msg[RIG_MSG_MAX];
 
-    RIG_REQUIRE(len + SP_CHANDATA_HEADER_LEN <= sizeof msg);
+    REQUIRE(len + SP_CHANDATA_HEADER_LEN <= sizeof msg);
     sp_chandata_header(msg, number, (uint16_t)len);
     if (len > 0)
         memcpy(msg + SP_CHANDATA_HEADER_LEN, p, len);

@@ -8,10 +8,8 @@
 #ifndef TESTS_TURN_RIG_H
 #define TESTS_TURN_RIG_H
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "peer_policy.h"
+#include "require.h"
 #include "sallyport/err.h"
 #include "turn.h"
 #include "turn_auth.h"
@@ -22,14 +20,6 @@
 #define RIG_OUTS    512
 #define RIG_RELAYS  256
 #define RIG_MSG_MAX 2048
-
-#define RIG_REQUIRE(cond)                                                             \
-    do {                                                                              \
-        if (!(cond)) {                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
 
 /* One datagram that left, head, body and padding in one piece (cut at RIG_MSG_MAX). */
 struct rig_out {
@@ -75,22 +65,22 @@ static inline void rig_emit(void *arg, const struct sp_turn_out *out, size_t n)
     rig->n_emits++;
     if (n > rig->largest_emit)
         rig->largest_emit = n;
-    RIG_REQUIRE(n > 0 && n <= SP_TURN_BATCH);
+    REQUIRE(n > 0 && n <= SP_TURN_BATCH);
     for (size_t i = 0; i < n && rig->n_out < RIG_OUTS; i++) {
         const struct sp_turn_out *o = &out[i];
         struct rig_out *r = &rig->out[rig->n_out++];
         size_t room = RIG_MSG_MAX - o->head_len - 3;
         size_t copy = o->body.len < room ? o->body.len : room;
 
-        RIG_REQUIRE(o->head_len <= SP_TURN_HEAD_MAX && o->pad_len <= 3);
-        RIG_REQUIRE((o->client != NULL) != (o->relay != NULL));
+        REQUIRE(o->head_len <= SP_TURN_HEAD_MAX && o->pad_len <= 3);
+        REQUIRE((o->client != NULL) != (o->relay != NULL));
         r->to_client = o->client != NULL;
         if (o->client != NULL)
             r->client = *o->client;
         r->relay = o->relay;
         if (o->relay != NULL) {
-            RIG_REQUIRE(((struct rig_relay *)o->relay)->open);
-            RIG_REQUIRE(o->head_len == 0 && o->pad_len == 0);
+            REQUIRE(((struct rig_relay *)o->relay)->open);
+            REQUIRE(o->head_len == 0 && o->pad_len == 0);
             r->peer = o->peer;
         }
         r->dont_fragment = o->dont_fragment;
@@ -137,15 +127,15 @@ static inline int rig_relay_open(void *arg, const struct sp_turn_relay_request *
     struct rig *rig = arg;
     struct rig_relay *r;
 
-    RIG_REQUIRE(want->family == SP_IPV4 || want->family == SP_IPV6);
+    REQUIRE(want->family == SP_IPV4 || want->family == SP_IPV6);
     if (want->family == SP_IPV6 && rig->no_v6)
         return SP_EINVAL;
     if (rig->no_ports)
         return SP_EFULL;
     if (want->port != 0) {
-        RIG_REQUIRE(want->reserved.port == want->port && want->reserved.family == want->family);
+        REQUIRE(want->reserved.port == want->port && want->reserved.family == want->family);
         r = rig_relay_at(rig, &want->reserved);
-        RIG_REQUIRE(r != NULL && r->reserved && !r->open);
+        REQUIRE(r != NULL && r->reserved && !r->open);
         r->reserved = false;
     } else {
         if (want->even_port)
@@ -159,7 +149,7 @@ static inline int rig_relay_open(void *arg, const struct sp_turn_relay_request *
     if (want->reserve) {
         struct rig_relay *next = rig_relay_take(rig, want->family, rig->next_port++);
 
-        RIG_REQUIRE(next != NULL);
+        REQUIRE(next != NULL);
         next->reserved = true;
     }
     *out = (struct sp_turn_relay){
@@ -174,7 +164,7 @@ static inline void rig_relay_close(void *arg, const struct sp_turn_relay *relay)
 {
     struct rig_relay *r = rig_relay_at(arg, &relay->local);
 
-    RIG_REQUIRE(r != NULL && r->open && (relay->relay == NULL || relay->relay == r));
+    REQUIRE(r != NULL && r->open && (relay->relay == NULL || relay->relay == r));
     r->open = false;
 }
 
@@ -183,7 +173,7 @@ static inline void rig_reservation_end(void *arg, const struct sp_addr *local)
     struct rig *rig = arg;
     struct rig_relay *r = rig_relay_at(rig, local);
 
-    RIG_REQUIRE(r != NULL && r->reserved);
+    REQUIRE(r != NULL && r->reserved);
     r->reserved = false;
     rig->reservations_ended++;
 }
@@ -192,7 +182,7 @@ static inline void rig_alloc_begin(void *arg, const struct sp_turn_alloc *alloc)
 {
     struct rig *rig = arg;
 
-    RIG_REQUIRE(sp_turn_path_has_alloc(rig->turn, sp_turn_alloc_path(alloc)));
+    REQUIRE(sp_turn_path_has_alloc(rig->turn, sp_turn_alloc_path(alloc)));
     rig->begun++;
 }
 
@@ -200,7 +190,7 @@ static inline void rig_alloc_end(void *arg, const struct sp_turn_alloc *alloc, e
 {
     struct rig *rig = arg;
 
-    RIG_REQUIRE(sp_turn_alloc_relay(alloc, SP_IPV4) || sp_turn_alloc_relay(alloc, SP_IPV6));
+    REQUIRE(sp_turn_alloc_relay(alloc, SP_IPV4) || sp_turn_alloc_relay(alloc, SP_IPV6));
     rig->ended[why]++;
 }
 
@@ -227,15 +217,15 @@ static inline void rig_check(const struct rig *rig)
 {
     const struct sp_turn_counters *c = sp_turn_counters(rig->turn);
 
-    RIG_REQUIRE(c->from_client_datagrams + c->from_peer_datagrams ==
-                c->to_client_datagrams + c->to_peer_datagrams + c->dropped_no_permission +
-                    c->dropped_no_allocation + c->dropped_no_channel + c->dropped_denied_peer +
-                    c->dropped_virtual + c->dropped_too_big);
-    RIG_REQUIRE(c->hairpin_datagrams <= c->to_client_datagrams);
-    RIG_REQUIRE(c->from_client_bytes + c->from_peer_bytes >= c->to_client_bytes + c->to_peer_bytes);
-    RIG_REQUIRE(rig->begun - rig_ended(rig) == sp_turn_alloc_count(rig->turn));
-    RIG_REQUIRE(rig->begun == c->allocations);
-    RIG_REQUIRE(rig_open_relays(rig) >= sp_turn_alloc_count(rig->turn));
+    REQUIRE(c->from_client_datagrams + c->from_peer_datagrams ==
+            c->to_client_datagrams + c->to_peer_datagrams + c->dropped_no_permission +
+                c->dropped_no_allocation + c->dropped_no_channel + c->dropped_denied_peer +
+                c->dropped_virtual + c->dropped_too_big);
+    REQUIRE(c->hairpin_datagrams <= c->to_client_datagrams);
+    REQUIRE(c->from_client_bytes + c->from_peer_bytes >= c->to_client_bytes + c->to_peer_bytes);
+    REQUIRE(rig->begun - rig_ended(rig) == sp_turn_alloc_count(rig->turn));
+    REQUIRE(rig->begun == c->allocations);
+    REQUIRE(rig_open_relays(rig) >= sp_turn_alloc_count(rig->turn));
 }
 
 static const struct sp_turn_effects rig_effects = {
@@ -251,7 +241,7 @@ static inline struct sp_addr rig_addr(const char *text)
 {
     struct sp_addr a;
 
-    RIG_REQUIRE(sp_addr_parse(text, &a) == 0 || sp_addr_parse_ip(text, &a) == 0);
+    REQUIRE(sp_addr_parse(text, &a) == 0 || sp_addr_parse_ip(text, &a) == 0);
     return a;
 }
 
@@ -259,7 +249,7 @@ static inline void rig_allow(struct rig *rig, const char *cidr)
 {
     struct sp_cidr c;
 
-    RIG_REQUIRE(sp_cidr_parse(cidr, &c) == 0 && sp_peer_policy_allow(rig->policy, &c) == 0);
+    REQUIRE(sp_cidr_parse(cidr, &c) == 0 && sp_peer_policy_allow(rig->policy, &c) == 0);
 }
 
 /* All that an engine needs but the engine: users alice and bob, one secret, relays behind a NAT. */
@@ -277,10 +267,10 @@ static inline void rig_init(struct rig *rig)
     rig->local6 = rig->public6 = rig_addr("2001:db8::1");
     sp_timerq_init(&rig->timers);
     sp_rng_seeded_init(&rig->rng, 7);
-    RIG_REQUIRE(sp_turn_auth_new(RIG_REALM, &rig->rng.rng, &rig->auth) == 0);
-    RIG_REQUIRE(sp_turn_auth_set_users(rig->auth, users, 2) == 0);
-    RIG_REQUIRE(sp_turn_auth_set_secrets(rig->auth, &secret, 1) == 0);
-    RIG_REQUIRE(sp_peer_policy_new(&rig->policy) == 0);
+    REQUIRE(sp_turn_auth_new(RIG_REALM, &rig->rng.rng, &rig->auth) == 0);
+    REQUIRE(sp_turn_auth_set_users(rig->auth, users, 2) == 0);
+    REQUIRE(sp_turn_auth_set_secrets(rig->auth, &secret, 1) == 0);
+    REQUIRE(sp_peer_policy_new(&rig->policy) == 0);
     rig_allow(rig, "192.0.2.0/24");
     rig_allow(rig, "2001:db8:2::/48");
 }
@@ -305,7 +295,7 @@ static inline int rig_start(struct rig *rig, const struct sp_turn_config *config
 static inline void rig_open(struct rig *rig, const struct sp_turn_config *config)
 {
     rig_init(rig);
-    RIG_REQUIRE(rig_start(rig, config) == 0);
+    REQUIRE(rig_start(rig, config) == 0);
 }
 
 static inline void rig_close(struct rig *rig)
@@ -313,8 +303,8 @@ static inline void rig_close(struct rig *rig)
     if (rig->turn != NULL)
         rig_check(rig);
     sp_turn_free(rig->turn);
-    RIG_REQUIRE(rig->begun == rig_ended(rig) && rig_open_relays(rig) == 0);
-    RIG_REQUIRE(rig->timers.len == 0);
+    REQUIRE(rig->begun == rig_ended(rig) && rig_open_relays(rig) == 0);
+    REQUIRE(rig->timers.len == 0);
     sp_turn_auth_free(rig->auth);
     sp_peer_policy_free(rig->policy);
     sp_timerq_fini(&rig->timers);

@@ -2,9 +2,9 @@
 #include "turn_user.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "require.h"
 #include "sallyport/stun_auth.h"
 
 void turn_user_init(struct turn_user *u, const char *name, const char *password, uint32_t seed)
@@ -26,8 +26,7 @@ static struct sp_span end(struct turn_user *u, struct sp_stun_builder *b)
 {
     size_t len;
 
-    if (sp_stun_end(b, &len) != 0)
-        abort();
+    REQUIRE(sp_stun_end(b, &len) == 0);
     return sp_span(u->msg, len);
 }
 

@@ -11,8 +11,8 @@ static void lane_send(struct sp_span frames, void *arg)
 {
     struct end_lane *l = arg;
 
-    ENDS_REQUIRE(l->lane != NULL && frames.len > 0);
-    ENDS_REQUIRE(frames.len <= sizeof l->wire - l->len);
+    REQUIRE(l->lane != NULL && frames.len > 0);
+    REQUIRE(frames.len <= sizeof l->wire - l->len);
     memcpy(l->wire + l->len, frames.p, frames.len);
     l->len += frames.len;
     l->sent += frames.len;
@@ -54,7 +54,7 @@ static void on_flush(void *arg)
 {
     struct end *end = arg;
 
-    ENDS_REQUIRE(!end->want_flush);
+    REQUIRE(!end->want_flush);
     end->want_flush = true;
     end->flush_told++;
 }
@@ -64,7 +64,7 @@ static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, u
 {
     struct end *end = arg;
 
-    ENDS_REQUIRE(n > 0 && now_us == end->ends->now_us);
+    REQUIRE(n > 0 && now_us == end->ends->now_us);
     end->batches++;
     for (size_t i = 0; i < n; i++) {
         struct end_got *got = &end->got[end->n_got++ % ENDS_GOT];
@@ -172,8 +172,8 @@ void ends_close(struct two_ends *e)
     sp_tunnel_free(e->end[EDGE].tunnel);
     for (unsigned side = 0; side < 2; side++)
         for (unsigned i = 0; i < ENDS_LANES; i++)
-            ENDS_REQUIRE(e->end[side].lanes[i].lane == NULL);
-    ENDS_REQUIRE(e->timers.len == 0);
+            REQUIRE(e->end[side].lanes[i].lane == NULL);
+    REQUIRE(e->timers.len == 0);
     sp_timerq_fini(&e->timers);
 }
 
@@ -231,9 +231,9 @@ bool ends_peek(const struct two_ends *e, unsigned from, unsigned number, size_t 
             return false;
         s = sp_span_skip(s, used);
     } while (i-- > 0);
-    ENDS_REQUIRE(sp_frame_parse(packet, frame) == 0);
+    REQUIRE(sp_frame_parse(packet, frame) == 0);
     if (frame->kind == SP_FRAME_CONTROL)
-        ENDS_REQUIRE(sp_control_parse(frame->body, c, &answerable) == 0);
+        REQUIRE(sp_control_parse(frame->body, c, &answerable) == 0);
     return true;
 }
 
@@ -292,7 +292,7 @@ int ends_carry(struct two_ends *e, unsigned from, unsigned number, size_t max)
         return 0;
     to->input_lane = number;
     int err = sp_tunnel_lane_input(to->lanes[number].lane, sp_span(out->wire, n), e->now_us, &used);
-    ENDS_REQUIRE(used <= n);
+    REQUIRE(used <= n);
     memset(out->wire, 0xEE, used); /* nobody may look at it after the call */
     memmove(out->wire, out->wire + used, out->len - used);
     out->len -= used;
@@ -314,7 +314,7 @@ static bool carry_all(struct two_ends *e, size_t piece)
                 continue;
             while (l->len > 0) {
                 size_t before = l->len;
-                ENDS_REQUIRE(ends_carry(e, from, i, max) == 0);
+                REQUIRE(ends_carry(e, from, i, max) == 0);
                 if (l->len < before)
                     max = piece;
                 else if (max >= l->len)
@@ -344,7 +344,7 @@ void ends_inject(struct two_ends *e, unsigned from, unsigned number, const void 
 {
     struct end_lane *l = &e->end[from].lanes[number];
 
-    ENDS_REQUIRE(len <= sizeof l->wire - l->len);
+    REQUIRE(len <= sizeof l->wire - l->len);
     memcpy(l->wire + l->len, p, len);
     l->len += len;
     l->sent += len;
@@ -401,12 +401,12 @@ struct sp_flow *ends_connected_flow(struct two_ends *e, struct sp_flow **edge)
 {
     struct sp_flow *f = ends_flow(e);
 
-    ENDS_REQUIRE(f != NULL);
+    REQUIRE(f != NULL);
     e->end[EDGE].flow = NULL;
     ends_send(e, f, "hello", 5);
     ends_settle(e);
-    ENDS_REQUIRE(e->end[EDGE].flow != NULL);
-    ENDS_REQUIRE(sp_flow_number(e->end[EDGE].flow) == sp_flow_number(f));
+    REQUIRE(e->end[EDGE].flow != NULL);
+    REQUIRE(sp_flow_number(e->end[EDGE].flow) == sp_flow_number(f));
     if (edge != NULL)
         *edge = e->end[EDGE].flow;
     return f;

@@ -8,9 +8,7 @@
 #ifndef TESTS_TWO_ENDS_H
 #define TESTS_TWO_ENDS_H
 
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "require.h"
 #include "sallyport/clock.h"
 #include "sallyport/control.h"
 #include "sallyport/rfc4571.h"
@@ -25,14 +23,6 @@
 #define ENDS_START SP_SEC(1000)
 #define GATEWAY    0
 #define EDGE       1
-
-#define ENDS_REQUIRE(cond)                                                            \
-    do {                                                                              \
-        if (!(cond)) {                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
 
 struct end;
 

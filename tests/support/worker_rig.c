@@ -2,21 +2,13 @@
 #include "worker_rig.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "require.h"
 #include "sallyport/clock.h"
 #include "sallyport/upgrade.h"
 #include "server_env.h"
-
-#define REQUIRE(cond)                                                                 \
-    do {                                                                              \
-        if (!(cond)) {                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #cond); \
-            abort();                                                                  \
-        }                                                                             \
-    } while (0)
 
 static void write_secret(struct worker_rig *r)
 {
