@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "apart.h"
 #include "sallyport/bytes.h"
 #include "sallyport/err.h"
 
@@ -76,26 +76,6 @@ START_TEST(name_too_long)
 }
 END_TEST
 
-/* Runs `fn` in a process of its own; its exit status: 0, or the line that is wrong. */
-static int apart(int (*fn)(void))
-{
-    int status;
-    pid_t pid = fork();
-
-    ck_assert_int_ge(pid, 0);
-    if (pid == 0)
-        _exit(fn());
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            return __LINE__ & 0x7f; \
-    } while (0)
-
 static bool has_capabilities(uint32_t allowed)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -107,11 +87,12 @@ static bool has_capabilities(uint32_t allowed)
            (c[1].effective | c[1].permitted | c[1].inheritable) != 0;
 }
 
-static int becomes_somebody(void)
+static int becomes_somebody(void *arg)
 {
     const struct sp_identity who = {.uid = UID, .gid = GID};
     char why[SP_PRIVILEGE_WHY_MAX];
     gid_t groups[8];
+    (void)arg;
 
     MUST(sp_privilege_drop(&who, why) == 0);
     MUST(getuid() == UID && geteuid() == UID && getgid() == GID && getegid() == GID);
@@ -127,15 +108,16 @@ static int becomes_somebody(void)
 START_TEST(somebody_else)
 {
     if (geteuid() == 0)
-        ck_assert_int_eq(apart(becomes_somebody), 0);
+        ck_assert_int_eq(apart(becomes_somebody, NULL), 0);
 }
 END_TEST
 
-static int has_groups_of_root(void)
+static int has_groups_of_root(void *arg)
 {
     struct sp_identity who;
     char why[SP_PRIVILEGE_WHY_MAX];
     gid_t stray = GID, groups[64];
+    (void)arg;
 
     MUST(setgroups(1, &stray) == 0 && setgid(GID) == 0);
     MUST(sp_identity_parse("root", &who, why) == 0);
@@ -143,20 +125,22 @@ static int has_groups_of_root(void)
     int n = getgroups(SP_ARRAY_LEN(groups), groups);
     for (int i = 0; i < n; i++)
         MUST(groups[i] != GID);
-    return getgid() == 0 ? 0 : 1;
+    MUST(getgid() == 0);
+    return 0;
 }
 
 START_TEST(groups_of_the_user)
 {
     if (geteuid() == 0)
-        ck_assert_int_eq(apart(has_groups_of_root), 0);
+        ck_assert_int_eq(apart(has_groups_of_root, NULL), 0);
 }
 END_TEST
 
-static int stays(void)
+static int stays(void *arg)
 {
     char why[SP_PRIVILEGE_WHY_MAX];
     uid_t was = getuid();
+    (void)arg;
 
     MUST(sp_privilege_drop(NULL, why) == 0);
     MUST(getuid() == was);
@@ -168,14 +152,15 @@ static int stays(void)
 
 START_TEST(who_it_is)
 {
-    ck_assert_int_eq(apart(stays), 0);
+    ck_assert_int_eq(apart(stays, NULL), 0);
 }
 END_TEST
 
-static int cannot_become_another(void)
+static int cannot_become_another(void *arg)
 {
     const struct sp_identity who = {.uid = UID, .gid = GID};
     char why[SP_PRIVILEGE_WHY_MAX] = "";
+    (void)arg;
 
     if (geteuid() == 0)
         MUST(setgid(GID + 1) == 0 && setuid(UID + 1) == 0);
@@ -186,7 +171,7 @@ static int cannot_become_another(void)
 
 START_TEST(only_root_can)
 {
-    ck_assert_int_eq(apart(cannot_become_another), 0);
+    ck_assert_int_eq(apart(cannot_become_another, NULL), 0);
 }
 END_TEST
 
