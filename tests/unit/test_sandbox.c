@@ -61,8 +61,6 @@ START_TEST(what_is_refused)
     char text[16384] = "";
     int fds[2];
 
-    if (sp_process_watched() != NULL)
-        return;
     ck_assert_int_eq(pipe(fds), 0);
     ck_assert_int_eq(apart(refuses, &fds[1]), 0);
     close(fds[1]);
@@ -109,8 +107,7 @@ static int allows(void *arg)
 
 START_TEST(what_is_allowed)
 {
-    if (sp_process_watched() == NULL)
-        ck_assert_int_eq(apart(allows, NULL), 0);
+    ck_assert_int_eq(apart(allows, NULL), 0);
 }
 END_TEST
 
@@ -126,8 +123,7 @@ static int aborts(void *arg)
 /* A broken assertion still ends it. */
 START_TEST(abort_works)
 {
-    if (sp_process_watched() == NULL)
-        ck_assert_int_eq(apart(aborts, NULL), 128 + SIGABRT);
+    ck_assert_int_eq(apart(aborts, NULL), 128 + SIGABRT);
 }
 END_TEST
 
@@ -154,9 +150,11 @@ int main(void)
     TCase *t = tcase_create("all");
     SRunner *r = srunner_create(s);
 
-    tcase_add_test(t, what_is_refused);
-    tcase_add_test(t, what_is_allowed);
-    tcase_add_test(t, abort_works);
+    if (sp_process_watched() == NULL) { /* else no sandbox is entered, and who_is_watched says so */
+        tcase_add_test(t, what_is_refused);
+        tcase_add_test(t, what_is_allowed);
+        tcase_add_test(t, abort_works);
+    }
     tcase_add_test(t, who_is_watched);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);
