@@ -12,10 +12,6 @@ set -euo pipefail
 
 server=https://edge.test
 
-ok() {
-    echo "ok: $*"
-}
-
 # check WANTED [OPTION...]: the report as JSON is in $LAB_DIR/check; its exit status has to be that.
 check() {
     local wanted=$1 status=0

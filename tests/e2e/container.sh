@@ -15,10 +15,6 @@ set -euo pipefail
 base=docker.io/library/debian:bookworm-slim
 max_image_bytes=60000000
 
-ok() {
-    echo "ok: $*"
-}
-
 # ---- the base, and the image ---------------------------------------------------------------------------
 
 # What this host's apt is told about getting at mirrors: proxies, certificates, clocks that differ. As apt's
@@ -114,23 +110,23 @@ on() {
 
 # wait_for NAME TEXT: until a container has said so.
 wait_for() {
-    local tries=100
-    until docker logs "$1" | grep -q -- "$2"; do
-        ((tries-- > 0)) || {
-            docker logs "$1" | tail -n 20 >&2
-            fail "$1 does not say \"$2\""
-        }
-        sleep 0.1
-    done
+    wait_until 20 has_said "$@" || {
+        docker logs "$1" | tail -n 20 >&2
+        fail "$1 does not say \"$2\""
+    }
+}
+
+has_said() {
+    docker logs "$1" | grep -q -- "$2"
 }
 
 # health NAME WORD: docker ps says so of it.
 health() {
-    local tries=100 said
-    until said=$(docker ps | grep "^$1"$'\t') && [[ $said == "$1"$'\t'"$2"$'\t'* ]]; do
-        ((tries-- > 0)) || fail "$1 is not $2: $said"
-        sleep 0.2
-    done
+    wait_until 20 has_health "$@" || fail "$1 is not $2: $(docker ps | grep "^$1"$'\t')"
+}
+
+has_health() {
+    [[ $(docker ps | grep "^$1"$'\t') == "$1"$'\t'"$2"$'\t'* ]]
 }
 
 # Every container's first process runs as nobody in particular.

@@ -18,20 +18,6 @@ noise_ms=0
 lanes=4
 restarts=0
 
-ok() {
-    echo "ok: $*"
-}
-
-# wait_until SECONDS COMMAND...: until it succeeds.
-wait_until() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@"; do
-        ((tries-- > 0)) || return 1
-        sleep 0.1
-    done
-}
-
 # ---- the call ------------------------------------------------------------------------------------------
 
 # Which has begun when the first report comes.

@@ -36,10 +36,6 @@ rules() {
     { ip netns exec "$1" iptables-save && ip netns exec "$1" ip6tables-save; } | grep '^-A' || true
 }
 
-ok() {
-    echo "ok: $*"
-}
-
 ask_dns() {
     ask a "$1" "udp/$dns4/53" "udp/$dns6/53" "tcp/$dns4/53" "tcp/$dns6/53"
 }

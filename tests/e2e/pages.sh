@@ -14,10 +14,6 @@ here=$(mktemp -d "${TMPDIR:-/tmp}/sallyport-test.XXXXXX")
 trap 'rm -rf "$here"' EXIT
 unset "${!SALLYPORT_@}"
 
-ok() {
-    echo "ok: $*"
-}
-
 # commands PROGRAM: their names, as the message lists them that an unknown one gets.
 commands() {
     "$programs/$1" no-such-command 2>&1 | sed 's/.*there is //; s/ (the default)//; s/,//g'

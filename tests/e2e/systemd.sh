@@ -11,10 +11,6 @@ set -euo pipefail
 # shellcheck source=tests/support/readme.sh
 . "$root/tests/support/readme.sh"
 
-ok() {
-    echo "ok: $*"
-}
-
 # ---- hosts that are booted -------------------------------------------------------------------------------
 
 # boot HOST...: each with what `cmake --install` makes, and with this host's /etc, but for its services.
@@ -50,15 +46,6 @@ within() {
     shift
     nsenter -t "$(cat "$LAB_DIR/$host/pid")" --mount --pid --net --uts --ipc --cgroup --root -- \
         env -i -C /root PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
-}
-
-wait_until() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@"; do
-        ((tries-- > 0)) || return 1
-        sleep 0.1
-    done
 }
 
 # on HOST NUMBER: does what that block of README.md says.

@@ -52,14 +52,10 @@ doors_gateway() {
 
 # doors_wait_log LOG TEXT [SECONDS]: until a log line has TEXT.
 doors_wait_log() {
-    local tries=$((${3:-10} * 10))
-    until grep -q -- "$2" "$LAB_DIR/$1.err"; do
-        if ((tries-- == 0)); then
-            lab_show "$1"
-            return 1
-        fi
-        sleep 0.1
-    done
+    wait_until "${3:-10}" grep -q -- "$2" "$LAB_DIR/$1.err" || {
+        lab_show "$1"
+        return 1
+    }
 }
 
 # doors_ice URL...: an iceServers list with these URLs and alice's TURN credentials.

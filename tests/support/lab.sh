@@ -39,6 +39,21 @@ fail() {
     exit 1
 }
 
+# ok TEXT...: a step of a test that went well.
+ok() {
+    echo "ok: $*"
+}
+
+# wait_until SECONDS COMMAND...: until it succeeds.
+wait_until() {
+    local tries=$(($1 * 10))
+    shift
+    until "$@"; do
+        ((tries-- > 0)) || return 1
+        sleep 0.1
+    done
+}
+
 # ---- life --------------------------------------------------------------------------------------------
 
 # lab_up: from here on EXIT belongs to the lab. Logs, certificates and the like go to $LAB_DIR, and so does

@@ -89,10 +89,6 @@ has_ended() {
     ! lab_running "$1"
 }
 
-ok() {
-    echo "ok: $*"
-}
-
 # json KEY FILE: the value of the first such string that has a line of its own.
 json() {
     sed -n 's/^ *"'"$1"'": "\(.*\)",\{0,1\}$/\1/;t found;d;:found;p;q' "$2"
@@ -146,16 +142,6 @@ metric() {
     value=$(curl -sS --max-time 5 "http://127.0.0.1:$port/metrics" | sed -n "s/^sallyport_$2 //p")
     [ "$value" ] || fail "$1 has no metric $2"
     echo "$value"
-}
-
-# wait_until SECONDS COMMAND...: until it succeeds.
-wait_until() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@"; do
-        ((tries-- > 0)) || return 1
-        sleep 0.1
-    done
 }
 
 # is COMMAND OPERATOR NUMBER: what the command prints now, for wait_until:
