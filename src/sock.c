@@ -219,9 +219,12 @@ int sp_sock_tcp_info(int fd, struct sp_sock_tcp *out)
 {
     struct tcp_info ti = {0};
     socklen_t len = sizeof ti;
-    int queued;
+    int queued = 0;
 
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0)
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) != 0)
+        return SP_ESYS;
+    bool idle = ti.tcpi_unacked == 0 && ti.tcpi_notsent_bytes == 0; /* no need to ask how much */
+    if (!idle && ioctl(fd, SIOCOUTQ, &queued) != 0)
         return SP_ESYS;
     *out = (struct sp_sock_tcp){
         .unacked_bytes = (uint32_t)queued,

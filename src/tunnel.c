@@ -10,7 +10,8 @@
 #include "sallyport/err.h"
 #include "tunnel_impl.h"
 
-#define BATCH 64 /* datagrams told at once */
+#define BATCH    64 /* datagrams told at once */
+#define LOOK_MAX 4  /* lanes asked after a flush how they fare */
 
 static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg);
 static void on_linger(struct sp_timer *timer, uint64_t now_us, void *arg);
@@ -102,6 +103,7 @@ int sp_tunnel_lane_add(struct sp_tunnel *t, unsigned number, const struct sp_lan
     t->counters.lanes_joined++;
     sp_timerq_cancel(t->timers, &t->linger);
     *out = l;
+    lane_measure(l, now_us); /* its handshake was a round trip already */
     if (old != NULL) {
         sp_timerq_cancel(t->timers, &old->check);
         old->ops->close(old->arg);
@@ -263,32 +265,56 @@ static bool can_take(const struct sp_lane *l)
     return !l->suspect && l->ops->has_room(l->arg);
 }
 
-static void view_lanes(struct sp_tunnel *t, struct sp_lane_view v[static SP_LANES_MAX],
-                       uint64_t now_us)
+static struct sp_lane_view view_lane(const struct sp_lane *l)
 {
+    return (struct sp_lane_view){.usable = true,
+                                 .queued_bytes = l->measure.unacked_bytes + l->sent_since,
+                                 .rtt_us = sp_lane_rtt_us(l),
+                                 .turn = l->turn};
+}
+
+/* Lanes are asked how they fare (a call to the kernel each) only where none is known to be idle. */
+static int pick_lane(struct sp_tunnel *t, uint64_t now_us)
+{
+    struct sp_lane_view v[SP_LANES_MAX] = {0};
+    bool idle = false;
+
     for (size_t i = 0; i < SP_LANES_MAX; i++) {
         struct sp_lane *l = t->lanes[i];
-        v[i] = (struct sp_lane_view){0};
         if (l == NULL || !can_take(l))
             continue;
-        lane_measure(l, now_us);
-        v[i] = (struct sp_lane_view){.usable = true,
-                                     .queued_bytes = l->measure.unacked_bytes + l->sent_since,
-                                     .rtt_us = sp_lane_rtt_us(l),
-                                     .turn = l->turn};
+        v[i] = view_lane(l);
+        idle |= lane_is_idle(l);
+    }
+    for (size_t i = 0; !idle && i < SP_LANES_MAX; i++) {
+        if (!v[i].usable)
+            continue;
+        lane_measure(t->lanes[i], now_us);
+        v[i] = view_lane(t->lanes[i]);
+    }
+    return sp_schedule_pick(v, SP_LANES_MAX);
+}
+
+/* After something has left, when nobody waits for it: which lanes have become idle. */
+static void look_after_lanes(struct sp_tunnel *t, uint64_t now_us)
+{
+    unsigned asked = 0;
+
+    for (size_t i = 0; i < SP_LANES_MAX && asked < LOOK_MAX; i++) {
+        if (t->lanes[i] == NULL || !lane_is_due(t->lanes[i], now_us))
+            continue;
+        lane_measure(t->lanes[i], now_us);
+        asked++;
     }
 }
 
 void sp_tunnel_flush(struct sp_tunnel *t, uint64_t now_us)
 {
-    struct sp_lane_view views[SP_LANES_MAX];
     int i;
 
     t->flush_told = false;
     sp_dgramq_expire(&t->queue, now_us);
-    if (!sp_dgramq_empty(&t->queue))
-        view_lanes(t, views, now_us);
-    while (!sp_dgramq_empty(&t->queue) && (i = sp_schedule_pick(views, SP_LANES_MAX)) >= 0) {
+    while (!sp_dgramq_empty(&t->queue) && (i = pick_lane(t, now_us)) >= 0) {
         struct sp_lane *l = t->lanes[i];
         size_t n;
         struct sp_span frames = sp_dgramq_front(&t->queue, SP_TUNNEL_RECORD_TARGET, &n);
@@ -297,10 +323,8 @@ void sp_tunnel_flush(struct sp_tunnel *t, uint64_t now_us)
         lane_send(l, frames, now_us);
         sp_dgramq_pop(&t->queue, n);
         l->turn = ++t->turns;
-        views[i].turn = l->turn;
-        views[i].queued_bytes += frames.len;
-        views[i].usable = can_take(l);
     }
+    look_after_lanes(t, now_us);
     if (sp_dgramq_empty(&t->queue))
         sp_timerq_cancel(t->timers, &t->age);
     else

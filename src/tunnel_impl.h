@@ -36,6 +36,7 @@ struct sp_lane {
     struct sp_lane_measure measure;
     uint64_t measured_us;
     uint64_t sent_since; /* bytes handed over since it was measured */
+    uint64_t sent_us;    /* when it was last handed some */
     struct sp_timer check;
     uint8_t ping_id[SP_STUN_ID_LEN];
     uint64_t pinged_us;
@@ -142,7 +143,12 @@ bool drain_any(const struct sp_tunnel *t);
 /* tunnel_lane.c */
 int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us);
 void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us);
+/* Asks the transport, unless it was asked just now. */
 void lane_measure(struct sp_lane *l, uint64_t now_us);
+/* Nothing of it is on the way, as far as is known. */
+bool lane_is_idle(const struct sp_lane *l);
+/* By now what it was given last should be acknowledged: asking is worth while. */
+bool lane_is_due(const struct sp_lane *l, uint64_t now_us);
 void lane_on_ping_answer(struct sp_lane *l, const struct sp_control *c, uint64_t now_us);
 void lane_alive(struct sp_lane *l, uint64_t now_us);
 

@@ -37,11 +37,26 @@ static uint64_t ping_interval_us(const struct sp_lane *l)
     return l->tunnel->config.role == SP_TUNNEL_GATEWAY ? PING_GATEWAY_US : PING_EDGE_US;
 }
 
+bool lane_is_idle(const struct sp_lane *l)
+{
+    return l->measure.unacked_bytes == 0 && l->sent_since == 0;
+}
+
+static bool is_fresh(const struct sp_lane *l, uint64_t now_us)
+{
+    return l->measured_us != 0 && now_us - l->measured_us < MEASURE_US;
+}
+
+bool lane_is_due(const struct sp_lane *l, uint64_t now_us)
+{
+    return !lane_is_idle(l) && !is_fresh(l, now_us) && now_us - l->sent_us >= sp_lane_rtt_us(l);
+}
+
 void lane_measure(struct sp_lane *l, uint64_t now_us)
 {
     struct sp_lane_measure m = {0};
 
-    if (now_us - l->measured_us < MEASURE_US && l->measured_us != 0)
+    if (is_fresh(l, now_us))
         return;
     l->ops->measure(&m, l->arg);
     if (m.acked_bytes != l->measure.acked_bytes || (m.unacked_bytes > 0 && !l->waiting))
@@ -87,6 +102,7 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
     uint64_t look_us = now_us + CHECK_US;
 
     l->sent_since += frames.len;
+    l->sent_us = now_us;
     l->tunnel->counters.bytes_out += frames.len;
     l->ops->send(frames, l->arg);
     if (!l->waiting && l->check.due_us > look_us)
