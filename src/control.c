@@ -5,6 +5,17 @@
 
 #include "sallyport/err.h"
 
+static int parse_report(const struct sp_stun_msg *m, struct sp_control *c)
+{
+    struct sp_span v;
+
+    if (!sp_stun_find(m, SP_ATTR_MISSING, &v) || v.len < 4 || v.len > 4 + SP_CONTROL_MISSING_MAX)
+        return SP_EBADMSG;
+    c->seq = sp_get_be32(v.p);
+    c->missing = sp_span_skip(v, 4);
+    return 0;
+}
+
 static int parse_attributes(const struct sp_stun_msg *m, struct sp_control *c)
 {
     uint32_t v;
@@ -13,6 +24,8 @@ static int parse_attributes(const struct sp_stun_msg *m, struct sp_control *c)
         return SP_EBADMSG;
     if (c->method == SP_CONTROL_PING || c->method == SP_CONTROL_DRAIN)
         return 0;
+    if (c->method == SP_CONTROL_REPORT)
+        return parse_report(m, c);
     if (sp_stun_find_u32(m, SP_ATTR_FLOW, &v) != 0)
         return SP_EBADMSG;
     c->flow = (uint16_t)(v >> 16);
@@ -39,8 +52,9 @@ int sp_control_parse(struct sp_span s, struct sp_control *out, bool *answerable)
     c.method = m.method;
     c.cls = m.cls;
     memcpy(c.id, m.id, sizeof c.id);
-    bool known = c.method >= SP_CONTROL_OPEN && c.method <= SP_CONTROL_DRAIN;
-    if (!known || m.cls == SP_STUN_INDICATION || parse_attributes(&m, &c) != 0) {
+    bool known = c.method >= SP_CONTROL_OPEN && c.method <= SP_CONTROL_REPORT;
+    bool told = c.method == SP_CONTROL_REPORT; /* and not asked */
+    if (!known || (m.cls == SP_STUN_INDICATION) != told || parse_attributes(&m, &c) != 0) {
         *answerable = m.cls == SP_STUN_REQUEST;
         out->method = c.method;
         memcpy(out->id, c.id, sizeof c.id);
@@ -50,10 +64,22 @@ int sp_control_parse(struct sp_span s, struct sp_control *out, bool *answerable)
     return 0;
 }
 
+static void put_report(struct sp_stun_builder *b, const struct sp_control *c)
+{
+    uint8_t v[4 + SP_CONTROL_MISSING_MAX];
+
+    sp_put_be32(v, c->seq);
+    if (c->missing.len > 0)
+        memcpy(v + 4, c->missing.p, c->missing.len);
+    sp_stun_put(b, SP_ATTR_MISSING, sp_span(v, 4 + c->missing.len));
+}
+
 int sp_control_build(const struct sp_control *c, uint8_t *out, size_t cap, size_t *len)
 {
     struct sp_stun_builder b;
 
+    if (c->missing.len > SP_CONTROL_MISSING_MAX)
+        return SP_ETOOBIG;
     sp_stun_begin(&b, out, cap, c->method, c->cls, c->id);
     if (c->has_data)
         sp_stun_put_u32(&b, SP_ATTR_SEQ, c->seq);
@@ -65,5 +91,7 @@ int sp_control_build(const struct sp_control *c, uint8_t *out, size_t cap, size_
         sp_stun_put_xor_addr(&b, SP_ATTR_XOR_MAPPED_ADDRESS, &c->local);
     if (c->has_data)
         sp_stun_put(&b, SP_ATTR_DATA, c->data);
+    if (c->method == SP_CONTROL_REPORT)
+        put_report(&b, c);
     return sp_stun_end(&b, len);
 }

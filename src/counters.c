@@ -40,6 +40,12 @@ static const struct sp_counter tunnel_table[] = {
           "Times that a lane made no progress and got no more datagrams."),
     FIELD(control_repeats, "control_repeats_total", NULL,
           "Control messages that were sent again for want of an answer."),
+    FIELD(reports_in, "received_reports_total", NULL, "Reports of the far side of what it misses."),
+    FIELD(reports_out, "sent_reports_total", NULL, "Reports of what is missing here."),
+    FIELD(missed, "missed_datagrams_total", NULL,
+          "Datagrams that the far side missed while later ones came. They may come yet."),
+    FIELD(repeated, "repeated_datagrams_total", NULL,
+          "Datagrams that were sent again by another lane, since the far side missed them."),
 };
 
 size_t sp_counters_fields(const struct sp_counter *table, size_t n, const void *base,

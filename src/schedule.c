@@ -3,17 +3,20 @@
 
 static bool better(const struct sp_lane_view *a, const struct sp_lane_view *b)
 {
+    if (a->doubtful != b->doubtful)
+        return b->doubtful;
     if (a->queued_bytes != b->queued_bytes)
         return a->queued_bytes < b->queued_bytes;
     return a->turn < b->turn;
 }
 
-int sp_schedule_pick(const struct sp_lane_view *lanes, size_t n)
+int sp_schedule_pick(const struct sp_lane_view *lanes, size_t n, uint32_t avoid)
 {
     int best = -1;
 
     for (size_t i = 0; i < n; i++)
-        if (lanes[i].usable && (best < 0 || better(&lanes[i], &lanes[best])))
+        if (lanes[i].usable && (avoid >> i & 1) == 0 &&
+            (best < 0 || better(&lanes[i], &lanes[best])))
             best = (int)i;
     return best;
 }

@@ -41,6 +41,8 @@ static void advance(struct sp_seqwin *w, uint32_t seq)
         }
     }
     w->highest = seq;
+    if (seq - w->first >= SP_SEQWIN_LEN)
+        w->first = seq - SP_SEQWIN_LEN + 1; /* or it would lie ahead, half a circle on */
 }
 
 /*
@@ -83,7 +85,7 @@ enum sp_seq_verdict sp_seqwin_take(struct sp_seqwin *w, uint32_t seq, uint64_t n
 {
     if (!w->any) {
         w->any = true;
-        w->highest = seq;
+        w->highest = w->first = seq;
     } else if (!behind(seq, w->highest)) {
         if (seq == w->highest)
             return SP_SEQ_COPY;
@@ -100,4 +102,25 @@ enum sp_seq_verdict sp_seqwin_take(struct sp_seqwin *w, uint32_t seq, uint64_t n
     set(w, seq);
     mark(w, now_us);
     return SP_SEQ_NEW;
+}
+
+size_t sp_seqwin_missing(const struct sp_seqwin *w, uint32_t below, uint64_t now_us,
+                         uint8_t *bitmap, size_t cap)
+{
+    size_t len = 0;
+
+    memset(bitmap, 0, cap);
+    for (uint32_t i = 0; w->any && i < cap * 8; i++) {
+        uint32_t seq = below - 1 - i;
+
+        if (behind(seq, w->first) || w->highest - seq >= SP_SEQWIN_LEN)
+            break;
+        if (test(w, seq))
+            continue;
+        if (now_us - overtaken_us(w, seq) > w->max_age_us)
+            break; /* and so are those below */
+        bitmap[i / 8] |= (uint8_t)(1u << (i % 8));
+        len = i / 8 + 1;
+    }
+    return len;
 }

@@ -47,6 +47,7 @@ int sp_tunnel_new(const struct sp_tunnel_config *c, const struct sp_tunnel_event
     sp_timer_init(&t->age, on_age, t);
     sp_timer_init(&t->linger, on_linger, t);
     drain_init(t);
+    repair_init(t);
     *out = t;
     return 0;
 }
@@ -65,6 +66,7 @@ void sp_tunnel_free(struct sp_tunnel *t)
     }
     flow_free_all(t);
     drain_fini(t);
+    repair_fini(t);
     sp_timerq_cancel(t->timers, &t->age);
     sp_timerq_cancel(t->timers, &t->linger);
     sp_dgramq_fini(&t->queue);
@@ -249,12 +251,14 @@ static void number_frames(struct sp_tunnel *t, uint8_t *p, size_t n, int lane, u
         uint8_t *msg = p + SP_FRAME_CONTROL_HEADER_LEN;
 
         if (sp_get_be16(p + 2) == SP_FLOW_CONTROL) {
-            sp_put_be32(msg + SP_CONTROL_SEQ_OFFSET, t->next_seq++);
+            sp_put_be32(msg + SP_CONTROL_SEQ_OFFSET, t->next_seq);
             flow_open_left(t, sp_get_be16(msg + SP_CONTROL_FLOW_OFFSET), sp_span(p, len), lane,
                            sp_dgramq_time_at(&t->queue, i), now_us);
         } else {
-            sp_put_be32(p + 4, t->next_seq++);
+            sp_put_be32(p + 4, t->next_seq);
         }
+        repair_left(t, t->next_seq++, sp_span(p, len), lane, sp_dgramq_time_at(&t->queue, i),
+                    now_us);
         p += len;
     }
     t->counters.datagrams_out += n;
@@ -265,34 +269,35 @@ static bool can_take(const struct sp_lane *l)
     return !l->suspect && l->ops->has_room(l->arg);
 }
 
-static struct sp_lane_view view_lane(const struct sp_lane *l)
+static struct sp_lane_view view_lane(const struct sp_lane *l, uint64_t now_us)
 {
     return (struct sp_lane_view){.usable = true,
+                                 .doubtful = lane_is_doubtful(l, now_us),
                                  .queued_bytes = l->measure.unacked_bytes + l->sent_since,
-                                 .rtt_us = sp_lane_rtt_us(l),
                                  .turn = l->turn};
 }
 
 /* Lanes are asked how they fare (a call to the kernel each) only where none is known to be idle. */
-static int pick_lane(struct sp_tunnel *t, uint64_t now_us)
+int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, bool sure, uint64_t now_us)
 {
     struct sp_lane_view v[SP_LANES_MAX] = {0};
     bool idle = false;
 
     for (size_t i = 0; i < SP_LANES_MAX; i++) {
-        struct sp_lane *l = t->lanes[i];
-        if (l == NULL || !can_take(l))
+        const struct sp_lane *l = t->lanes[i];
+        if (l == NULL || !can_take(l) || (avoid >> i & 1) != 0)
             continue;
-        v[i] = view_lane(l);
+        v[i] = view_lane(l, now_us);
         idle |= lane_is_idle(l);
     }
     for (size_t i = 0; !idle && i < SP_LANES_MAX; i++) {
         if (!v[i].usable)
             continue;
         lane_measure(t->lanes[i], now_us);
-        v[i] = view_lane(t->lanes[i]);
+        v[i] = view_lane(t->lanes[i], now_us);
     }
-    return sp_schedule_pick(v, SP_LANES_MAX);
+    int best = sp_schedule_pick(v, SP_LANES_MAX, avoid);
+    return best >= 0 && sure && v[best].doubtful ? NO_LANE : best;
 }
 
 /* After something has left, when nobody waits for it: which lanes have become idle. */
@@ -314,7 +319,7 @@ void sp_tunnel_flush(struct sp_tunnel *t, uint64_t now_us)
 
     t->flush_told = false;
     sp_dgramq_expire(&t->queue, now_us);
-    while (!sp_dgramq_empty(&t->queue) && (i = pick_lane(t, now_us)) >= 0) {
+    while (!sp_dgramq_empty(&t->queue) && (i = tunnel_pick_lane(t, 0, false, now_us)) >= 0) {
         struct sp_lane *l = t->lanes[i];
         size_t n;
         struct sp_span frames = sp_dgramq_front(&t->queue, SP_TUNNEL_RECORD_TARGET, &n);
@@ -434,8 +439,12 @@ static void deliver(struct sp_tunnel *t, struct batch *b, uint64_t now_us)
 
 bool tunnel_wants(struct sp_tunnel *t, uint32_t seq, uint64_t now_us)
 {
+    uint32_t next = t->window.highest + 1;
+
     switch (sp_seqwin_take(&t->window, seq, now_us)) {
     case SP_SEQ_NEW:
+        if ((int32_t)(seq - next) > 0)
+            repair_gap(t, now_us);
         return true;
     case SP_SEQ_COPY:
         t->counters.dropped_copy++;
@@ -460,6 +469,10 @@ static void on_control(struct sp_lane *l, struct sp_span body, uint64_t now_us)
         t->counters.malformed++;
         if (answerable)
             tunnel_answer(l, &c, SP_CONTROL_MALFORMED);
+        return;
+    }
+    if (c.method == SP_CONTROL_REPORT) {
+        repair_on_report(t, &c, now_us);
         return;
     }
     if (c.cls != SP_STUN_REQUEST) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the files of the tunnel share: tunnel.c (frames in and out), tunnel_flow.c (a flow's life),
- * tunnel_lane.c (a lane's health), tunnel_drain.c (how a tunnel says that it will end). Nobody else
- * includes this.
+ * tunnel_lane.c (a lane's health), tunnel_repair.c (what is asked for again), tunnel_drain.c (how a
+ * tunnel says that it will end). Nobody else includes this.
  */
 #ifndef SALLYPORT_TUNNEL_IMPL_H
 #define SALLYPORT_TUNNEL_IMPL_H
@@ -13,6 +13,7 @@
 #include "sallyport/ratelimit.h"
 #include "sallyport/rfc4571.h"
 #include "sallyport/schedule.h"
+#include "sallyport/sent.h"
 #include "sallyport/seqwin.h"
 #include "sallyport/tunnel.h"
 
@@ -37,6 +38,7 @@ struct sp_lane {
     uint64_t measured_us;
     uint64_t sent_since; /* bytes handed over since it was measured */
     uint64_t sent_us;    /* when it was last handed some */
+    uint64_t busy_us;    /* when the oldest that is not acknowledged was handed over, at most */
     struct sp_timer check;
     uint8_t ping_id[SP_STUN_ID_LEN];
     uint64_t pinged_us;
@@ -77,6 +79,14 @@ struct drain {
     int last_lane;
 };
 
+/* What is missing here is asked for; what the far side misses is repeated. */
+struct repair {
+    struct sp_timer report; /* set: the next one is due then */
+    uint32_t below;         /* it tells of what is missing below this number */
+    bool gap;               /* one has appeared above that */
+    struct sp_sent sent;
+};
+
 struct sp_tunnel {
     struct sp_tunnel_config config;
     const struct sp_tunnel_events *events;
@@ -101,6 +111,7 @@ struct sp_tunnel {
     struct sp_ratelimit close_limit;
 
     struct drain drain;
+    struct repair repair;
 
     struct sp_seqwin window;
     struct sp_tunnel_counters counters;
@@ -117,6 +128,10 @@ bool tunnel_wants(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
 void tunnel_want_flush(struct sp_tunnel *t);
 /* How long to wait for the answer to something that was repeated so often. */
 uint64_t tunnel_repeat_us(const struct sp_tunnel *t, unsigned repeats);
+
+/* The best lane but those of `avoid` (a bit each), or NO_LANE. `sure`: none where something was
+ * lost, as it seems. */
+int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, bool sure, uint64_t now_us);
 
 /* tunnel_flow.c */
 struct sp_flow *flow_find(const struct sp_tunnel *t, uint16_t number);
@@ -140,6 +155,16 @@ void drain_on_lane(struct sp_tunnel *t, uint64_t now_us);
 /* One of the ends will end: no flow begins any more. */
 bool drain_any(const struct sp_tunnel *t);
 
+/* tunnel_repair.c */
+void repair_init(struct sp_tunnel *t);
+void repair_fini(struct sp_tunnel *t);
+/* The frame of a datagram leaves by `lane`. */
+void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, int lane,
+                 uint64_t queued_us, uint64_t now_us);
+/* A number came that is not the one after the highest. */
+void repair_gap(struct sp_tunnel *t, uint64_t now_us);
+void repair_on_report(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us);
+
 /* tunnel_lane.c */
 int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us);
 void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us);
@@ -147,6 +172,8 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us);
 void lane_measure(struct sp_lane *l, uint64_t now_us);
 /* Nothing of it is on the way, as far as is known. */
 bool lane_is_idle(const struct sp_lane *l);
+/* What it holds should have been acknowledged by now: something was lost, more often than not. */
+bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us);
 /* By now what it was given last should be acknowledged: asking is worth while. */
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us);
 void lane_on_ping_answer(struct sp_lane *l, const struct sp_control *c, uint64_t now_us);

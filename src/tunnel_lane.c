@@ -47,6 +47,17 @@ static bool is_fresh(const struct sp_lane *l, uint64_t now_us)
     return l->measured_us != 0 && now_us - l->measured_us < MEASURE_US;
 }
 
+/* Of acknowledgements that a kernel puts off, too. */
+static uint64_t slack_us(const struct sp_lane *l)
+{
+    return SP_MS(10) + sp_lane_rtt_us(l) / 4;
+}
+
+bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us)
+{
+    return !lane_is_idle(l) && now_us - l->busy_us > sp_lane_rtt_us(l) + slack_us(l);
+}
+
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us)
 {
     return !lane_is_idle(l) && !is_fresh(l, now_us) && now_us - l->sent_us >= sp_lane_rtt_us(l);
@@ -61,6 +72,9 @@ void lane_measure(struct sp_lane *l, uint64_t now_us)
     l->ops->measure(&m, l->arg);
     if (m.acked_bytes != l->measure.acked_bytes || (m.unacked_bytes > 0 && !l->waiting))
         l->progress_us = now_us;
+    if (m.acked_bytes != l->measure.acked_bytes && l->busy_us + m.rtt_us < now_us)
+        l->busy_us =
+            now_us - m.rtt_us; /* the oldest that is left came after what was acknowledged */
     l->waiting = m.unacked_bytes > 0;
     l->measure = m;
     l->measured_us = now_us;
@@ -101,6 +115,8 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
 {
     uint64_t look_us = now_us + CHECK_US;
 
+    if (lane_is_idle(l))
+        l->busy_us = now_us;
     l->sent_since += frames.len;
     l->sent_us = now_us;
     l->tunnel->counters.bytes_out += frames.len;

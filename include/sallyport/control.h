@@ -8,6 +8,7 @@
  *     CLOSE  request   FLOW                                          success   FLOW
  *     PING   request                                                 success
  *     DRAIN  request                                                 success
+ *     REPORT indication MISSING
  *     an error answer carries ERROR-CODE, and FLOW where the request did
  *
  * SEQ and FLOW stand first in an OPEN, so that SEQ can be written when the frame leaves.
@@ -30,11 +31,13 @@ enum sp_control_method {
     SP_CONTROL_CLOSE = 0xF02,
     SP_CONTROL_PING = 0xF03,
     SP_CONTROL_DRAIN = 0xF04,
+    SP_CONTROL_REPORT = 0xF05,
 };
 
 enum sp_control_attr {
-    SP_ATTR_FLOW = 0xFF01, /* number in the upper 16 bits, kind (OPEN only) in the lower */
-    SP_ATTR_SEQ = 0xFF02,  /* of the datagram in DATA */
+    SP_ATTR_FLOW = 0xFF01,    /* number in the upper 16 bits, kind (OPEN only) in the lower */
+    SP_ATTR_SEQ = 0xFF02,     /* of the datagram in DATA */
+    SP_ATTR_MISSING = 0xFF03, /* highest number 32, then a bitmap (sp_seqwin_missing) */
 };
 
 enum sp_flow_kind { SP_FLOW_TURN = 1 };
@@ -54,16 +57,19 @@ struct sp_control {
     uint16_t kind; /* OPEN requests */
     unsigned code; /* error answers */
     bool has_data;
-    uint32_t seq;         /* with data */
-    struct sp_span data;  /* borrowed */
-    struct sp_addr local; /* family SP_FAMILY_NONE when absent; never trusted */
+    uint32_t seq;           /* with data; of a REPORT: the highest that came */
+    struct sp_span missing; /* REPORT: borrowed; at most SP_CONTROL_MISSING_MAX bytes */
+    struct sp_span data;    /* borrowed */
+    struct sp_addr local;   /* family SP_FAMILY_NONE when absent; never trusted */
 };
 
 /* Where the values of SEQ and FLOW lie in an OPEN with DATA: they stand first for that. */
 #define SP_CONTROL_SEQ_OFFSET  (SP_STUN_HEADER_LEN + 4)
 #define SP_CONTROL_FLOW_OFFSET (SP_STUN_HEADER_LEN + 12)
-/* The bytes that an OPEN has beyond its datagram, at most. */
+/* The bytes that an OPEN has beyond its datagram, and all that another message has, at most. */
 #define SP_CONTROL_OVERHEAD 80
+/* Of a REPORT's bitmap: 320 numbers, 400 ms of 7 Mbit/s. */
+#define SP_CONTROL_MISSING_MAX 40
 
 /* SP_EBADMSG: not a control message, unknown method, or an attribute that its method needs is
  * missing or malformed. `id` and `method` are written even so if the STUN header was right and it

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which lane takes the next datagrams: a pure function over what is known of each lane. Today the
- * lane with the least queued; what is better comes here, and nowhere else.
+ * Which lane takes the next datagrams: a pure function over what is known of each lane.
+ *
+ * A lost segment holds back all that its connection sends after it, and the sender learns of the
+ * loss a round trip later. So the best lane is one with nothing on the way: what it takes can't be
+ * held back. Next come those whose bytes are on the way for less than a round trip, the emptiest
+ * first; last those where they should have been acknowledged by now, since there something was
+ * lost, more often than not.
  */
 #ifndef SALLYPORT_SCHEDULE_H
 #define SALLYPORT_SCHEDULE_H
@@ -12,12 +17,12 @@
 
 struct sp_lane_view {
     bool usable;           /* not suspect, and has room */
+    bool doubtful;         /* what it holds should have been acknowledged by now */
     uint64_t queued_bytes; /* handed over, and not known to be acknowledged */
-    uint32_t rtt_us;       /* 0: not known yet */
     uint64_t turn;         /* when it was used last, as a count: ties go to the longest ago */
 };
 
-/* The index of the lane to use, or -1 when none is usable. */
-int sp_schedule_pick(const struct sp_lane_view *lanes, size_t n);
+/* The index of the lane to use, or -1 when none is usable. Bit i of `avoid`: not that one. */
+int sp_schedule_pick(const struct sp_lane_view *lanes, size_t n, uint32_t avoid);
 
 #endif

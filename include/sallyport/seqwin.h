@@ -9,6 +9,7 @@
 #define SALLYPORT_SEQWIN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SP_SEQWIN_LEN   16384 /* numbers behind the highest that are still remembered */
@@ -23,8 +24,8 @@ enum sp_seq_verdict {
 
 struct sp_seqwin {
     uint64_t bits[SP_SEQWIN_LEN / 64];
-    uint32_t highest;
-    bool any; /* something came */
+    uint32_t highest, first; /* first: that ever came */
+    bool any;                /* something came */
     uint8_t first_mark, n_marks;
     uint64_t max_age_us;
     /* Marks the highest number of each slice of time. */
@@ -39,5 +40,14 @@ void sp_seqwin_init(struct sp_seqwin *w, uint64_t max_age_us);
 
 /* Judges one number and remembers it when it is new or late. */
 enum sp_seq_verdict sp_seqwin_take(struct sp_seqwin *w, uint32_t seq, uint64_t now_us);
+
+/*
+ * What is missing below a number that came, as a bitmap: bit i of it, the lowest of byte 0 first,
+ * is the number below - 1 - i. What is missing for longer than the bound is missed no more; nor is
+ * what was sent before the first that ever came. Writes at most `cap` bytes; returns how many, the
+ * last of which is not 0.
+ */
+size_t sp_seqwin_missing(const struct sp_seqwin *w, uint32_t below, uint64_t now_us,
+                         uint8_t *bitmap, size_t cap);
 
 #endif

@@ -92,6 +92,8 @@ struct sp_tunnel_counters {
     uint64_t flows_opened, flows_closed, flows_refused;
     uint64_t flows_crowded; /* of flows_refused: at max_flows */
     uint64_t lanes_joined, lanes_lost, lanes_suspected, control_repeats;
+    uint64_t reports_in, reports_out; /* of what is missing */
+    uint64_t missed, repeated;        /* datagrams that the far side missed; that left once more */
 };
 
 /* `events`, `timers` and `rng` are borrowed. SP_ENOMEM. */

@@ -4,6 +4,7 @@
 # scripts/bench.sh runs, and each of its tables has all rows, with datagrams delivered. What the figures say
 # is not this test's business: a test has not the machine to itself.
 # machine: shared
+# timeout: 600
 
 # shellcheck source=tests/support/lab.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/lab.sh"

@@ -16,21 +16,39 @@ static const struct {
     {"the only one", 1, {{.usable = true, .queued_bytes = UINT64_MAX, .turn = 9}}, 0},
     {"the least queued",
      4,
-     {{true, 500, 0, 1}, {true, 400, 0, 3}, {true, 300, 0, 4}, {true, 301, 0, 0}},
+     {{true, false, 500, 1}, {true, false, 400, 3}, {true, false, 300, 4}, {true, false, 301, 0}},
      2},
     {"the least queued that is usable",
      3,
-     {{true, 500, 0, 0}, {false, 0, 0, 0}, {true, 499, 0, 0}},
+     {{true, false, 500, 0}, {false, false, 0, 0}, {true, false, 499, 0}},
      2},
-    {"a tie goes to the longest unused", 3, {{true, 7, 0, 5}, {true, 7, 0, 2}, {true, 7, 0, 9}}, 1},
-    {"a full tie goes to the first", 2, {{true, 7, 0, 5}, {true, 7, 0, 5}}, 0},
-    {"bytes count before turns", 2, {{true, 8, 0, 0}, {true, 7, 0, 99}}, 1},
+    {"a tie goes to the longest unused",
+     3,
+     {{true, false, 7, 5}, {true, false, 7, 2}, {true, false, 7, 9}},
+     1},
+    {"a full tie goes to the first", 2, {{true, false, 7, 5}, {true, false, 7, 5}}, 0},
+    {"bytes count before turns", 2, {{true, false, 8, 0}, {true, false, 7, 99}}, 1},
+    {"doubt counts before bytes", 2, {{true, true, 7, 0}, {true, false, 8000, 99}}, 1},
+    {"a doubtful one is better than none", 2, {{true, true, 7, 0}, {false, false, 0, 0}}, 0},
+    {"among doubtful ones the least queued", 2, {{true, true, 7, 0}, {true, true, 6, 0}}, 1},
 };
 
 START_TEST(pick)
 {
-    ck_assert_msg(sp_schedule_pick(cases[_i].lanes, cases[_i].n) == cases[_i].want, "%s",
+    ck_assert_msg(sp_schedule_pick(cases[_i].lanes, cases[_i].n, 0) == cases[_i].want, "%s",
                   cases[_i].what);
+}
+END_TEST
+
+START_TEST(avoid)
+{
+    static const struct sp_lane_view lanes[] = {
+        {true, false, 1, 0}, {true, false, 2, 0}, {true, true, 0, 0}};
+
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 0), 0);
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 1), 1);
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 3), 2);
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 7), -1);
 }
 END_TEST
 
@@ -42,6 +60,7 @@ int main(void)
 
     suite_add_tcase(suite, tc);
     tcase_add_loop_test(tc, pick, 0, (int)SP_ARRAY_LEN(cases));
+    tcase_add_test(tc, avoid);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
 

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A datagram that is missing while later ones have come by other lanes is asked for at once, and
+ * sent again by a lane that works: that takes one round trip, where TCP's own retransmission takes
+ * longer, and holds back what is behind it.
+ *
+ * The receiver's part: a report of what is missing, REORDER_US after a gap appeared (lanes are not
+ * equally fast), and again as long as there is one. The sender's part: a memory of what left.
+ */
+#include "tunnel_impl.h"
+
+#define REORDER_US  SP_MS(2)
+#define AGAIN_US    SP_MS(20)
+#define SENT_MAX    ((size_t)1024 * 1024)
+#define REPEATS_MAX 3 /* of one datagram */
+
+static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg);
+
+void repair_init(struct sp_tunnel *t)
+{
+    sp_timer_init(&t->repair.report, on_report_due, t);
+    sp_sent_init(&t->repair.sent, SENT_MAX, t->config.max_age_us);
+}
+
+void repair_fini(struct sp_tunnel *t)
+{
+    sp_timerq_cancel(t->timers, &t->repair.report);
+    sp_sent_fini(&t->repair.sent);
+}
+
+/* --- what is missing here ------------------------------------------------------------------- */
+
+static void report_at(struct sp_tunnel *t, uint64_t at_us)
+{
+    t->repair.below = t->window.highest;
+    t->repair.gap = false;
+    (void)sp_timerq_set(t->timers, &t->repair.report, at_us); /* no memory: TCP repairs it, later */
+}
+
+void repair_gap(struct sp_tunnel *t, uint64_t now_us)
+{
+    const struct sp_timer *report = &t->repair.report;
+
+    t->repair.gap = true;
+    if (!sp_timer_is_set(report) || report->due_us > now_us + REORDER_US)
+        report_at(t, now_us + REORDER_US);
+}
+
+static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_tunnel *t = arg;
+    struct sp_control c = {
+        .method = SP_CONTROL_REPORT, .cls = SP_STUN_INDICATION, .seq = t->repair.below};
+    uint8_t missing[SP_CONTROL_MISSING_MAX];
+    (void)timer;
+
+    size_t len = sp_seqwin_missing(&t->window, c.seq, now_us, missing, sizeof missing);
+    if (len > 0) {
+        c.missing = sp_span(missing, len);
+        sp_rng_bytes(t->rng, c.id, sizeof c.id);
+        tunnel_control(t, &c, NO_LANE, now_us);
+        t->counters.reports_out++;
+    }
+    if (t->repair.gap)
+        report_at(t, now_us + REORDER_US);
+    else if (len > 0)
+        report_at(t, now_us + AGAIN_US);
+}
+
+/* --- what the far side misses --------------------------------------------------------------- */
+
+void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, int lane,
+                 uint64_t queued_us, uint64_t now_us)
+{
+    struct sp_sent_frame *f = sp_sent_add(&t->repair.sent, seq, frame, queued_us, now_us);
+
+    if (f != NULL)
+        f->lanes = (uint32_t)1 << lane;
+}
+
+/* Worth it while it can be there in time, by a lane where nothing seems to be lost. */
+static void repeat(struct sp_tunnel *t, struct sp_sent_frame *f, uint64_t now_us)
+{
+    if (f->repeats == REPEATS_MAX || now_us - f->first_us > t->config.max_age_us)
+        return;
+    int lane = tunnel_pick_lane(t, f->lanes, true, now_us);
+    if (lane == NO_LANE)
+        return;
+    f->repeats++;
+    f->left_us = now_us;
+    f->lanes |= (uint32_t)1 << lane;
+    t->counters.repeated++;
+    t->lanes[lane]->turn = ++t->turns;
+    lane_send(t->lanes[lane], sp_sent_bytes(&t->repair.sent, f), now_us);
+}
+
+static bool is_missing(const struct sp_control *c, size_t i)
+{
+    return c->missing.p[i / 8] >> (i % 8) & 1;
+}
+
+/* A repeat is missed only when something that left after it has come. */
+void repair_on_report(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us)
+{
+    const struct sp_sent_frame *newest = sp_sent_find(&t->repair.sent, c->seq);
+
+    t->counters.reports_in++;
+    if (newest == NULL)
+        return;
+    for (size_t i = c->missing.len * 8; i-- > 0;) { /* the oldest first */
+        struct sp_sent_frame *f;
+
+        if (!is_missing(c, i) ||
+            (f = sp_sent_find(&t->repair.sent, c->seq - 1 - (uint32_t)i)) == NULL)
+            continue;
+        t->counters.missed += !f->missed;
+        f->missed = true;
+        if (f->repeats == 0 || newest->left_us > f->left_us)
+            repeat(t, f, now_us);
+    }
+}
