@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # What the programs tell of themselves: --help, the manual pages, and what bash completes. All come from the
-# tables of options; here they are compared with each other, and read by those they are made for.
+# tables of options; here they are compared with each other and with what was written by hand, and read by those
+# they are made for.
 # machine: shared
 # timeout: 120
 
@@ -71,6 +72,39 @@ manuals() {
     ok "the manual pages have all options and no others, and mandoc finds no fault"
 }
 
+# The bounds in the server's manual page: OPTION|DEFAULT|all that is said of it. (--linger is a time, and has its
+# place elsewhere.)
+bounds_in_manual() {
+    awk '
+        function row() { if (name != "" && name != "linger") print name "|" preset "|" text; name = text = "" }
+        /^\.S/ { row(); bounds = $2 == "\"Bounds\"" }
+        !bounds || /^\.(Ss|Bl|El)/ { next }
+        { gsub(/\\-/, "-"); gsub(/\\&/, "") }
+        /^\.It Fl / { row(); name = substr($3, 2); next }
+        /^Default: / { preset = $2; next }
+        /^A number from / { next }
+        { text = text (text == "" ? "" : " ") $0 }
+        END { row() }' "$1" | sort
+}
+
+# The same, of the table in a README: what is bounded and why that default are columns of their own there.
+bounds_in_readme() {
+    awk -F ' *[|] *' '
+        /^## / { bounds = $0 == "## Bounds" }
+        bounds && $2 ~ /^`--/ {
+            gsub(/^`--|`$/, "", $2)
+            print $2 "|" $3 "|" toupper(substr($4, 1, 1)) substr($4, 2) ". " $6
+        }' "$1" | sort
+}
+
+bounds() {
+    bounds_in_manual "$here/sallyport-server.8" >"$here/bounds"
+    [ "$(wc -l <"$here/bounds")" -ge 10 ] || fail "the manual page has no bounds"
+    bounds_in_readme "$root/server/README.md" | diff "$here/bounds" - ||
+        fail "the table of bounds in server/README.md is not what the options say"
+    ok "server/README.md has all bounds and no others, with their defaults and the reasons"
+}
+
 # completes PROGRAM "WORD..." WORD...: what bash offers for the last word of the line are exactly these.
 completes() {
     local program=$1 line=$2
@@ -131,5 +165,6 @@ installation() {
 need_commands mandoc=mandoc shellcheck=shellcheck cmake=cmake
 help_fits_a_screen
 manuals
+bounds
 completion
 installation
