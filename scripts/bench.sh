@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # bench.sh [--quick] [BENCH...]
+# bench.sh quality [OPTION...]
 #
 # Measures sallyport beside Debian's coturn, in one run on this machine, and prints a table for each
 # bench. Only ratios within one run mean anything: let nothing else run meanwhile.
@@ -10,8 +11,12 @@
 #             TURN by UDP and TLS, beside two sockets with nothing in between (2 minutes)
 #   cpu       processor time of the server for each delivered datagram, by UDP, TCP and TLS (4 minutes)
 #   connect   from createOffer to connected and to the first picture in Chromium (3 minutes)
+#   quality   delay and loss of voice and video on links that delay and lose, by plain UDP, coturn and
+#             sallyport (50 minutes; goes on where it was ended). Its options choose what to measure:
+#             bench.sh quality --network 30ms-2% --path udp,ours --seconds 10 --seeds 1
+#             bench.sh quality --help names all
 #
-#   BENCH     default: all three
+#   BENCH     default: delay, cpu and connect
 #   --quick   a few rounds, to see that it runs: the figures mean nothing, and lie in build/bench/quick
 #   --help    this text
 #
@@ -23,8 +28,9 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all_benches=(delay cpu connect)
+all_benches=(delay cpu connect quality)
 benches=()
+options=() # quality's
 folder=$root/build/bench
 while [ $# -gt 0 ]; do
     case $1 in
@@ -36,6 +42,11 @@ while [ $# -gt 0 ]; do
             usage
             exit 0
             ;;
+        quality)
+            benches+=(quality)
+            options=("${@:2}")
+            break
+            ;;
         *)
             [[ " ${all_benches[*]} " = *" $1 "* ]] ||
                 die 2 "unknown bench $1: there are ${all_benches[*]} (--help says more)"
@@ -44,7 +55,8 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#benches[@]} -gt 0 ] || benches=("${all_benches[@]}")
+[ ${#benches[@]} -gt 0 ] || benches=(delay cpu connect)
+[[ " ${options[*]-} " != *" --help "* ]] || exec "$root/tests/bench/quality.sh" --help
 [ "$(id -u)" = 0 ] || die 2 "needs root, to make network namespaces"
 
 # machine: what the figures belong to.
@@ -63,12 +75,19 @@ if [ -z "${BUILD_DIR-}" ]; then
 fi
 need_packages iproute2 iptables procps openssl curl coturn python3
 mkdir -p "$folder"
+export BENCH_FOLDER=$folder
 machine
 for bench in "${benches[@]}"; do
     results=$folder/$bench.json
     say "measuring: $bench"
-    "$root/tests/bench/$bench.sh" >"$results.part" || die 1 "$bench failed"
+    status=0
+    "$root/tests/bench/$bench.sh" "${options[@]}" >"$results.part" || status=$?
+    [ $status != 2 ] || exit 2
+    # 3: rows are missing, and shown as that.
+    [ $status = 0 ] || [ $status = 3 ] || die 1 "$bench failed"
     mv "$results.part" "$results"
     printf '\n%s\n\n' "$bench"
     "$root/tests/bench/report.py" "$bench" <"$results"
+    [ $status = 0 ] || incomplete=1
 done
+exit "${incomplete:-0}"

@@ -56,6 +56,9 @@ wait_until() {
 
 # ---- life --------------------------------------------------------------------------------------------
 
+# What makes the hosts and wires above; links.sh has others.
+lab_builder=_lab_build
+
 # lab_up: from here on EXIT belongs to the lab. Logs, certificates and the like go to $LAB_DIR, and so does
 # what programs put into their temporary folder.
 lab_up() {
@@ -70,7 +73,7 @@ lab_up() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     _lab_note
-    _lab_build || die 1 "could not make the namespaces of lab $LAB_ID"
+    "$lab_builder" || die 1 "could not make the namespaces of lab $LAB_ID"
 }
 
 # lab_down: ends all that runs in the lab, and removes it. LAB_KEEP=1 keeps the directory with the logs.
