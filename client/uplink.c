@@ -75,7 +75,7 @@ static void refused(struct slot *s, const struct sp_refusal *why)
 
     u->counters.tries_failed++;
     sp_refusal_explain(why, line);
-    if (is_drained(s) && sp_refusal_is_denial(why))
+    if (is_drained(s) && why->kind == SP_REFUSAL_ANSWER)
         snprintf(line, sizeof line, "it drains, and has no successor yet");
     sp_plan_failed(&u->plan, &s->try_, meaning(why), now(u));
     uint64_t due_us = sp_plan_due_us(&u->plan);

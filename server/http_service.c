@@ -155,15 +155,21 @@ static bool wants_lane(const struct http_conn *c, const struct sp_http_head *h,
            sp_upgrade_parse_request(h, config->tunnel_path, out) == 0;
 }
 
-/* 0: it is a lane, and no longer ours. */
-static int join(struct http_conn *c, const struct sp_upgrade *u, size_t head_len)
+/*
+ * 0: it is a lane, and no longer ours. *not_now: the token is good, and nothing is wrong but that
+ * there is no room, or no future, for what it asks. Who learns that is no stranger; from the site's
+ * answer a gateway would take it that its tunnel is forgotten, and blame its token.
+ */
+static int join(struct http_conn *c, const struct sp_upgrade *u, size_t head_len, bool *not_now)
 {
     const struct sp_tunnel_id *id;
     struct sp_claims claims;
     int err = sp_keys_check_token(c->service->env.keys->now, u->token, sp_clock_unix_s(), &claims);
 
-    if (err == 0)
-        err = sp_session_join(c->service->sessions, u, claims.subject, c->stream, &id);
+    if (err != 0)
+        return err;
+    err = sp_session_join(c->service->sessions, u, claims.subject, c->stream, &id);
+    *not_now = err != 0 && err != SP_ENOENT;
     if (err == 0)
         welcome(c, id, head_len);
     return err;
@@ -246,14 +252,18 @@ static bool serve(struct http_conn *c, const struct sp_http_head *h, size_t head
     struct sp_http_service *service = c->service;
     struct sp_addr client = *sp_stream_remote(c->stream);
     struct sp_upgrade u;
+    bool not_now = false, here = true;
     int refused = 0;
 
     service->counters.requests++;
     if (!wants_lane(c, h, &u))
         look_at_token(c, h);
-    else if ((refused = join(c, &u, head_len)) == 0)
+    else if ((refused = join(c, &u, head_len, &not_now)) == 0)
         return false;
-    bool here = serve_stranger(c, h, head_len);
+    if (not_now)
+        refuse(c, 503);
+    else
+        here = serve_stranger(c, h, head_len);
     if (refused != 0)
         tell_refused(service, &client, refused);
     return here;

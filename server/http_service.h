@@ -2,8 +2,9 @@
 /*
  * HTTP on a connection: a request that upgrades with a good token becomes a lane, and every other
  * one gets what the site or the fallback answers, byte for byte and by the same code, so that a
- * stranger can't tell a refused token from a page that isn't there. Knows the site and the
- * sessions, not TLS.
+ * stranger can't tell a refused token from a page that isn't there. But a good token for which
+ * there is no room, or while the server drains, gets 503: who has one is no stranger. Knows the
+ * site and the sessions, not TLS.
  */
 #ifndef SALLYPORT_SERVER_HTTP_SERVICE_H
 #define SALLYPORT_SERVER_HTTP_SERVICE_H

@@ -90,7 +90,7 @@ static const struct sp_counter http[] = {
     FIELD(malformed, "http_malformed_requests_total", NULL, "What is no HTTP request."),
     FIELD(upgrades, "http_upgrades_total", NULL, "Connections that became lanes."),
     FIELD(upgrades_refused, "http_upgrades_refused_total", NULL,
-          "Lanes that were refused: token, tunnel or bound. Answered as the site does."),
+          "Lanes that were refused. Token or tunnel: as the site answers; a bound: 503."),
     FIELD(timed_out, "http_timed_out_total", NULL, "Requests that did not arrive in time."),
     FIELD(cut, "http_cut_total", NULL,
           "Answers that were cut off, since their file became shorter or unreadable."),

@@ -189,7 +189,7 @@ void sp_site_refuse(const struct sp_site *s, unsigned status, uint64_t unix_s,
 {
     (void)s; /* a site may have such pages of its own one day */
     out->keep_alive = false;
-    refuse(status, "", unix_s, out);
+    refuse(status, status == 503 ? "Retry-After: 1\r\n" : "", unix_s, out);
 }
 
 static void show_page(const struct sp_site_page *page, uint64_t unix_s, struct sp_site_answer *out)

@@ -67,7 +67,7 @@ void sp_site_serve(const struct sp_site *s, const struct sp_http_head *request, 
                    struct sp_site_answer *out);
 
 /* An answer with that status, of those that say what went wrong with a connection, and that is its
- * end: 400, 408, 414, 431, 501, 502, 505. */
+ * end: 400, 408, 414, 431, 501, 502, 503 (try again soon, RFC 9110 section 10.2.3), 505. */
 void sp_site_refuse(const struct sp_site *s, unsigned status, uint64_t unix_s,
                     struct sp_site_answer *out);
 

@@ -275,6 +275,17 @@ unwanted_gateways() {
     lab_stop mute
 }
 
+# The subject has two tunnels by now, and its server lets it have no more: nothing is wrong with the token.
+no_room() {
+    unwanted crowded 5009 --server https://edge.test --token-file "$LAB_DIR/token" --ca "$LAB_DIR/ca.pem"
+    wait_until 10 grep -q 'could not open a lane' "$LAB_DIR/crowded.err" || fail "a gateway too many is taken"
+    says crowded "not able just now (status 503)"
+    [ "$(metric server 'bounds_hit_total{bound="max-tunnels-per-subject"}')" -ge 1 ] || fail "the bound is not counted"
+    grep -q 'upgrade refused .*reason="full"' "$LAB_DIR/server.err" || fail "the server does not say why"
+    lab_stop crowded
+    ok "at a bound of its subject a gateway is told to come again, and blames no token"
+}
+
 # ---- secrets ---------------------------------------------------------------------------------------------
 
 # Of everything that the two of them hold: nothing may be in ps, in a log or in a core.
@@ -318,5 +329,6 @@ taken_ports
 host_stop gateway
 unwanted_gateways
 host_stop server
-server_start --relay-ip $edge4 --log-level debug --user test2:staticpassword
+server_start --relay-ip $edge4 --log-level debug --user test2:staticpassword --max-tunnels-per-subject 2 --linger 600
 secrets
+no_room

@@ -162,7 +162,7 @@ static struct sp_span tell(struct gateway_end *g, struct sp_flow *f, struct sp_s
     return answer;
 }
 
-/* A call by a tunnel goes on, on a new lane as well; a new tunnel is what a stranger asks for. */
+/* A call by a tunnel goes on, on a new lane as well; a new tunnel is not to be had. */
 START_TEST(tunnels)
 {
     struct gateway_end g, late;
@@ -179,7 +179,7 @@ START_TEST(tunnels)
     ck_assert_int_eq(turn_user_take(&u, tell(&g, f, turn_user_allocate(&u))), 401);
     ck_assert_int_eq(turn_user_take(&u, tell(&g, f, turn_user_allocate(&u))), 0);
     sp_drain_ask(&r.drain);
-    ck_assert_uint_eq(gateway_end_join(&late, tcp, r.r.client, r.token, 0), 404);
+    ck_assert_uint_eq(gateway_end_join(&late, tcp, r.r.client, r.token, 0), 503);
     ck_assert_uint_eq(gateway_end_join(&g, tcp, r.r.client, r.token, 1), 101);
     ck_assert_uint_eq(g.draining, 1);
     ck_assert_int_eq(turn_user_take(&u, tell(&g, f, turn_user_refresh(&u, 600))), 0);

@@ -316,7 +316,7 @@ START_TEST(lanes)
     ck_assert_uint_eq(gateway_end_join(&b, r.addr, r.client, other, 1), 404);
     b.has_id = false;
     ck_assert_uint_eq(gateway_end_join(&b, r.addr, r.client, good, 0), 101);
-    ck_assert_uint_eq(gateway_end_join(&c, r.addr, r.client, good, 0), 404); /* at a bound */
+    ck_assert_uint_eq(gateway_end_join(&c, r.addr, r.client, good, 0), 503); /* at a bound */
     ck_assert_uint_eq(counters(&r)->upgrades, 3);
     ck_assert_uint_eq(counters(&r)->upgrades_refused, 2);
 
@@ -327,6 +327,87 @@ START_TEST(lanes)
     gateway_end_fini(&a);
     gateway_end_fini(&b);
     gateway_end_fini(&c);
+    close_rig(&r);
+}
+END_TEST
+
+/* Asks for a lane, and the status has to be that; 503 is whole, says when to come again, and is the
+ * connection's end. */
+static void asks(struct rig *r, const char *token, const char *rest, unsigned status)
+{
+    char request[PAGE_MAX], text[PAGE_MAX];
+    struct peer p;
+
+    connect_peer(r, &p, true);
+    upgrade(request, sizeof request, SP_UPGRADE_PATH, token, rest);
+    peer_say(&p, request);
+    ck_assert_uint_eq(peer_answer(&p, text, sizeof text), status);
+    if (status == 503) {
+        ck_assert_ptr_nonnull(strstr(text, "\r\nRetry-After: 1\r\n"));
+        ck_assert_ptr_nonnull(strstr(text, "\r\nConnection: close\r\n"));
+        ck_assert(peer_ended(&p));
+        ck_assert_str_eq(p.text, IN_GOOD_ORDER);
+    }
+    peer_close(&p);
+}
+
+/* Whose token is good learns that there is no room, and doesn't take it that his tunnel, or his
+ * token, is not known. Others learn nothing of it. */
+START_TEST(not_now)
+{
+    static const char unknown[] =
+        "Sallyport-Tunnel: 000700112233445566778899aabbccddeeff; lane=0\r\n";
+    char good[SP_TOKEN_MAX + 1], other[SP_TOKEN_MAX + 1], bad[SP_TOKEN_MAX + 1];
+    struct gateway_end g;
+    struct rig r;
+
+    server_env_token("office", SP_TOKEN_SCOPE_TUNNEL, 60, good);
+    server_env_token("thief", SP_TOKEN_SCOPE_TUNNEL, 60, other);
+    server_env_token("office", SP_TOKEN_SCOPE_TUNNEL, -5, bad);
+    open_rig(&r);
+    gateway_end_init(&g, &r.e.loop);
+    ck_assert_uint_eq(gateway_end_join(&g, r.addr, r.client, good, 0), 101);
+    r.e.bounds.subject_lanes = 1;
+    ck_assert_uint_eq(gateway_end_join(&g, r.addr, r.client, good, 1), 503);
+    ck_assert_uint_eq(gateway_end_join(&g, r.addr, r.client, other, 1), 404);
+    r.e.bounds.subject_tunnels = 1;
+    asks(&r, good, "Sallyport-Tunnel: new\r\n", 503);
+    asks(&r, bad, "Sallyport-Tunnel: new\r\n", 404);
+    asks(&r, NULL, "Sallyport-Tunnel: new\r\n", 404);
+    asks(&r, good, unknown, 404); /* forgotten is forgotten */
+    ck_assert_uint_eq(r.e.hits.subject_lanes, 1);
+    ck_assert_uint_eq(r.e.hits.subject_tunnels, 1);
+    ck_assert_uint_eq(counters(&r)->upgrades_refused, 5);
+    ck_assert_uint_eq(sp_sessions_lane_count(r.sessions), 1);
+
+    sp_sessions_drain(r.sessions);
+    r.e.bounds.subject_tunnels = 2;
+    r.e.bounds.subject_lanes = 2;
+    asks(&r, good, "Sallyport-Tunnel: new\r\n", 503);
+    gateway_end_fini(&g);
+    close_rig(&r);
+}
+END_TEST
+
+/* Nobody else is asked for that. */
+START_TEST(not_now_with_a_fallback)
+{
+    char good[SP_TOKEN_MAX + 1];
+    struct gateway_end g;
+    struct rig r;
+
+    server_env_token("office", SP_TOKEN_SCOPE_TUNNEL, 60, good);
+    open_rig(&r);
+    sp_http_service_free(r.http);
+    r.shared.config.has_fallback = true;
+    r.shared.config.fallback = sp_addr_v4(127, 0, 0, 1, 1); /* where nobody is */
+    ck_assert_int_eq(sp_http_service_new(&r.e.env, &r.shared, r.sessions, &r.http), 0);
+    r.e.bounds.tunnels = 1;
+    gateway_end_init(&g, &r.e.loop);
+    ck_assert_uint_eq(gateway_end_join(&g, r.addr, r.client, good, 0), 101);
+    asks(&r, good, "Sallyport-Tunnel: new\r\n", 503);
+    asks(&r, "no token", "Sallyport-Tunnel: new\r\n", 502);
+    gateway_end_fini(&g);
     close_rig(&r);
 }
 END_TEST
@@ -530,6 +611,8 @@ int main(void)
     tcase_add_test(tc, refused_like_a_missing_page);
     tcase_add_test(tc, no_lane_here);
     tcase_add_test(tc, lanes);
+    tcase_add_test(tc, not_now);
+    tcase_add_test(tc, not_now_with_a_fallback);
     tcase_add_test(tc, frames_behind_the_request);
     tcase_add_test(tc, who_dawdles);
     tcase_add_test(tc, reads_nothing);
