@@ -86,7 +86,7 @@ static void send_one(struct bench *b, struct stream *s)
     b->sum_late_ns += now - due;
     if (now - due > b->late_ns)
         b->late_ns = now - due;
-    media_tally_sent(&s->tally, now, len, 0);
+    media_tally_sent(&s->tally, now, len);
     s->tally.refused += !turn_end_send(&b->ends[s->from], sp_span(bytes, len));
 }
 

@@ -34,7 +34,7 @@ static void grow(struct media_tally *t)
     t->cap = cap;
 }
 
-void media_tally_sent(struct media_tally *t, uint64_t sent_ns, size_t bytes, int refused)
+void media_tally_sent(struct media_tally *t, uint64_t sent_ns, size_t bytes)
 {
     if (t->sent == t->cap)
         grow(t);
@@ -42,7 +42,6 @@ void media_tally_sent(struct media_tally *t, uint64_t sent_ns, size_t bytes, int
     t->delay_ns[t->sent] = 0;
     t->sent++;
     t->bytes += bytes;
-    t->refused += refused != 0;
     if (t->last_ns == 0)
         t->last_ns = sent_ns;
 }

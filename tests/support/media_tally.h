@@ -13,17 +13,17 @@ struct media_tally {
     uint64_t *sent_ns;  /* by number */
     uint64_t *delay_ns; /* by number; 0: not there yet */
     uint32_t sent, cap;
-    uint32_t came, copies, unknown, refused;
-    uint64_t bytes; /* sent */
+    uint32_t came, copies, unknown;
+    uint32_t refused; /* by the sender's own queue, which counts it here */
+    uint64_t bytes;   /* sent */
     uint64_t last_ns, longest_gap_ns;
 };
 
 void media_tally_init(struct media_tally *t);
 void media_tally_fini(struct media_tally *t);
 
-/* The next number; ends the process when there is no memory. `refused`: the sender's own queue was
- * full. */
-void media_tally_sent(struct media_tally *t, uint64_t sent_ns, size_t bytes, int refused);
+/* The next number; ends the process when there is no memory. */
+void media_tally_sent(struct media_tally *t, uint64_t sent_ns, size_t bytes);
 void media_tally_came(struct media_tally *t, uint32_t number, uint64_t at_ns);
 
 /* Later than this, or lost. */
