@@ -181,7 +181,7 @@ void sp_check_address(struct sp_check_part *p, bool there)
     else
         sp_check_add(p, "address", SP_CHECK_PROBLEM,
                      "this host has no %s: Firefox will not use the gateway", text)
-            ->advice = "as root: ip address add 192.0.2.1/32 dev lo";
+            ->advice = "as root: sallyport-local-address, or ip address add 192.0.2.1/32 dev lo";
 }
 
 void sp_check_listen(struct sp_check_part *p, const char *transport, const struct sp_addr *a,

@@ -23,6 +23,8 @@ function(sallyport_install program section)
         RENAME ${program})
 endfunction()
 
+# What the gateway's unit calls; systemd looks for it in sbin by itself.
+install(PROGRAMS scripts/local-address.sh DESTINATION ${CMAKE_INSTALL_SBINDIR} RENAME sallyport-local-address)
 install(FILES server/sallyport-server.service client/sallyport-client.service
     DESTINATION lib/systemd/system)
 install(FILES server/sallyport.sysusers DESTINATION lib/sysusers.d RENAME sallyport.conf)

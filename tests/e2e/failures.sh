@@ -7,80 +7,23 @@
 # picture, and how soon both had both again once the cause was over.
 # timeout: 420
 
-# shellcheck source=tests/support/doors.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"
+# shellcheck source=tests/support/watched.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/watched.sh"
 set -euo pipefail
 
-# The figure that is promised for whatever leaves the server's memory alone. To it comes the longest gap of a call
-# to which nothing happens: none on a machine that has time for two browsers.
-back_max_ms=1000
-noise_ms=0
 lanes=4
-restarts=0
 
 # ---- the call ------------------------------------------------------------------------------------------
 
-# Which has begun when the first report comes.
 call_begin() {
-    local kind
-    mkfifo "$LAB_DIR/orders"
-    exec 3<>"$LAB_DIR/orders"
-    node "$root/tests/support/call.mjs" --orders --url "$DOORS_PAGE" --json "$LAB_DIR/call.json" --a-netns "$(lab_ns a)" \
-        --b-netns "$(lab_ns b)" --a-policy relay --b-policy relay \
-        --a-ice "$(doors_ice "turn:10.1.0.1:3478?transport=udp")" \
-        --b-ice "$(doors_ice "turn:192.0.2.1:3478?transport=udp")" <"$LAB_DIR/orders" &
-    echo $! >"$LAB_DIR/call.pid"
-    watch_call
-    mark calm
-    sleep 5 # lanes that worked for a while, pictures of their full size
-    mark calm-over
-    media_flows calm || true
-    for kind in voice picture; do
-        [ "$(figure ${kind}_ms)" -le "$noise_ms" ] || noise_ms=$(figure ${kind}_ms)
-    done
-    ok "nothing happens: no voice for $(figure voice_ms) ms, no picture for $(figure picture_ms) ms"
+    watched_call --a-ice "$(doors_ice "turn:10.1.0.1:3478?transport=udp")" \
+        --b-ice "$(doors_ice "turn:192.0.2.1:3478?transport=udp")"
 }
 
-mark() {
-    echo "mark $1" >&3
-}
-
-watch_call() {
-    rm -f "$LAB_DIR/watch.json"
-    echo "report $LAB_DIR/watch.json" >&3
-    until [ -s "$LAB_DIR/watch.json" ]; do
-        lab_running call || fail "the call has ended"
-        sleep 0.05
-    done
-}
-
-# media_flows NAME: whether it does just now; what came of the failure so far is left in $figures.
-media_flows() {
-    watch_call
-    figures=$(python3 "$root/tests/support/media_gap.py" "$LAB_DIR/watch.json" "$1" "$1-over")
-}
-
-figure() {
-    tr ' ' '\n' <<<"$figures" | sed -n "s/^$1=//p"
-}
-
-# over NAME: the cause is gone. Until media has come back, and stays.
-over() {
-    mark "$1-over"
-    wait_until 60 media_flows "$1" || fail "$1: the call does not come back ($figures)"
-    sleep 1.5
-    wait_until 60 media_flows "$1" || fail "$1: the call comes back and goes again ($figures)"
-}
-
-# tell TEXT [lives]: what came of it. What lives comes back in time, without the browser noticing.
+# What lives also has all its lanes again.
 tell() {
-    local again=$(($(figure restarts) - restarts))
-    restarts=$(figure restarts)
-    ok "$1: no voice for $(figure voice_ms) ms, no picture for $(figure picture_ms) ms," \
-        "back $(figure back_ms) ms after its end, ICE restarted $again times"
+    watched_tell "$@"
     [ "${2-}" = lives ] || return 0
-    [ "$again" = 0 ] || fail "$1: the browser noticed"
-    [ "$(figure back_ms)" -lt $((back_max_ms + noise_ms)) ] || fail "$1: not back within $back_max_ms ms"
     wait_until 20 all_lanes_well || fail "$1: $(gateway_metric lanes) lanes, not $lanes"
 }
 
@@ -264,5 +207,4 @@ black_hole
 gateway_restarted
 server_restarted
 first_server_gone
-echo end >&3
-lab_wait call || fail "the call did not end well"
+watched_end

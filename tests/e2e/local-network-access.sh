@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # A page from the public internet, by HTTPS, in a Chromium that checks WebRTC's access to local networks: it
-# uses no gateway on 127.0.0.1, and says nothing of it; but the one on 192.0.2.1, for a whole call. The
-# policies that the README names open 127.0.0.1, too.
+# uses no gateway on 127.0.0.1, and says nothing of it; but the one on 192.0.2.1, for a whole call: on an interface of
+# its own (a) as on the loopback one (b). The policies that the README names open 127.0.0.1, too.
 
 # shellcheck source=tests/support/doors.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"
@@ -27,8 +27,10 @@ policy() {
     printf '{"%s": ["https://app.test"]}\n' "$1" >"$folder/test.json"
 }
 
+need_packages nftables
 doors_browsers chromium
 doors_two_blocked
+lab_host a "$root/scripts/local-address.sh" 2>"$LAB_DIR/local-address.err" || fail "$(cat "$LAB_DIR/local-address.err")"
 doors_page
 [ "$(relays 127.0.0.1)" = 0 ] || fail "Chromium used 127.0.0.1: does it check at all?"
 doors_call --a-netns "$(lab_ns a)" --b-netns "$(lab_ns b)" --a-ice "$ice" --b-ice "$ice" \

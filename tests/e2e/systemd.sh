@@ -45,7 +45,7 @@ within() {
     local host=$1
     shift
     nsenter -t "$(cat "$LAB_DIR/$host/pid")" --mount --pid --net --uts --ipc --cgroup --root -- \
-        env -i -C /root PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+        env -i -C /root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
 # on HOST NUMBER: does what that block of README.md says.
@@ -127,8 +127,9 @@ pass() {
     on a 3
     says a "tunnel up"
     confined a sallyport-client
-    [ -n "$(lab_host a ip -oneline address show dev lo to 192.0.2.1/32)" ] || fail "the unit adds no local address"
-    ok "the gateway, as README.md says: local address added, tunnel up, not root, confined"
+    within a sallyport-local-address --status 2>status.err || fail "the unit adds no local address"
+    grep -q 'is on 0sallyport$' status.err || fail "the local address has no interface of its own: $(cat status.err)"
+    ok "the gateway, as README.md says: local address on an interface of its own, tunnel up, not root, confined"
 }
 
 call() {
@@ -170,7 +171,7 @@ restarted() {
 }
 
 [ "$(id -u)" = 0 ] || skip "needs root"
-need_packages systemd openssl coturn iproute2
+need_packages systemd openssl coturn iproute2 nftables
 lab_up
 cd "$LAB_DIR"
 lab_cert

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// gather.mjs chromium|firefox NETNS URL ICE_SERVERS [BROWSER-ARGUMENT...]
+// gather.mjs [--camera] chromium|firefox NETNS URL ICE_SERVERS [BROWSER-ARGUMENT...]
 //
 // What the page at that URL learns and would publish: all candidates that a browser in that namespace
-// gathers for a data channel, without leave to use camera or microphone, as one JSON object on standard
-// output.
+// gathers for a data channel, as one JSON object on standard output. Without leave to use camera or
+// microphone; or, with --camera, while it does.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,9 @@ import { Browser } from './browser/browser.mjs';
 const LIMIT_MS = 20000;
 
 // Runs in the page.
-async function gather({ iceServers, limit }) {
+async function gather({ iceServers, limit, camera }) {
+    if (camera)
+        window.stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
     const pc = new RTCPeerConnection({ iceServers });
     const began = performance.now(), candidates = [];
     pc.createDataChannel('x');
@@ -28,14 +30,16 @@ async function gather({ iceServers, limit }) {
     return { complete, gathered_ms: performance.now() - began, candidates, sdp: pc.localDescription.sdp };
 }
 
-const [kind, netns, url, ice, ...args] = process.argv.slice(2);
+const given = process.argv.slice(2);
+const camera = given[0] === '--camera';
+const [kind, netns, url, ice, ...args] = given.slice(camera ? 1 : 0);
 const dir = mkdtempSync(join(tmpdir(), 'sallyport-gather-'));
 let browser;
 try {
-    browser = new Browser({ kind, netns, args, dir: join(dir, 'home') });
+    browser = new Browser({ kind, netns, args, media: camera, dir: join(dir, 'home') });
     await browser.launch();
     await browser.goto(url);
-    const result = await browser.evaluate(gather, { iceServers: JSON.parse(ice), limit: LIMIT_MS });
+    const result = await browser.evaluate(gather, { iceServers: JSON.parse(ice), limit: LIMIT_MS, camera });
     process.stdout.write(`${JSON.stringify(result)}\n`);
 } finally {
     await browser?.close();
