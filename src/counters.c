@@ -42,6 +42,8 @@ static const struct sp_counter tunnel_table[] = {
           "Control messages that were sent again for want of an answer."),
     FIELD(reports_in, "received_reports_total", NULL, "Reports of the far side of what it misses."),
     FIELD(reports_out, "sent_reports_total", NULL, "Reports of what is missing here."),
+    FIELD(copied, "copied_datagrams_total", NULL,
+          "Datagrams that left by two lanes at once, since they are small and urgent."),
     FIELD(missed, "missed_datagrams_total", NULL,
           "Datagrams that the far side missed while later ones came. They may come yet."),
     FIELD(repeated, "repeated_datagrams_total", NULL,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frames out (queue, number, hand to a lane) and frames in (cut, judge, deliver).
+ * A tunnel's life, its lanes, and frames in: cut, judged, delivered.
  */
 #include "sallyport/tunnel.h"
 
@@ -10,10 +10,8 @@
 #include "sallyport/err.h"
 #include "tunnel_impl.h"
 
-#define BATCH    64 /* datagrams told at once */
-#define LOOK_MAX 4  /* lanes asked after a flush how they fare */
+#define BATCH 64 /* datagrams told at once */
 
-static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg);
 static void on_linger(struct sp_timer *timer, uint64_t now_us, void *arg);
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -41,13 +39,12 @@ int sp_tunnel_new(const struct sp_tunnel_config *c, const struct sp_tunnel_event
     t->arg = arg;
     t->timers = timers;
     t->rng = rng;
-    sp_dgramq_init(&t->queue, c->max_queue_bytes, c->max_age_us);
     sp_seqwin_init(&t->window, c->max_age_us);
     sp_ratelimit_init(&t->close_limit, 10, 20);
-    sp_timer_init(&t->age, on_age, t);
     sp_timer_init(&t->linger, on_linger, t);
-    drain_init(t);
+    out_init(t);
     repair_init(t);
+    drain_init(t);
     *out = t;
     return 0;
 }
@@ -65,11 +62,10 @@ void sp_tunnel_free(struct sp_tunnel *t)
         free(l);
     }
     flow_free_all(t);
-    drain_fini(t);
+    out_fini(t);
     repair_fini(t);
-    sp_timerq_cancel(t->timers, &t->age);
+    drain_fini(t);
     sp_timerq_cancel(t->timers, &t->linger);
-    sp_dgramq_fini(&t->queue);
     free(t);
 }
 
@@ -165,250 +161,6 @@ uint64_t tunnel_repeat_us(const struct sp_tunnel *t, unsigned repeats)
         wait_us = REPEAT_MIN_US;
     wait_us <<= repeats < 5 ? repeats : 5;
     return wait_us > REPEAT_MAX_US ? REPEAT_MAX_US : wait_us;
-}
-
-/* --- out ------------------------------------------------------------------------------------ */
-
-void tunnel_want_flush(struct sp_tunnel *t)
-{
-    if (t->flush_told || sp_dgramq_empty(&t->queue))
-        return;
-    t->flush_told = true;
-    t->events->flush(t->arg);
-}
-
-static void copy_parts(uint8_t *to, const struct sp_span *parts, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (parts[i].len > 0)
-            memcpy(to, parts[i].p, parts[i].len);
-        to += parts[i].len;
-    }
-}
-
-static void queue_data(struct sp_flow *f, const struct sp_span *parts, size_t n, size_t len,
-                       uint64_t now_us)
-{
-    uint8_t *p = sp_dgramq_push(&f->tunnel->queue, SP_FRAME_HEADER_LEN + len, now_us);
-
-    if (p == NULL)
-        return;
-    sp_frame_data_header(p, f->number, 0, len); /* numbered when it leaves */
-    copy_parts(p + SP_FRAME_HEADER_LEN, parts, n);
-}
-
-/* Until its OPEN is answered each datagram of a flow travels inside one. */
-static void queue_open(struct sp_flow *f, const struct sp_span *parts, size_t n, size_t len,
-                       uint64_t now_us)
-{
-    uint8_t body[SP_DATAGRAM_MAX], msg[SP_DATAGRAM_MAX + SP_CONTROL_OVERHEAD];
-    size_t msg_len;
-
-    copy_parts(body, parts, n);
-    struct sp_control c = {.method = SP_CONTROL_OPEN,
-                           .cls = SP_STUN_REQUEST,
-                           .flow = f->number,
-                           .kind = f->kind,
-                           .local = f->local,
-                           .has_data = true,
-                           .data = sp_span(body, len)};
-
-    memcpy(c.id, f->id, sizeof c.id);
-    if (sp_control_build(&c, msg, sizeof msg, &msg_len) != 0)
-        return;
-    uint8_t *p = sp_dgramq_push(&f->tunnel->queue, SP_FRAME_CONTROL_HEADER_LEN + msg_len, now_us);
-    if (p == NULL)
-        return;
-    sp_frame_control_header(p, msg_len);
-    memcpy(p + SP_FRAME_CONTROL_HEADER_LEN, msg, msg_len);
-}
-
-void sp_flow_send(struct sp_flow *f, const struct sp_span *parts, size_t n, uint64_t now_us)
-{
-    struct sp_tunnel *t = f->tunnel;
-    size_t len = 0;
-
-    for (size_t i = 0; i < n; i++)
-        len += parts[i].len;
-    if (len > SP_DATAGRAM_MAX) {
-        t->counters.dropped_too_big++;
-        return;
-    }
-    f->used = true;
-    if (f->state == FLOW_OPENING)
-        queue_open(f, parts, n, len, now_us);
-    else
-        queue_data(f, parts, n, len, now_us);
-    tunnel_want_flush(t);
-}
-
-/* Gives each frame its number, now that it leaves: what age dropped before never looks like a gap.
- */
-static void number_frames(struct sp_tunnel *t, uint8_t *p, size_t n, int lane, uint64_t now_us)
-{
-    for (size_t i = 0; i < n; i++) {
-        size_t len = sp_dgramq_len_at(&t->queue, i);
-        uint8_t *msg = p + SP_FRAME_CONTROL_HEADER_LEN;
-
-        if (sp_get_be16(p + 2) == SP_FLOW_CONTROL) {
-            sp_put_be32(msg + SP_CONTROL_SEQ_OFFSET, t->next_seq);
-            flow_open_left(t, sp_get_be16(msg + SP_CONTROL_FLOW_OFFSET), sp_span(p, len), lane,
-                           sp_dgramq_time_at(&t->queue, i), now_us);
-        } else {
-            sp_put_be32(p + 4, t->next_seq);
-        }
-        repair_left(t, t->next_seq++, sp_span(p, len), lane, sp_dgramq_time_at(&t->queue, i),
-                    now_us);
-        p += len;
-    }
-    t->counters.datagrams_out += n;
-}
-
-static bool can_take(const struct sp_lane *l)
-{
-    return !l->suspect && l->ops->has_room(l->arg);
-}
-
-static struct sp_lane_view view_lane(const struct sp_lane *l, uint64_t now_us)
-{
-    return (struct sp_lane_view){.usable = true,
-                                 .doubtful = lane_is_doubtful(l, now_us),
-                                 .queued_bytes = l->measure.unacked_bytes + l->sent_since,
-                                 .turn = l->turn};
-}
-
-/* Lanes are asked how they fare (a call to the kernel each) only where none is known to be idle. */
-int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, bool sure, uint64_t now_us)
-{
-    struct sp_lane_view v[SP_LANES_MAX] = {0};
-    bool idle = false;
-
-    for (size_t i = 0; i < SP_LANES_MAX; i++) {
-        const struct sp_lane *l = t->lanes[i];
-        if (l == NULL || !can_take(l) || (avoid >> i & 1) != 0)
-            continue;
-        v[i] = view_lane(l, now_us);
-        idle |= lane_is_idle(l);
-    }
-    for (size_t i = 0; !idle && i < SP_LANES_MAX; i++) {
-        if (!v[i].usable)
-            continue;
-        lane_measure(t->lanes[i], now_us);
-        v[i] = view_lane(t->lanes[i], now_us);
-    }
-    int best = sp_schedule_pick(v, SP_LANES_MAX, avoid);
-    return best >= 0 && sure && v[best].doubtful ? NO_LANE : best;
-}
-
-/* After something has left, when nobody waits for it: which lanes have become idle. */
-static void look_after_lanes(struct sp_tunnel *t, uint64_t now_us)
-{
-    unsigned asked = 0;
-
-    for (size_t i = 0; i < SP_LANES_MAX && asked < LOOK_MAX; i++) {
-        if (t->lanes[i] == NULL || !lane_is_due(t->lanes[i], now_us))
-            continue;
-        lane_measure(t->lanes[i], now_us);
-        asked++;
-    }
-}
-
-void sp_tunnel_flush(struct sp_tunnel *t, uint64_t now_us)
-{
-    int i;
-
-    t->flush_told = false;
-    sp_dgramq_expire(&t->queue, now_us);
-    while (!sp_dgramq_empty(&t->queue) && (i = tunnel_pick_lane(t, 0, false, now_us)) >= 0) {
-        struct sp_lane *l = t->lanes[i];
-        size_t n;
-        struct sp_span frames = sp_dgramq_front(&t->queue, SP_TUNNEL_RECORD_TARGET, &n);
-
-        number_frames(t, sp_dgramq_head(&t->queue), n, i, now_us);
-        lane_send(l, frames, now_us);
-        sp_dgramq_pop(&t->queue, n);
-        l->turn = ++t->turns;
-    }
-    look_after_lanes(t, now_us);
-    if (sp_dgramq_empty(&t->queue))
-        sp_timerq_cancel(t->timers, &t->age);
-    else
-        sp_timerq_set(t->timers, &t->age, sp_dgramq_next(&t->queue));
-}
-
-/* No lane had room for the oldest in time. */
-static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg)
-{
-    struct sp_tunnel *t = arg;
-    (void)timer;
-    sp_tunnel_flush(t, now_us);
-}
-
-/* Control messages do not wait: they are few, and the lane that is the best may be the only one. */
-static struct sp_lane *control_lane(const struct sp_tunnel *t, int avoid)
-{
-    struct sp_lane *best = NULL;
-    unsigned best_rank = 0;
-
-    for (size_t i = 0; i < SP_LANES_MAX; i++) {
-        struct sp_lane *l = t->lanes[i];
-        if (l == NULL)
-            continue;
-        unsigned rank = 1 + 2 * (unsigned)can_take(l) + (unsigned)((int)i != avoid);
-        if (best == NULL || rank > best_rank || (rank == best_rank && l->turn < best->turn)) {
-            best = l;
-            best_rank = rank;
-        }
-    }
-    return best;
-}
-
-int tunnel_send_frame(struct sp_tunnel *t, struct sp_span frame, int avoid, uint64_t now_us)
-{
-    struct sp_lane *l = control_lane(t, avoid);
-
-    if (l == NULL)
-        return NO_LANE;
-    l->turn = ++t->turns;
-    lane_send(l, frame, now_us);
-    return (int)l->number;
-}
-
-static int build_frame(const struct sp_control *c,
-                       uint8_t out[static SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD],
-                       size_t *len)
-{
-    int err = sp_control_build(c, out + SP_FRAME_CONTROL_HEADER_LEN, SP_CONTROL_OVERHEAD, len);
-
-    if (err == 0) {
-        sp_frame_control_header(out, *len);
-        *len += SP_FRAME_CONTROL_HEADER_LEN;
-    }
-    return err;
-}
-
-int tunnel_control(struct sp_tunnel *t, const struct sp_control *c, int avoid, uint64_t now_us)
-{
-    uint8_t frame[SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD];
-    size_t len;
-
-    if (build_frame(c, frame, &len) != 0)
-        return NO_LANE;
-    return tunnel_send_frame(t, sp_span(frame, len), avoid, now_us);
-}
-
-void tunnel_answer(struct sp_lane *l, const struct sp_control *request, unsigned code)
-{
-    uint8_t frame[SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD];
-    size_t len;
-    struct sp_control c = {.method = request->method,
-                           .cls = code == 0 ? SP_STUN_SUCCESS : SP_STUN_ERROR,
-                           .flow = request->flow,
-                           .code = code};
-
-    memcpy(c.id, request->id, sizeof c.id);
-    if (build_frame(&c, frame, &len) == 0)
-        lane_send(l, sp_span(frame, len), l->last_in_us);
 }
 
 /* --- in ------------------------------------------------------------------------------------- */
@@ -541,7 +293,7 @@ int sp_tunnel_lane_input(struct sp_lane *l, struct sp_span s, uint64_t now_us, s
 
 const struct sp_tunnel_counters *sp_tunnel_counters(struct sp_tunnel *t)
 {
-    t->counters.dropped_age = t->queue.dropped_old;
-    t->counters.dropped_full = t->queue.dropped_full;
+    t->counters.dropped_age = sp_classq_dropped_old(&t->queue);
+    t->counters.dropped_full = sp_classq_dropped_full(&t->queue);
     return &t->counters;
 }

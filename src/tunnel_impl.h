@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of the tunnel share: tunnel.c (frames in and out), tunnel_flow.c (a flow's life),
+ * What the files of the tunnel share: tunnel.c (lanes, frames in), tunnel_out.c (frames out),
+ * tunnel_flow.c (a flow's life),
  * tunnel_lane.c (a lane's health), tunnel_repair.c (what is asked for again), tunnel_drain.c (how a
  * tunnel says that it will end). Nobody else includes this.
  */
 #ifndef SALLYPORT_TUNNEL_IMPL_H
 #define SALLYPORT_TUNNEL_IMPL_H
 
+#include "sallyport/classq.h"
 #include "sallyport/clock.h"
 #include "sallyport/control.h"
-#include "sallyport/dgramq.h"
 #include "sallyport/ratelimit.h"
 #include "sallyport/rfc4571.h"
 #include "sallyport/schedule.h"
@@ -85,6 +86,8 @@ struct repair {
     uint32_t below;         /* it tells of what is missing below this number */
     bool gap;               /* one has appeared above that */
     struct sp_sent sent;
+    uint64_t begun_us,
+        missed_us; /* the first datagram left; the far side last missed one. 0: never */
 };
 
 struct sp_tunnel {
@@ -94,7 +97,8 @@ struct sp_tunnel {
     struct sp_timerq *timers;
     struct sp_rng *rng;
 
-    struct sp_dgramq queue;
+    struct sp_classify classify;
+    struct sp_classq queue;
     uint32_t next_seq;
     bool flush_told;
     struct sp_timer age;    /* the oldest in the queue becomes too old */
@@ -117,21 +121,29 @@ struct sp_tunnel {
     struct sp_tunnel_counters counters;
 };
 
-/* tunnel.c: sends one control message now, by a lane other than `avoid` where there is one. Returns
+/* tunnel.c: whether a datagram of this number is to be delivered; counts it if not. */
+bool tunnel_wants(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
+/* How long to wait for the answer to something that was repeated so often. */
+uint64_t tunnel_repeat_us(const struct sp_tunnel *t, unsigned repeats);
+
+/* tunnel_out.c */
+void out_init(struct sp_tunnel *t);
+void out_fini(struct sp_tunnel *t);
+void tunnel_want_flush(struct sp_tunnel *t);
+/* Sends one control message now, by a lane other than `avoid` where there is one. Returns
  * the lane's number, or NO_LANE. */
 int tunnel_control(struct sp_tunnel *t, const struct sp_control *c, int avoid, uint64_t now_us);
 /* The same on the lane where the request came. */
 void tunnel_answer(struct sp_lane *l, const struct sp_control *request, unsigned code);
 int tunnel_send_frame(struct sp_tunnel *t, struct sp_span frame, int avoid, uint64_t now_us);
-/* Whether a datagram of this number is to be delivered; counts it if not. */
-bool tunnel_wants(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
-void tunnel_want_flush(struct sp_tunnel *t);
-/* How long to wait for the answer to something that was repeated so often. */
-uint64_t tunnel_repeat_us(const struct sp_tunnel *t, unsigned repeats);
 
-/* The best lane but those of `avoid` (a bit each), or NO_LANE. `sure`: none where something was
- * lost, as it seems. */
-int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, bool sure, uint64_t now_us);
+enum lane_need {
+    SP_LANE_ANY,
+    SP_LANE_SURE, /* nothing was lost on it, as it seems */
+    SP_LANE_IDLE, /* nothing of it is on the way */
+};
+/* The best lane but those of `avoid` (a bit each), or NO_LANE when it is not what is needed. */
+int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, uint64_t now_us);
 
 /* tunnel_flow.c */
 struct sp_flow *flow_find(const struct sp_tunnel *t, uint16_t number);
@@ -158,9 +170,11 @@ bool drain_any(const struct sp_tunnel *t);
 /* tunnel_repair.c */
 void repair_init(struct sp_tunnel *t);
 void repair_fini(struct sp_tunnel *t);
-/* The frame of a datagram leaves by `lane`. */
-void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, int lane,
-                 uint64_t queued_us, uint64_t now_us);
+/* The frame of a datagram leaves by `lanes` (a bit each). */
+void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, uint32_t lanes,
+                 enum sp_class c, uint64_t queued_us, uint64_t now_us);
+/* Whether a datagram of that class should leave by a second lane, too. */
+bool repair_wants_copy(const struct sp_tunnel *t, enum sp_class c, uint64_t now_us);
 /* A number came that is not the one after the highest. */
 void repair_gap(struct sp_tunnel *t, uint64_t now_us);
 void repair_on_report(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us);
@@ -174,6 +188,8 @@ void lane_measure(struct sp_lane *l, uint64_t now_us);
 bool lane_is_idle(const struct sp_lane *l);
 /* What it holds should have been acknowledged by now: something was lost, more often than not. */
 bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us);
+/* And for so long that nothing more is to wait behind it. */
+bool lane_is_stalled(const struct sp_lane *l, uint64_t now_us);
 /* By now what it was given last should be acknowledged: asking is worth while. */
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us);
 void lane_on_ping_answer(struct sp_lane *l, const struct sp_control *c, uint64_t now_us);

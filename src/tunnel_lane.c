@@ -13,6 +13,7 @@
 #define PING_EDGE_US    SP_SEC(20) /* only when the gateway's own ping failed to come */
 #define PING_WAIT_US    SP_SEC(5)
 #define PROBE_WAIT_US   SP_MS(500)
+#define STALLED_US      SP_MS(100)
 #define CHECK_US        SP_MS(250) /* while something is not acknowledged */
 #define MEASURE_US      SP_MS(2)   /* a measurement is good for that long */
 
@@ -56,6 +57,11 @@ static uint64_t slack_us(const struct sp_lane *l)
 bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us)
 {
     return !lane_is_idle(l) && now_us - l->busy_us > sp_lane_rtt_us(l) + slack_us(l);
+}
+
+bool lane_is_stalled(const struct sp_lane *l, uint64_t now_us)
+{
+    return !lane_is_idle(l) && now_us - l->busy_us > 2 * (uint64_t)sp_lane_rtt_us(l) + STALLED_US;
 }
 
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us)

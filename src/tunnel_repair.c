@@ -13,6 +13,8 @@
 #define AGAIN_US    SP_MS(20)
 #define SENT_MAX    ((size_t)1024 * 1024)
 #define REPEATS_MAX 3 /* of one datagram */
+#define LOSSY_US    SP_SEC(30)
+#define FRESH_US    SP_SEC(10)
 
 static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -69,13 +71,27 @@ static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg)
 
 /* --- what the far side misses --------------------------------------------------------------- */
 
-void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, int lane,
-                 uint64_t queued_us, uint64_t now_us)
+void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, uint32_t lanes,
+                 enum sp_class c, uint64_t queued_us, uint64_t now_us)
 {
     struct sp_sent_frame *f = sp_sent_add(&t->repair.sent, seq, frame, queued_us, now_us);
 
-    if (f != NULL)
-        f->lanes = (uint32_t)1 << lane;
+    if (t->repair.begun_us == 0)
+        t->repair.begun_us = now_us;
+    if (f == NULL)
+        return;
+    f->lanes = lanes;
+    f->cls = (uint8_t)c;
+}
+
+/* Where something was lost of late, or nobody knows yet: little is small enough to go twice. */
+bool repair_wants_copy(const struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
+{
+    const struct repair *r = &t->repair;
+    bool lossy = r->missed_us != 0 && now_us - r->missed_us < LOSSY_US;
+    bool fresh = r->begun_us == 0 || now_us - r->begun_us < FRESH_US;
+
+    return c <= SP_CLASS_VOICE && (lossy || fresh);
 }
 
 /* Worth it while it can be there in time, by a lane where nothing seems to be lost. */
@@ -83,7 +99,7 @@ static void repeat(struct sp_tunnel *t, struct sp_sent_frame *f, uint64_t now_us
 {
     if (f->repeats == REPEATS_MAX || now_us - f->first_us > t->config.max_age_us)
         return;
-    int lane = tunnel_pick_lane(t, f->lanes, true, now_us);
+    int lane = tunnel_pick_lane(t, f->lanes, SP_LANE_SURE, now_us);
     if (lane == NO_LANE)
         return;
     f->repeats++;
@@ -115,6 +131,7 @@ void repair_on_report(struct sp_tunnel *t, const struct sp_control *c, uint64_t 
             continue;
         t->counters.missed += !f->missed;
         f->missed = true;
+        t->repair.missed_us = now_us;
         if (f->repeats == 0 || newest->left_us > f->left_us)
             repeat(t, f, now_us);
     }

@@ -81,9 +81,9 @@ static void check_end(unsigned side)
     REQUIRE(t->n_flows <= t->config.max_flows);
     REQUIRE(t->n_resting <= 5 * t->config.max_flows);
     REQUIRE(c->flows_opened - c->flows_closed == t->n_flows);
-    REQUIRE(sp_dgramq_bytes(&t->queue) <= t->config.max_queue_bytes);
+    REQUIRE(sp_classq_bytes(&t->queue) <= t->config.max_queue_bytes);
     REQUIRE(world.offered[side] == c->datagrams_out + c->dropped_age + c->dropped_full +
-                                       c->dropped_too_big + t->queue.count);
+                                       c->dropped_too_big + sp_classq_count(&t->queue));
     REQUIRE(c->datagrams_in == e->end[side].n_got);
     REQUIRE(!world.honest || c->malformed == 0);
 }

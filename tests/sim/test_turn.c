@@ -34,10 +34,11 @@ struct scenario {
     uint64_t run_ms;
     unsigned befalls;
     uint64_t each_us;
-    uint64_t away_ms;  /* the first gateway's network is away for so long */
-    bool late_permits; /* the callee waits before it lets the caller in */
-    bool clean;        /* nothing is lost */
-    bool expires;      /* the first gateway is given up */
+    uint64_t away_ms;    /* the first gateway's network is away for so long */
+    uint64_t away_at_ms; /* from then on; 0: 3 s */
+    bool late_permits;   /* the callee waits before it lets the caller in */
+    bool clean;          /* nothing is lost */
+    bool expires;        /* the first gateway is given up */
     unsigned least_percent;
     unsigned seen;
 };
@@ -436,7 +437,7 @@ static void begin(struct world *w, const struct scenario *sc, uint64_t seed)
     if (sc->befalls != 0)
         sim_set(&w->sim, &w->fault, sc->each_us);
     if (sc->away_ms != 0)
-        sim_set(&w->sim, &w->away, SP_SEC(3));
+        sim_set(&w->sim, &w->away, SP_MS(sc->away_at_ms != 0 ? sc->away_at_ms : 3000));
 }
 
 static void check_call(struct world *w, const struct browser *b)
@@ -600,7 +601,14 @@ static const struct scenario scenarios[] = {
      .befalls = DEATHS | RESETS | OUTAGES,
      .each_us = SP_MS(300),
      .least_percent = 30,
-     .seen = STRANGER_TRIED | SUSPECT | REPEATED | LOST},
+     .seen = STRANGER_TRIED | SUSPECT | LOST},
+    {.name = "one network is away while calls are set up",
+     .pairs = 3,
+     .run_ms = 12000,
+     .away_ms = 3000,
+     .away_at_ms = 300,
+     .least_percent = 20,
+     .seen = REPEATED},
     {.name = "one network is away",
      .pairs = 3,
      .run_ms = 16000,

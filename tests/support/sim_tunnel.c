@@ -360,12 +360,12 @@ void sim_tunnel_check(const struct sim_tunnel *t, const uint64_t offered[2])
             continue;
         const struct sp_tunnel_counters *c = sp_tunnel_counters(x);
 
-        SIM_REQUIRE(t->sim, sp_dgramq_bytes(&x->queue) <= x->config.max_queue_bytes);
+        SIM_REQUIRE(t->sim, sp_classq_bytes(&x->queue) <= x->config.max_queue_bytes);
         SIM_REQUIRE(t->sim, x->n_flows <= x->config.max_flows);
         SIM_REQUIRE(t->sim, c->flows_opened - c->flows_closed == x->n_flows);
         SIM_REQUIRE(t->sim, c->malformed == 0);
         SIM_REQUIRE(t->sim, offered[side] == c->datagrams_out + c->dropped_age + c->dropped_full +
-                                                 c->dropped_too_big + x->queue.count);
+                                                 c->dropped_too_big + sp_classq_count(&x->queue));
         SIM_REQUIRE(t->sim, handed_of(t, side) >= c->datagrams_out);
         SIM_REQUIRE(t->sim, used_of(t, side) == c->datagrams_in + c->dropped_copy + c->dropped_old +
                                                     c->dropped_late + c->dropped_unknown_flow);

@@ -378,11 +378,11 @@ START_TEST(tcp_is_cut_into_messages)
     hears(fd, request, len);
     /* Two at once; the padding of a stream does not travel, and comes back with the echo. */
     uint8_t both[SP_STUN_HEADER_LEN + sizeof padded];
-    memcpy(both, padded, sizeof padded);
-    memcpy(both + sizeof padded, request, len);
+    memcpy(both, request, len);
+    memcpy(both + len, padded, sizeof padded);
     say(fd, both, sizeof both);
     wait_got(3);
-    ck_assert_uint_eq(got[1].len, sizeof padded - 1);
+    ck_assert_uint_eq(got[2].len, sizeof padded - 1);
     hears(fd, both, sizeof both);
     ck_assert_uint_eq(n_opened, 1);
     close(fd);

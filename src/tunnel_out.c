@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A tunnel's way out: a datagram is put among those of its class, numbered when its turn comes, and
+ * handed to the lane that is the best just then; what is urgent may go by a second one as well.
+ */
+#include <string.h>
+
+#include "sallyport/err.h"
+#include "tunnel_impl.h"
+
+#define LOOK_MAX 8         /* lanes asked after a flush how they fare */
+#define POLL_US  SP_MS(10) /* while something waits and no lane works */
+
+static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg);
+
+void out_init(struct sp_tunnel *t)
+{
+    sp_classify_init(&t->classify, t->rng);
+    sp_classq_init(&t->queue, t->config.max_queue_bytes, t->config.max_age_us);
+    sp_timer_init(&t->age, on_age, t);
+}
+
+void out_fini(struct sp_tunnel *t)
+{
+    sp_timerq_cancel(t->timers, &t->age);
+    sp_classq_fini(&t->queue);
+    sp_classify_fini(&t->classify);
+}
+
+/* --- a datagram is queued ------------------------------------------------------------------- */
+
+static bool nothing_waits(const struct sp_tunnel *t)
+{
+    return sp_classq_first(&t->queue) == SP_N_CLASSES;
+}
+
+void tunnel_want_flush(struct sp_tunnel *t)
+{
+    if (t->flush_told || nothing_waits(t))
+        return;
+    t->flush_told = true;
+    t->events->flush(t->arg);
+}
+
+static void queue_data(struct sp_flow *f, struct sp_span d, enum sp_class c, uint64_t now_us)
+{
+    uint8_t *p = sp_classq_push(&f->tunnel->queue, c, SP_FRAME_HEADER_LEN + d.len, now_us);
+
+    if (p == NULL)
+        return;
+    sp_frame_data_header(p, f->number, 0, d.len); /* numbered when it leaves */
+    if (d.len > 0)
+        memcpy(p + SP_FRAME_HEADER_LEN, d.p, d.len);
+}
+
+/* Until its OPEN is answered each datagram of a flow travels inside one. */
+static void queue_open(struct sp_flow *f, struct sp_span d, enum sp_class class, uint64_t now_us)
+{
+    uint8_t msg[SP_DATAGRAM_MAX + SP_CONTROL_OVERHEAD];
+    size_t msg_len;
+    struct sp_control c = {.method = SP_CONTROL_OPEN,
+                           .cls = SP_STUN_REQUEST,
+                           .flow = f->number,
+                           .kind = f->kind,
+                           .local = f->local,
+                           .has_data = true,
+                           .data = d};
+
+    memcpy(c.id, f->id, sizeof c.id);
+    if (sp_control_build(&c, msg, sizeof msg, &msg_len) != 0)
+        return;
+    uint8_t *p =
+        sp_classq_push(&f->tunnel->queue, class, SP_FRAME_CONTROL_HEADER_LEN + msg_len, now_us);
+    if (p == NULL)
+        return;
+    sp_frame_control_header(p, msg_len);
+    memcpy(p + SP_FRAME_CONTROL_HEADER_LEN, msg, msg_len);
+}
+
+static struct sp_span join(uint8_t *to, const struct sp_span *parts, size_t n)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].len > 0)
+            memcpy(to + len, parts[i].p, parts[i].len);
+        len += parts[i].len;
+    }
+    return sp_span(to, len);
+}
+
+void sp_flow_send(struct sp_flow *f, const struct sp_span *parts, size_t n, uint64_t now_us)
+{
+    struct sp_tunnel *t = f->tunnel;
+    uint8_t joined[SP_DATAGRAM_MAX];
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++)
+        len += parts[i].len;
+    if (len > SP_DATAGRAM_MAX) {
+        t->counters.dropped_too_big++;
+        return;
+    }
+    struct sp_span d = n == 1 ? parts[0] : join(joined, parts, n);
+    enum sp_class c = sp_classify(&t->classify, f->number, d, now_us);
+    f->used = true;
+    if (f->state == FLOW_OPENING)
+        queue_open(f, d, c, now_us);
+    else
+        queue_data(f, d, c, now_us);
+    tunnel_want_flush(t);
+}
+
+/* --- which lane ----------------------------------------------------------------------------- */
+
+static bool can_take(const struct sp_lane *l)
+{
+    return !l->suspect && l->ops->has_room(l->arg);
+}
+
+/* A lane that has made no progress for too long gets nothing: what waits here can still be dropped
+ * when it is too old, and goes by the first that is back. */
+static struct sp_lane_view view_lane(const struct sp_lane *l, uint64_t now_us)
+{
+    return (struct sp_lane_view){.usable = !lane_is_stalled(l, now_us),
+                                 .doubtful = lane_is_doubtful(l, now_us),
+                                 .queued_bytes = l->measure.unacked_bytes + l->sent_since,
+                                 .turn = l->turn};
+}
+
+static bool is_good_for(const struct sp_lane_view *v, enum lane_need need)
+{
+    switch (need) {
+    case SP_LANE_ANY:
+        break;
+    case SP_LANE_SURE:
+        return !v->doubtful;
+    case SP_LANE_IDLE:
+        return v->queued_bytes == 0;
+    }
+    return true;
+}
+
+/* Lanes are asked how they fare (a call to the kernel each) only where none is known to be idle. */
+int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, uint64_t now_us)
+{
+    struct sp_lane_view v[SP_LANES_MAX] = {0};
+    bool idle = false;
+
+    for (size_t i = 0; i < SP_LANES_MAX; i++) {
+        const struct sp_lane *l = t->lanes[i];
+        if (l == NULL || !can_take(l) || (avoid >> i & 1) != 0)
+            avoid |= (uint32_t)1 << i;
+        else
+            idle |= lane_is_idle(l);
+    }
+    for (size_t i = 0; i < SP_LANES_MAX; i++) {
+        if ((avoid >> i & 1) != 0)
+            continue;
+        if (!idle)
+            lane_measure(t->lanes[i], now_us);
+        v[i] = view_lane(t->lanes[i], now_us);
+    }
+    int best = sp_schedule_pick(v, SP_LANES_MAX, avoid);
+    return best >= 0 && is_good_for(&v[best], need) ? best : NO_LANE;
+}
+
+/* After something has left, when nobody waits for it: which lanes have become idle. */
+static void look_after_lanes(struct sp_tunnel *t, uint64_t now_us)
+{
+    unsigned asked = 0;
+
+    for (size_t i = 0; i < SP_LANES_MAX && asked < LOOK_MAX; i++) {
+        if (t->lanes[i] == NULL || !lane_is_due(t->lanes[i], now_us))
+            continue;
+        lane_measure(t->lanes[i], now_us);
+        asked++;
+    }
+}
+
+/* --- frames leave --------------------------------------------------------------------------- */
+
+/* Gives each frame its number, now that it leaves: what age dropped before never looks like a gap.
+ */
+static void number_frames(struct sp_tunnel *t, struct sp_dgramq *q, size_t n, uint32_t lanes,
+                          enum sp_class c, uint64_t now_us)
+{
+    uint8_t *p = sp_dgramq_head(q);
+
+    for (size_t i = 0; i < n; i++) {
+        struct sp_span frame = sp_span(p, sp_dgramq_len_at(q, i));
+        uint64_t queued_us = sp_dgramq_time_at(q, i);
+        uint8_t *msg = p + SP_FRAME_CONTROL_HEADER_LEN;
+
+        if (sp_get_be16(p + 2) == SP_FLOW_CONTROL) {
+            sp_put_be32(msg + SP_CONTROL_SEQ_OFFSET, t->next_seq);
+            flow_open_left(t, sp_get_be16(msg + SP_CONTROL_FLOW_OFFSET), frame,
+                           __builtin_ctz(lanes), queued_us, now_us);
+        } else {
+            sp_put_be32(p + 4, t->next_seq);
+        }
+        repair_left(t, t->next_seq++, frame, lanes, c, queued_us, now_us);
+        p += frame.len;
+    }
+    t->counters.datagrams_out += n;
+}
+
+static void hand(struct sp_tunnel *t, int lane, struct sp_span frames, uint64_t now_us)
+{
+    struct sp_lane *l = t->lanes[lane];
+
+    lane_send(l, frames, now_us);
+    l->turn = ++t->turns;
+}
+
+/* A record of the most urgent that waits. False: no lane takes it. */
+static bool send_record(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
+{
+    struct sp_dgramq *q = &t->queue.of[c];
+    int lane = tunnel_pick_lane(t, 0, SP_LANE_ANY, now_us), second = NO_LANE;
+    size_t n;
+
+    if (lane == NO_LANE)
+        return false;
+    uint32_t lanes = (uint32_t)1 << lane;
+    if (repair_wants_copy(t, c, now_us))
+        second = tunnel_pick_lane(t, lanes, SP_LANE_IDLE, now_us);
+    if (second != NO_LANE)
+        lanes |= (uint32_t)1 << second;
+    struct sp_span frames = sp_dgramq_front(q, SP_TUNNEL_RECORD_TARGET, &n);
+    number_frames(t, q, n, lanes, c, now_us);
+    hand(t, lane, frames, now_us);
+    if (second != NO_LANE) {
+        hand(t, second, frames, now_us);
+        t->counters.copied += n;
+    }
+    sp_dgramq_pop(q, n);
+    return true;
+}
+
+/* When what waits becomes too old, or a lane may have come back to life unnoticed. */
+static void wait_for_lanes(struct sp_tunnel *t, uint64_t now_us)
+{
+    uint64_t next_us = sp_classq_next(&t->queue);
+
+    if (nothing_waits(t))
+        sp_timerq_cancel(t->timers, &t->age);
+    else
+        sp_timerq_set(t->timers, &t->age,
+                      t->n_lanes > 0 && now_us + POLL_US < next_us ? now_us + POLL_US : next_us);
+}
+
+void sp_tunnel_flush(struct sp_tunnel *t, uint64_t now_us)
+{
+    enum sp_class c;
+
+    t->flush_told = false;
+    sp_classq_expire(&t->queue, now_us);
+    while ((c = sp_classq_first(&t->queue)) != SP_N_CLASSES && send_record(t, c, now_us))
+        ;
+    look_after_lanes(t, now_us);
+    wait_for_lanes(t, now_us);
+}
+
+static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_tunnel *t = arg;
+    (void)timer;
+    sp_tunnel_flush(t, now_us);
+}
+
+/* --- control messages ----------------------------------------------------------------------- */
+
+/* Control messages do not wait: they are few, and the lane that is the best may be the only one. */
+static struct sp_lane *control_lane(const struct sp_tunnel *t, int avoid)
+{
+    struct sp_lane *best = NULL;
+    unsigned best_rank = 0;
+
+    for (size_t i = 0; i < SP_LANES_MAX; i++) {
+        struct sp_lane *l = t->lanes[i];
+        if (l == NULL)
+            continue;
+        unsigned rank = 1 + 2 * (unsigned)can_take(l) + (unsigned)((int)i != avoid);
+        if (best == NULL || rank > best_rank || (rank == best_rank && l->turn < best->turn)) {
+            best = l;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+int tunnel_send_frame(struct sp_tunnel *t, struct sp_span frame, int avoid, uint64_t now_us)
+{
+    struct sp_lane *l = control_lane(t, avoid);
+
+    if (l == NULL)
+        return NO_LANE;
+    l->turn = ++t->turns;
+    lane_send(l, frame, now_us);
+    return (int)l->number;
+}
+
+static int build_frame(const struct sp_control *c,
+                       uint8_t out[static SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD],
+                       size_t *len)
+{
+    int err = sp_control_build(c, out + SP_FRAME_CONTROL_HEADER_LEN, SP_CONTROL_OVERHEAD, len);
+
+    if (err == 0) {
+        sp_frame_control_header(out, *len);
+        *len += SP_FRAME_CONTROL_HEADER_LEN;
+    }
+    return err;
+}
+
+int tunnel_control(struct sp_tunnel *t, const struct sp_control *c, int avoid, uint64_t now_us)
+{
+    uint8_t frame[SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD];
+    size_t len;
+
+    if (build_frame(c, frame, &len) != 0)
+        return NO_LANE;
+    return tunnel_send_frame(t, sp_span(frame, len), avoid, now_us);
+}
+
+void tunnel_answer(struct sp_lane *l, const struct sp_control *request, unsigned code)
+{
+    uint8_t frame[SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD];
+    size_t len;
+    struct sp_control c = {.method = request->method,
+                           .cls = code == 0 ? SP_STUN_SUCCESS : SP_STUN_ERROR,
+                           .flow = request->flow,
+                           .code = code};
+
+    memcpy(c.id, request->id, sizeof c.id);
+    if (build_frame(&c, frame, &len) == 0)
+        lane_send(l, sp_span(frame, len), l->last_in_us);
+}
