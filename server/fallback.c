@@ -10,6 +10,7 @@
 
 #define CONNECT_US SP_SEC(5)
 #define IDLE_US    SP_SEC(300) /* without a byte either way; web servers give up before */
+#define QUIET_US   SP_SEC(5)   /* the same behind an answer, while this server drains */
 #define FINISH_US  SP_SEC(5)
 #define RECORD     16384
 #define LOG_PER_S  1
@@ -20,6 +21,7 @@ struct sp_fallback {
     struct sp_guests guests;
     struct sp_ratelimit log_limit;
     struct sp_fallback_counters counters;
+    bool draining;
 };
 
 struct visit {
@@ -29,6 +31,7 @@ struct visit {
     struct sp_stream *server; /* NULL: it has said all, and the client is being finished */
     struct sp_timer idle;
     bool up;                       /* the server is there */
+    bool answered;                 /* it spoke last: nothing is asked, for all we know */
     bool client_done, server_done; /* have said all, which may still be on its way */
 };
 
@@ -49,10 +52,17 @@ static void shut(struct visit *v)
     sp_stream_free(client);
 }
 
+/* The connection would be kept for another request. */
+static bool is_kept(const struct visit *v)
+{
+    return v->answered && !v->client_done;
+}
+
 static int not_idle(struct visit *v)
 {
     struct sp_ticker *t = v->all->env.ticker;
-    return sp_timerq_set(&t->timers, &v->idle, sp_ticker_now(t) + IDLE_US);
+    uint64_t us = v->all->draining && is_kept(v) ? QUIET_US : IDLE_US;
+    return sp_timerq_set(&t->timers, &v->idle, sp_ticker_now(t) + us);
 }
 
 /* All that the client will get has been put; it has its own time to take it. */
@@ -62,15 +72,6 @@ static void finish(struct visit *v)
     v->server = NULL;
     sp_timerq_cancel(&v->all->env.ticker->timers, &v->idle);
     sp_stream_finish(v->client, FINISH_US);
-}
-
-static void on_idle(struct sp_timer *timer, uint64_t now_us, void *arg)
-{
-    struct visit *v = arg;
-    (void)timer;
-    (void)now_us;
-    v->all->counters.timed_out++;
-    shut(v);
 }
 
 /* --- bytes ---------------------------------------------------------------------------------- */
@@ -99,12 +100,42 @@ static void go_on(struct visit *v)
         return;
     bool up = move(v->client, v->server), down = move(v->server, v->client);
 
-    if (up || down)
+    if (up || down) {
+        v->answered = !up;
         not_idle(v);
+    }
     if (v->client_done && sp_stream_in(v->client)->len == 0)
         sp_stream_half_close(v->server);
     if (v->server_done && sp_stream_in(v->server)->len == 0 && sp_stream_pending(v->client) == 0)
         finish(v);
+}
+
+/*
+ * In the name of a client that may be keeping its connection: it has said all. A web server closes
+ * then, as it may at any time between two requests; if it is still about to answer, it knows better
+ * than we do how to end that.
+ */
+static void say_all(struct visit *v)
+{
+    v->client_done = true;
+    if (not_idle(v) == 0)
+        go_on(v);
+    else
+        shut(v);
+}
+
+static void on_idle(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct visit *v = arg;
+    (void)timer;
+    (void)now_us;
+
+    if (v->all->draining && is_kept(v)) {
+        say_all(v);
+        return;
+    }
+    v->all->counters.timed_out++;
+    shut(v);
 }
 
 /* Nobody knows but the operator that there was another server to be asked. */
@@ -261,6 +292,17 @@ void sp_fallback_free(struct sp_fallback *f)
     shut(SP_LIST_ITEM(link, struct visit, guest.link));
     sp_guests_fini(&f->guests);
     free(f);
+}
+
+void sp_fallback_drain(struct sp_fallback *f)
+{
+    f->draining = true;
+    SP_LIST_EACH(&f->guests.list, link, next)
+    {
+        struct visit *v = SP_LIST_ITEM(link, struct visit, guest.link);
+        if (v->server != NULL && is_kept(v))
+            not_idle(v);
+    }
 }
 
 const struct sp_fallback_counters *sp_fallback_counters(const struct sp_fallback *f)

@@ -28,6 +28,10 @@ void sp_fallback_free(struct sp_fallback *f); /* NULL is fine */
  * still the caller's. */
 int sp_fallback_take(struct sp_fallback *f, struct sp_stream *s);
 
+/* Connections that keep quiet for 5 s after an answer are ended in good order from now on, so that
+ * their clients go elsewhere: what passes is not touched, so no answer can say it. */
+void sp_fallback_drain(struct sp_fallback *f);
+
 const struct sp_fallback_counters *sp_fallback_counters(const struct sp_fallback *f);
 
 #endif

@@ -467,6 +467,8 @@ struct sp_fallback_counters sp_http_service_fallback_counters(const struct sp_ht
 void sp_http_service_drain(struct sp_http_service *service)
 {
     service->draining = true;
+    if (service->fallback != NULL)
+        sp_fallback_drain(service->fallback);
 }
 
 const struct sp_http_counters *sp_http_service_counters(const struct sp_http_service *service)

@@ -244,6 +244,72 @@ START_TEST(idle)
 }
 END_TEST
 
+/* The end of input, which is told so: the web server here has no half_closed. */
+static bool server_heard_all(struct rig *r)
+{
+    io_loop_for(&r->e.loop, 20);
+    return r->server.ended;
+}
+
+/* Between two requests it is closed; before an answer it is not, nor is one of which more comes. */
+START_TEST(drain)
+{
+    struct rig r;
+
+    open_rig(&r);
+    visit_and_arrive(&r, "question");
+    sp_fallback_drain(r.fallback);
+    server_env_pass(&r.e, SP_SEC(60));
+    ck_assert(!server_heard_all(&r));
+    peer_say(&r.server, "an answer");
+    ck_assert(peer_got(&r.visitor, 9));
+    server_env_pass(&r.e, SP_SEC(4));
+    ck_assert(!server_heard_all(&r));
+    peer_say(&r.visitor, " and another");
+    ck_assert(peer_got(&r.server, 20));
+    server_env_pass(&r.e, SP_SEC(60));
+    ck_assert(!server_heard_all(&r));
+    peer_say(&r.server, ", the last");
+    ck_assert(peer_got(&r.visitor, 19));
+    server_env_pass(&r.e, SP_SEC(6));
+    ck_assert(peer_ended(&r.server));
+    ck_assert(!r.visitor.ended);
+    peer_say(&r.visitor, "too late");
+    close_server(&r);
+    ck_assert(peer_ended(&r.visitor));
+    ck_assert_int_eq(r.visitor.why, SP_ECLOSED);
+    ck_assert_uint_eq(counters(&r)->cut, 0);
+    ck_assert_uint_eq(counters(&r)->timed_out, 0);
+    close_peers(&r);
+    close_rig(&r);
+}
+END_TEST
+
+/* One that was being kept when it began; and a web server that doesn't close is not waited for
+ * longer than ever. */
+START_TEST(drain_finds_it_quiet)
+{
+    struct rig r;
+
+    open_rig(&r);
+    visit_and_arrive(&r, "question");
+    peer_say(&r.server, "an answer");
+    ck_assert(peer_got(&r.visitor, 9));
+    server_env_pass(&r.e, SP_SEC(60));
+    ck_assert(!server_heard_all(&r));
+    sp_fallback_drain(r.fallback);
+    server_env_pass(&r.e, SP_SEC(6));
+    ck_assert(peer_ended(&r.server));
+    server_env_pass(&r.e, SP_SEC(290));
+    ck_assert(!r.visitor.ended);
+    server_env_pass(&r.e, SP_SEC(302));
+    ck_assert(peer_ended(&r.visitor));
+    ck_assert_uint_eq(counters(&r)->timed_out, 1);
+    close_peers(&r);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(crowd)
 {
     struct peer visitors[40];
@@ -277,6 +343,8 @@ int main(void)
     tcase_add_test(tc, not_there);
     tcase_add_test(tc, broken_off);
     tcase_add_test(tc, idle);
+    tcase_add_test(tc, drain);
+    tcase_add_test(tc, drain_finds_it_quiet);
     tcase_add_test(tc, crowd);
     suite_add_tcase(s, tc);
 

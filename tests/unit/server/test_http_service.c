@@ -16,6 +16,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/listener.h"
+#include "sallyport/sock.h"
 #include "server_env.h"
 #include "tls_files.h"
 
@@ -412,6 +413,55 @@ START_TEST(not_now_with_a_fallback)
 }
 END_TEST
 
+/* A web server behind: `fd` is its connection, once there is one. */
+struct behind {
+    int listener, fd;
+};
+
+static bool is_passed_on(void *arg)
+{
+    struct behind *b = arg;
+    b->fd = accept(b->listener, NULL, NULL);
+    return b->fd >= 0;
+}
+
+static bool has_heard_all(void *arg)
+{
+    char text[PAGE_MAX];
+    return recv(((struct behind *)arg)->fd, text, sizeof text, MSG_DONTWAIT) == 0;
+}
+
+/* Who was passed on has no answer that could say that the server drains (fallback.h). */
+START_TEST(drain_with_a_fallback)
+{
+    struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
+    char text[PAGE_MAX];
+    struct peer p;
+    struct rig r;
+    struct behind b;
+
+    open_rig(&r);
+    sp_http_service_free(r.http);
+    r.shared.config.has_fallback = true;
+    ck_assert_int_eq(sp_sock_listen(&any, NULL, &b.listener, &r.shared.config.fallback), 0);
+    ck_assert_int_eq(sp_http_service_new(&r.e.env, &r.shared, r.sessions, &r.http), 0);
+    connect_peer(&r, &p, true);
+    peer_say(&p, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    ck_assert(io_loop_until(&r.e.loop, is_passed_on, &b));
+    ck_assert_int_gt(dprintf(b.fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), 0);
+    ck_assert_uint_eq(peer_answer(&p, text, sizeof text), 200);
+    sp_http_service_drain(r.http);
+    server_env_pass(&r.e, SP_SEC(6));
+    ck_assert(io_loop_until(&r.e.loop, has_heard_all, &b));
+    close(b.fd);
+    ck_assert(peer_ended(&p));
+    ck_assert_str_eq(p.text, IN_GOOD_ORDER);
+    peer_close(&p);
+    close(b.listener);
+    close_rig(&r);
+}
+END_TEST
+
 /* Frames that come right behind the request are the lane's. */
 START_TEST(frames_behind_the_request)
 {
@@ -613,6 +663,7 @@ int main(void)
     tcase_add_test(tc, lanes);
     tcase_add_test(tc, not_now);
     tcase_add_test(tc, not_now_with_a_fallback);
+    tcase_add_test(tc, drain_with_a_fallback);
     tcase_add_test(tc, frames_behind_the_request);
     tcase_add_test(tc, who_dawdles);
     tcase_add_test(tc, reads_nothing);
