@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The uplink against a small server on loopback that does what it is told: TLS and the upgrade are
- * real, what is behind them is an edge's end of a tunnel and nothing else.
+ * The uplink against a server that does what it is told (scripted_edge.h).
  */
 #include <check.h>
 #include <stdio.h>
@@ -14,53 +13,22 @@
 #include "io_loop.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
-#include "sallyport/http.h"
-#include "sallyport/listener.h"
+#include "sallyport/sock.h"
 #include "sallyport/token.h"
-#include "sallyport/upgrade.h"
+#include "scripted_edge.h"
 #include "tls_files.h"
 #include "uplink.h"
 
-#define LANES     3
-#define CONNS_MAX 64
+#define LANES 3
 
 static struct io_loop io;
 static struct sp_rng rng;
 static struct sp_log log_;
 static struct sp_client_env env;
 static struct tls_files files;
+static struct scripted_edge server;
 
-/* --- the server ----------------------------------------------------------------------------- */
-
-enum manner { WELCOME, LIKE_A_SITE, NOT_NOW, NOT_HTTP, SILENT, ANOTHER_TUNNEL };
-
-struct conn {
-    struct sp_stream *stream; /* until it is a lane */
-    struct sp_stream_lane *lane;
-};
-
-static struct {
-    struct sp_listener *listener;
-    struct sp_addr addr;
-    struct sp_tls_ctx *tls;
-    enum manner manner;
-    uint64_t date_s; /* LIKE_A_SITE: what its Date says */
-    size_t head_len; /* … and how long its answer's head is, at least */
-    bool as_proxy;   /* speaks CONNECT first … */
-    unsigned proxy_status;
-    char proxy_head[512];     /* … and was asked this */
-    struct sp_tunnel *tunnel; /* NULL: knows none */
-    struct sp_tunnel_id id;
-    struct conn conns[CONNS_MAX];
-    size_t n_conns, n_new, n_joined, n_denied;
-    int last_end; /* why the last lane ended */
-} server;
-
-static void edge_flush(void *arg)
-{
-    (void)arg;
-    sp_tunnel_flush(server.tunnel, sp_ticker_now(&io.ticker));
-}
+/* --- the client ----------------------------------------------------------------------------- */
 
 static void no_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, uint64_t now_us,
                          void *arg)
@@ -68,199 +36,10 @@ static void no_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, u
     (void)f, (void)d, (void)n, (void)now_us, (void)arg;
 }
 
-static int no_flow(struct sp_flow *f, uint64_t now_us, void *arg)
-{
-    (void)f, (void)now_us, (void)arg;
-    return SP_CONTROL_FULL;
-}
-
 static void no_flow_closed(struct sp_flow *f, unsigned code, void *arg)
 {
     (void)f, (void)code, (void)arg;
 }
-
-static void no_suspect(struct sp_lane *l, void *arg)
-{
-    (void)l, (void)arg;
-}
-
-static void no_expired(void *arg)
-{
-    (void)arg;
-}
-
-static const struct sp_tunnel_events edge_events = {.flush = edge_flush,
-                                                    .datagrams = no_datagrams,
-                                                    .flow_opened = no_flow,
-                                                    .flow_closed = no_flow_closed,
-                                                    .lane_suspect = no_suspect,
-                                                    .expired = no_expired};
-
-static void on_edge_lane_closed(struct sp_stream_lane *l, int why, const char *text, void *arg)
-{
-    struct conn *c = arg;
-    (void)l;
-    (void)text;
-    c->lane = NULL;
-    server.last_end = why;
-}
-
-static void write_text(struct conn *c, const char *text)
-{
-    ck_assert_int_eq(sp_stream_write(c->stream, sp_span_str(text)), 0);
-}
-
-static void answer_like_a_site(struct conn *c)
-{
-    char date[30], text[256];
-
-    server.n_denied++;
-    sp_http_date(server.date_s, date);
-    snprintf(text, sizeof text, "HTTP/1.1 404 Not Found\r\nDate: %s\r\nContent-Length: 0\r\n\r\n",
-             date);
-    if (server.head_len > 0) {
-        char *longer = malloc(server.head_len + sizeof text);
-        ck_assert_ptr_nonnull(longer);
-        snprintf(longer, server.head_len + sizeof text, "HTTP/1.1 404 Not Found\r\nPolicy: %0*d%s",
-                 (int)server.head_len, 0, strchr(text, '\r'));
-        write_text(c, longer);
-        free(longer);
-        return;
-    }
-    write_text(c, text);
-}
-
-static void make_edge_tunnel(void)
-{
-    struct sp_tunnel_config config;
-
-    sp_tunnel_config_default(&config, SP_TUNNEL_EDGE);
-    ck_assert_int_eq(
-        sp_tunnel_new(&config, &edge_events, NULL, &io.ticker.timers, &rng, &server.tunnel), 0);
-    sp_rng_bytes(&rng, server.id.bytes, sizeof server.id.bytes);
-    server.n_new++;
-}
-
-static bool is_known(const struct sp_upgrade *u)
-{
-    return server.tunnel != NULL && memcmp(&u->id, &server.id, sizeof u->id) == 0;
-}
-
-static void upgrade(struct conn *c, const struct sp_upgrade *u)
-{
-    uint8_t text[512];
-    size_t len;
-
-    if (server.manner == NOT_NOW) {
-        write_text(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
-        return;
-    }
-    if (server.manner == LIKE_A_SITE || (!u->is_new && !is_known(u))) {
-        answer_like_a_site(c);
-        return;
-    }
-    if (server.manner == ANOTHER_TUNNEL && !u->is_new) {
-        static const struct sp_tunnel_id other = {{1, 2, 3}};
-        ck_assert_int_eq(sp_upgrade_response(&other, text, sizeof text, &len), 0);
-        ck_assert_int_eq(sp_stream_write(c->stream, sp_span(text, len)), 0);
-        return;
-    }
-    if (u->is_new) {
-        sp_tunnel_free(server.tunnel);
-        make_edge_tunnel();
-    }
-    server.n_joined++;
-    ck_assert_int_eq(sp_upgrade_response(&server.id, text, sizeof text, &len), 0);
-    ck_assert_int_eq(sp_stream_write(c->stream, sp_span(text, len)), 0);
-    struct sp_stream *s = c->stream;
-    c->stream = NULL;
-    ck_assert_int_eq(
-        sp_stream_lane_new(s, &io.ticker, server.tunnel, u->lane, on_edge_lane_closed, c, &c->lane),
-        0);
-}
-
-static void on_server_established(struct sp_stream *s, void *arg)
-{
-    (void)s;
-    if (server.manner == NOT_HTTP)
-        write_text(arg, "220 mail.example ESMTP\r\n");
-}
-
-static void on_server_input(struct sp_stream *s, void *arg)
-{
-    struct conn *c = arg;
-    struct sp_http_head h;
-    struct sp_upgrade u;
-    size_t used;
-
-    if (server.manner == SILENT || server.manner == NOT_HTTP ||
-        sp_http_parse_request(sp_buf_span(sp_stream_in(s)), &h, &used) != 0)
-        return;
-    if (sp_upgrade_parse_request(&h, SP_UPGRADE_PATH, &u) != 0) {
-        answer_like_a_site(c);
-        return;
-    }
-    sp_buf_consume(sp_stream_in(s), used);
-    upgrade(c, &u);
-}
-
-static void on_server_closed(struct sp_stream *s, int why, void *arg)
-{
-    struct conn *c = arg;
-    (void)why;
-    sp_stream_free(s);
-    c->stream = NULL;
-}
-
-static const struct sp_stream_events server_events = {
-    .established = on_server_established, .input = on_server_input, .closed = on_server_closed};
-
-/* As a proxy that is the server itself: after CONNECT, TLS begins on the same connection. */
-static void on_proxy_input(struct sp_stream *s, void *arg)
-{
-    struct conn *c = arg;
-    struct sp_span in = sp_buf_span(sp_stream_in(s));
-
-    if (memmem(in.p, in.len, "\r\n\r\n", 4) == NULL)
-        return;
-    snprintf(server.proxy_head, sizeof server.proxy_head, "%.*s", (int)in.len, (const char *)in.p);
-    sp_buf_consume(sp_stream_in(s), in.len);
-    if (server.proxy_status == 200) {
-        write_text(c, "HTTP/1.1 200 Connection established\r\n\r\n");
-        sp_stream_set_events(s, &server_events, c);
-        ck_assert_int_eq(sp_stream_start_tls_server(s, server.tls, SP_SEC(5)), 0);
-    } else {
-        write_text(c, "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n");
-    }
-}
-
-static const struct sp_stream_events proxy_events = {.input = on_proxy_input,
-                                                     .closed = on_server_closed};
-
-static void on_accept(struct sp_listener *l, int fd, const struct sp_addr *remote, void *arg)
-{
-    (void)l, (void)remote, (void)arg;
-    ck_assert_uint_lt(server.n_conns, CONNS_MAX);
-    struct conn *c = &server.conns[server.n_conns++];
-    ck_assert_int_eq(sp_stream_new(&io.ticker, fd, server.as_proxy ? &proxy_events : &server_events,
-                                   c, &c->stream),
-                     0);
-    if (!server.as_proxy)
-        ck_assert_int_eq(sp_stream_start_tls_server(c->stream, server.tls, SP_SEC(5)), 0);
-}
-
-static void cut_lanes(size_t n)
-{
-    for (size_t i = 0; i < server.n_conns && n > 0; i++) {
-        if (server.conns[i].lane == NULL)
-            continue;
-        sp_stream_lane_free(server.conns[i].lane);
-        server.conns[i].lane = NULL;
-        n--;
-    }
-}
-
-/* --- the client ----------------------------------------------------------------------------- */
 
 static struct sp_uplink *uplink;
 static struct sp_tunnel *tunnel;
@@ -385,10 +164,6 @@ static void url_of(const struct sp_addr *a, struct sp_server_url *out)
 static void setup(void)
 {
     static const struct tls_files_spec spec = {.names = "127.0.0.1,edge.test"};
-    static const char *const alpn[] = {"http/1.1", NULL};
-    struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
-    struct sp_sock_options options = {0};
-    char why[SP_TLS_ERROR_MAX];
 
     io_loop_init(&io);
     sp_rng_system_init(&rng);
@@ -400,13 +175,7 @@ static void setup(void)
     snprintf(token_path, sizeof token_path, "%s/token", files.dir);
     write_token(sp_clock_unix_s() + 3600);
 
-    memset(&server, 0, sizeof server);
-    ck_assert_msg(sp_tls_ctx_server(files.cert, files.key, alpn, &server.tls, why) == 0, "%s", why);
-    ck_assert_int_eq(
-        sp_listener_open(&io.ticker, NULL, &any, &options, on_accept, NULL, &server.listener), 0);
-    server.addr = *sp_listener_local(server.listener);
-    server.date_s = sp_clock_unix_s();
-
+    scripted_edge_open(&server, &io, &rng, files.cert, files.key);
     memset(proxies, 0, sizeof proxies);
     url_of(&server.addr, &servers[0]);
     uplink = NULL;
@@ -424,13 +193,7 @@ static void teardown(void)
 {
     sp_uplink_free(uplink);
     sp_tunnel_free(tunnel);
-    for (size_t i = 0; i < server.n_conns; i++) {
-        sp_stream_free(server.conns[i].stream);
-        sp_stream_lane_free(server.conns[i].lane);
-    }
-    sp_tunnel_free(server.tunnel);
-    sp_listener_close(server.listener);
-    sp_tls_ctx_unref(server.tls);
+    scripted_edge_close(&server);
     sp_resolver_free(env.resolver);
     unlink(token_path);
     tls_files_remove(&files);
@@ -460,7 +223,7 @@ START_TEST(a_cut_lane_is_replaced)
 {
     start(files.ca);
     expect_up();
-    cut_lanes(1);
+    scripted_edge_cut_lanes(&server, 1);
     expect_log("lane lost");
     expect_up();
     ck_assert_uint_eq(n_made, 1);
@@ -473,7 +236,7 @@ START_TEST(all_lanes_cut_and_the_tunnel_lives)
 {
     start(files.ca);
     expect_up();
-    cut_lanes(LANES);
+    scripted_edge_cut_lanes(&server, LANES);
     expect_log("tunnel away");
     expect_up();
     ck_assert_uint_eq(n_made, 1);
@@ -486,9 +249,8 @@ START_TEST(a_server_that_forgot)
 {
     start(files.ca);
     expect_up();
-    cut_lanes(LANES);
-    sp_tunnel_free(server.tunnel);
-    server.tunnel = NULL;
+    scripted_edge_cut_lanes(&server, LANES);
+    scripted_edge_forget(&server);
     expect_up();
     ck_assert_uint_eq(n_made, 2);
     ck_assert_uint_eq(server.n_denied, 1);
@@ -504,9 +266,8 @@ START_TEST(a_server_that_forgot_and_says_so_at_length)
     server.head_len = SP_HTTP_HEAD_MAX;
     start(files.ca);
     expect_up();
-    cut_lanes(LANES);
-    sp_tunnel_free(server.tunnel);
-    server.tunnel = NULL;
+    scripted_edge_cut_lanes(&server, LANES);
+    scripted_edge_forget(&server);
     expect_up();
     ck_assert_uint_eq(n_made, 2);
 }
@@ -516,11 +277,11 @@ START_TEST(a_lane_of_another_tunnel_is_not_ours)
 {
     start(files.ca);
     expect_up();
-    server.manner = ANOTHER_TUNNEL;
-    cut_lanes(1);
+    server.manner = EDGE_MISTAKES;
+    scripted_edge_cut_lanes(&server, 1);
     expect_log("switched protocols, but not to the tunnel");
     ck_assert_uint_eq(sp_tunnel_lane_count(tunnel), LANES - 1);
-    server.manner = WELCOME;
+    server.manner = EDGE_WELCOMES;
     expect_up();
     ck_assert_uint_eq(n_made, 1);
 }
@@ -537,7 +298,7 @@ START_TEST(comes_back_without_a_name_server)
     ck_assert_int_eq(sp_sock_udp(&any, NULL, &fd, &mute), 0);
     ck_assert_int_eq(sp_resolver_use_server(env.resolver, &mute), 0);
     strcpy(servers[0].host, "edge.test");
-    cut_lanes(LANES);
+    scripted_edge_cut_lanes(&server, LANES);
     uint64_t since_us = sp_clock_us();
     expect_up();
     ck_assert_uint_lt(sp_clock_us() - since_us, SP_SEC(4));
@@ -573,11 +334,11 @@ START_TEST(the_network_changes_while_it_dials)
 {
     struct sp_addr own = sp_addr_v4(127, 0, 0, 1, 0);
 
-    server.manner = SILENT;
+    server.manner = EDGE_IS_SILENT;
     start(files.ca);
     io_loop_for(&io, 100);
     ck_assert_uint_eq(sp_uplink_counters(uplink)->tries, 1);
-    server.manner = WELCOME;
+    server.manner = EDGE_WELCOMES;
     sp_uplink_network_changed(uplink, &own, 1);
     ck_assert_uint_eq(sp_uplink_counters(uplink)->tries, 2);
     expect_up();
@@ -591,10 +352,10 @@ START_TEST(not_now_is_no_farewell)
 {
     start(files.ca);
     expect_up();
-    server.manner = NOT_NOW;
-    cut_lanes(LANES);
+    server.manner = EDGE_PUTS_OFF;
+    scripted_edge_cut_lanes(&server, LANES);
     expect_log("not able just now (status 503)");
-    server.manner = WELCOME;
+    server.manner = EDGE_WELCOMES;
     expect_up();
     ck_assert_uint_eq(n_made, 1);
 }
@@ -602,11 +363,11 @@ END_TEST
 
 START_TEST(refused_like_by_a_site)
 {
-    server.manner = LIKE_A_SITE;
+    server.manner = EDGE_DENIES;
     start(files.ca);
     expect_log("warn  could not open a lane");
     ck_assert_ptr_nonnull(strstr(logged(), "ordinary web site (status 404)"));
-    server.manner = WELCOME;
+    server.manner = EDGE_WELCOMES;
     expect_up();
     ck_assert_uint_ge(sp_uplink_counters(uplink)->tries_failed, 1);
 }
@@ -615,13 +376,13 @@ END_TEST
 START_TEST(an_expired_token_is_told_and_reread)
 {
     write_token(sp_clock_unix_s() - 60);
-    server.manner = LIKE_A_SITE;
+    server.manner = EDGE_DENIES;
     start(files.ca);
     expect_log("the token expired on");
     unlink(token_path);
     expect_log(token_path); /* … cannot be read */
     write_token(sp_clock_unix_s() + 60);
-    server.manner = WELCOME;
+    server.manner = EDGE_WELCOMES;
     expect_up();
 }
 END_TEST
@@ -665,7 +426,7 @@ END_TEST
 
 START_TEST(not_a_web_server)
 {
-    server.manner = NOT_HTTP;
+    server.manner = EDGE_SPEAKS_NO_HTTP;
     start(files.ca);
     expect_log("does not speak HTTP");
 }
@@ -673,14 +434,14 @@ END_TEST
 
 START_TEST(the_next_server_when_one_is_dead)
 {
-    struct sp_listener *gone;
+    struct sp_addr gone;
+    int fd;
     struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
-    struct sp_sock_options options = {0};
 
     servers[1] = servers[0];
-    ck_assert_int_eq(sp_listener_open(&io.ticker, NULL, &any, &options, on_accept, NULL, &gone), 0);
-    url_of(sp_listener_local(gone), &servers[0]);
-    sp_listener_close(gone);
+    ck_assert_int_eq(sp_sock_listen(&any, NULL, &fd, &gone), 0);
+    close(fd);
+    url_of(&gone, &servers[0]);
     config.n_servers = 2;
     start(files.ca);
     expect_up();
@@ -739,7 +500,7 @@ END_TEST
 
 START_TEST(stops_while_it_dials)
 {
-    server.manner = SILENT;
+    server.manner = EDGE_IS_SILENT;
     start(files.ca);
     io_loop_for(&io, 100);
     ck_assert_uint_eq(server.n_conns, 1);
