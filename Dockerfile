@@ -5,8 +5,8 @@
 
 FROM debian:bookworm-slim AS build
 WORKDIR /src
-# wolfSSL first: it stays in the builder's cache as long as these two files are what they are.
-COPY scripts/deps.sh scripts/lib.sh scripts/
+# wolfSSL first: it stays in the builder's cache as long as these files are what they are.
+COPY scripts/deps.sh scripts/lib.sh scripts/wolfssl-hello.patch scripts/
 RUN scripts/deps.sh
 COPY . .
 RUN scripts/image-root.sh /image

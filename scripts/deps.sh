@@ -5,7 +5,8 @@
 #
 # Builds wolfSSL, once, from Debian's source package: the same version, patches and features as the
 # packaged libwolfssl-dev, but with wolfSSL's assembly switched on, which makes AES-GCM some thirty
-# times faster. Which instructions a processor has is found out at run time on x86-64.
+# times faster, and with a hello like everybody's (wolfssl-hello.patch). Which instructions a processor has is
+# found out at run time on x86-64.
 # Prints the folder that the library is installed in; a second run finds it there and ends at once.
 #
 #   --prefix   only print that folder; exit status 1 if the library is not there yet
@@ -41,9 +42,11 @@ esac
 # Without the compatibility mode of RFC 8446 appendix D.4 old middleboxes see an odd TLS 1.3 hello.
 cppflags=-DWOLFSSL_TLS13_MIDDLEBOX_COMPAT
 cflags='-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2'
+patch=$root/scripts/wolfssl-hello.patch
 # To be counted up when a change of this script that is not in these variables changes its result.
 edition=1
-recipe=$(printf '%s\n' "${arguments[@]}" "$cppflags" "$cflags" "$release" "$edition" | sha256sum | cut -c1-12)
+recipe=$(printf '%s\n' "${arguments[@]}" "$cppflags" "$cflags" "$release" "$edition" "$(cat "$patch")" |
+    sha256sum | cut -c1-12)
 
 # The newest library that this recipe has built, if any.
 installed_prefix() {
@@ -106,6 +109,10 @@ fetch() {
         mv wolfssl-*/ source
 }
 
+change() {
+    patch --directory="$work/source" --strip=1 --fuzz=0 --forward <"$patch"
+}
+
 # The library's home is written into its pkg-config file: so the final one is named here, and
 # `make install` is sent elsewhere.
 configure() {
@@ -137,13 +144,13 @@ stage() {
 #endif' "$work/source/wolfssl/options.h" >"$work/stage$1/include/wolfssl/options.h" &&
         cp "$work/source/COPYING" "$work/stage$1/" &&
         printf '%s\n' "wolfssl $version, Debian's source" "${arguments[@]}" "CPPFLAGS=$cppflags" \
-            "CFLAGS=$cflags" >"$work/stage$1/RECIPE"
+            "CFLAGS=$cflags" "${patch##*/}" >"$work/stage$1/RECIPE"
 }
 
 # Prints the prefix. Everything happens in a folder beside it; one rename at the end puts it in
 # place, so an interrupted run leaves nothing that looks finished.
 build() {
-    need_packages debian-archive-keyring dpkg-dev autoconf automake libtool make gcc libc6-dev
+    need_packages debian-archive-keyring dpkg-dev patch autoconf automake libtool make gcc libc6-dev
     mkdir -p "$cache" || die 1 "name a folder that can be written as SALLYPORT_CACHE"
     exec 9>"$cache/lock"
     flock -n 9 || {
@@ -162,6 +169,7 @@ build() {
     local prefix=$cache/wolfssl-$version-$recipe
     if [ ! -f "$prefix/lib/libwolfssl.a" ]; then
         step "wolfSSL $version: fetching" fetch
+        step "wolfSSL $version: changing its hello" change
         step "wolfSSL $version: configuring" configure "$prefix"
         step "wolfSSL $version: compiling (a minute or two)" compile
         step "wolfSSL $version: checking" check

@@ -97,16 +97,34 @@ tunnels() {
     ok "a tunnel: TLS in $(flows tunnel | wc -l) connections, and no other risks"
 }
 
+# Each hello has one of its own, of full size, which is not its random once more.
+session_ids() {
+    local hellos random id seen=0
+    hellos=$(tshark -r "$LAB_DIR/tunnel.pcap" -Y 'tls.handshake.type == 1' -T fields -e tls.handshake.random \
+        -e tls.handshake.session_id 2>/dev/null)
+    while read -r random id; do
+        [ "${#id}" = 64 ] || fail "a session id of $((${#id} / 2)) bytes"
+        [ "$id" != "$random" ] || fail "a session id is the client random"
+        seen=$((seen + 1))
+    done <<<"$hellos"
+    [ "$(sort -u -k 2,2 <<<"$hellos" | wc -l)" = $seen ] || fail "a session id comes twice"
+    [ $seen -ge 4 ] || fail "only $seen hellos"
+}
+
 # What each lane begins with is what any client's connection begins with.
 hellos() {
     [ "$(hello tunnel tls.handshake.extensions_server_name)" = edge.test ] || fail "no server name"
     [ "$(hello tunnel tls.handshake.extensions_alpn_str)" = http/1.1 ] || fail "no ALPN, or another"
     [ "$(hello tunnel tls.handshake.extensions.supported_version)" = 0x0304,0x0303 ] || fail "other versions"
+    [ "$(hello tunnel tls.record.version)" = 0x0301 ] || fail "the first record is of version $(hello tunnel tls.record.version)"
+    [ "$(hello tunnel tls.extension.psk_ke_modes)" = "$(hello curl tls.extension.psk_ke_modes)" ] ||
+        fail "PSK key exchange is offered as $(hello tunnel tls.extension.psk_ke_modes)"
+    session_ids
     ! hello tunnel tls.handshake.sig_hash_alg | grep -qE '0x0[123]0[123]' || fail "SHA-1 is offered"
     for name in tunnel curl; do
         echo "$name: JA3 $(hello $name tls.handshake.ja3_full | paste -sd ' ')"
     done
-    ok "server name, ALPN, TLS 1.3 and 1.2 in each hello"
+    ok "server name, ALPN, TLS 1.3 and 1.2, and a session id in each hello"
 }
 
 # Both would see something else if it were there, and nDPI a risk.
