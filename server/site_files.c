@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +17,8 @@
 #define PATH_ROOM  (2 * SP_SITE_PATH_MAX) /* a path, or what links make of it */
 
 struct sp_site_files {
-    int dir;
+    int first; /* what had that name at the start */
+    char name[];
 };
 
 int sp_site_files_open(const char *dir, struct sp_site_files **out,
@@ -31,13 +33,14 @@ int sp_site_files_open(const char *dir, struct sp_site_files **out,
             close(fd);
         return SP_EINVAL;
     }
-    struct sp_site_files *f = malloc(sizeof *f);
+    struct sp_site_files *f = malloc(sizeof *f + strlen(dir) + 1);
     if (f == NULL) {
         close(fd);
         snprintf(why, SP_SITE_FILES_WHY_MAX, "%s", sp_strerror(SP_ENOMEM));
         return SP_ENOMEM;
     }
-    f->dir = fd;
+    f->first = fd;
+    strcpy(f->name, dir);
     *out = f;
     return 0;
 }
@@ -46,7 +49,7 @@ void sp_site_files_close(struct sp_site_files *f)
 {
     if (f == NULL)
         return;
-    close(f->dir);
+    close(f->first);
     free(f);
 }
 
@@ -139,9 +142,13 @@ int sp_site_files_find(const struct sp_site_files *f, const struct sp_site_path 
     struct stat st;
 
     snprintf(name, sizeof name, "%s%s", path->text + 1, folder ? index : "");
-    int fd = open_beneath(f->dir, name);
-    if (fd < 0)
-        return why_not();
+    int dir = open(f->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = open_beneath(dir >= 0 ? dir : f->first, name), err = fd < 0 ? why_not() : 0;
+
+    if (dir >= 0)
+        close(dir);
+    if (err != 0)
+        return err;
     if (fstat(fd, &st) != 0 || (!S_ISREG(st.st_mode) && (folder || !S_ISDIR(st.st_mode)))) {
         close(fd);
         return SP_ENOENT;

@@ -20,7 +20,12 @@ struct sp_site_file {
 
 #define SP_SITE_FILES_WHY_MAX 256
 
-/* SP_EINVAL, with one line in `why`: no folder, or not to be read. SP_ENOMEM. */
+/*
+ * The folder's name is looked up again for each file: another folder may take its place, or a link
+ * be set to another one, at any time. While nothing has that name, or what has it can't be entered
+ * any more (privileges are given up), the folder from the start counts. SP_EINVAL, with one line in
+ * `why`: no folder, or not to be read. SP_ENOMEM.
+ */
 int sp_site_files_open(const char *dir, struct sp_site_files **out,
                        char why[static SP_SITE_FILES_WHY_MAX]);
 void sp_site_files_close(struct sp_site_files *f); /* NULL is fine */
@@ -29,7 +34,7 @@ void sp_site_files_close(struct sp_site_files *f); /* NULL is fine */
  * What a path stands for: a file, or that of "index.html" for a folder with "/". Symbolic links
  * count when they are relative and lead down from where they are. SP_ENOENT: nothing there, or no
  * ordinary file; SP_EDENIED: there, but not for us to read; SP_EFULL: the system is out of
- * descriptors or memory.
+ * descriptors or memory. Any thread may ask.
  */
 int sp_site_files_find(const struct sp_site_files *f, const struct sp_site_path *path,
                        struct sp_site_file *out);

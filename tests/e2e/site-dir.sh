@@ -149,6 +149,25 @@ large() {
 }
 
 # Nothing is left open of it all.
+# Another folder takes its place, while requests come.
+replaced() {
+    cp -a "$site" "$site.next"
+    echo '<h1>The next version</h1>' >"$site.next/index.html"
+    fetches "200 text/html; charset=utf-8 22" /
+    mv "$site" "$site.old"
+    fetches "200 text/html; charset=utf-8 22" / # until it is there, the one from the start
+    mv "$site.next" "$site"
+    fetches "200 text/html; charset=utf-8 26" /
+    mv "$site" "$site.real"
+    ln -s site.old "$site"
+    fetches "200 text/html; charset=utf-8 22" /
+    ln -s site.real "$site.link"
+    mv -T "$site.link" "$site"
+    fetches "200 text/html; charset=utf-8 26" /
+    fetches "404 text/html; charset=utf-8 24" /out
+    ok "another folder in its place, or a link set anew, is served at once"
+}
+
 descriptors_stay() {
     wait_until 20 is 'descriptors server' -le "$descriptors_before" ||
         fail "$(descriptors server) descriptors are open, $descriptors_before before"
@@ -239,6 +258,7 @@ files
 traversal
 hidden
 large
+replaced
 descriptors_stay
 bad_folders
 fallback

@@ -185,6 +185,40 @@ START_TEST(no_descriptors)
 }
 END_TEST
 
+/* What is served as its home page just now. */
+static void finds(const struct sp_site_files *of, const char *wanted)
+{
+    static const struct sp_site_path path = {11, "/index.html"};
+    struct sp_site_file file;
+    char text[32] = "";
+
+    ck_assert_int_eq(sp_site_files_find(of, &path, &file), 0);
+    ck_assert_int_ge(read(file.fd, text, sizeof text - 1), 0);
+    close(file.fd);
+    ck_assert_str_eq(text, wanted);
+}
+
+/* As deployments do: another folder is given the name, or a link is set to another one. */
+START_TEST(replaced)
+{
+    struct sp_site_files *linked;
+
+    ck_assert_int_eq(system("mkdir next && ln -s site current"), 0);
+    write_file("next/index.html", "next");
+    ck_assert_int_eq(sp_site_files_open("current", &linked, why), 0);
+    finds(linked, "<h1>home</h1>");
+    ck_assert_int_eq(system("ln -s next switch && mv -T switch current"), 0);
+    finds(linked, "next");
+    sp_site_files_close(linked);
+
+    finds(files, "<h1>home</h1>");
+    ck_assert_int_eq(rename("site", "old"), 0);
+    finds(files, "<h1>home</h1>"); /* nothing has the name: the one from the start */
+    ck_assert_int_eq(rename("next", "site"), 0);
+    finds(files, "next");
+}
+END_TEST
+
 /* --- the site of it ------------------------------------------------------------------------- */
 
 static struct sp_site *site;
@@ -284,6 +318,7 @@ int main(void)
     tcase_add_test(tc, versions);
     tcase_add_test(tc, no_folder);
     tcase_add_test(tc, no_descriptors);
+    tcase_add_test(tc, replaced);
     tcase_add_test(tc, served);
     suite_add_tcase(s, tc);
 
