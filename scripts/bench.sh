@@ -14,7 +14,7 @@
 #   quality   delay and loss of voice and video on links that delay and lose, by plain UDP, coturn and
 #             sallyport (50 minutes; goes on where it was ended). Its options choose what to measure:
 #             bench.sh quality --network 30ms-2% --path udp,ours --seconds 10 --seeds 1
-#             bench.sh quality --help names all
+#             bench.sh quality --help names all; with --plots it draws them, too
 #
 #   BENCH     default: delay, cpu and connect
 #   --quick   a few rounds, to see that it runs: the figures mean nothing, and lie in build/bench/quick
@@ -32,6 +32,7 @@ all_benches=(delay cpu connect quality)
 benches=()
 options=() # quality's
 folder=$root/build/bench
+plots="" incomplete=0
 while [ $# -gt 0 ]; do
     case $1 in
         --quick)
@@ -44,7 +45,9 @@ while [ $# -gt 0 ]; do
             ;;
         quality)
             benches+=(quality)
-            options=("${@:2}")
+            for option in "${@:2}"; do
+                if [ "$option" = --plots ]; then plots=yes; else options+=("$option"); fi
+            done
             break
             ;;
         *)
@@ -89,5 +92,10 @@ for bench in "${benches[@]}"; do
     printf '\n%s\n\n' "$bench"
     "$root/tests/bench/report.py" "$bench" <"$results"
     [ $status = 0 ] || incomplete=1
+    if [ "$bench" = quality ] && [ "$plots" ]; then
+        need_commands gnuplot=gnuplot-nox
+        "$root/tests/bench/plot.py" "$folder/plots" <"$results"
+        say "plots are in $folder/plots"
+    fi
 done
-exit "${incomplete:-0}"
+exit $incomplete

@@ -116,6 +116,8 @@ lab_spawn edge media "$BUILD_DIR/tests/media_quality" "$seconds" "$seed" "$kbps"
 said started 30
 [ ${#changes_a[@]} = 0 ] || link_tell a "${changes_a[@]}"
 [ ${#changes_b[@]} = 0 ] || link_tell b "${changes_b[@]}"
+[ ! "$bulk" ] || lab_spawn edge bulk "$BUILD_DIR/tests/bulk_download" "$seconds" cubic \
+    "$(lab_ns edge),$theirs:5000" "$(lab_ns a)"
 note
 declare -A cpu_before
 for program in "${!cpu[@]}"; do
@@ -124,6 +126,7 @@ done
 wire_before=$wire_bytes
 said sent $((seconds + 10))
 note
+[ ! "$bulk" ] || lab_wait bulk || fail "$network, $path: $(tail -n 1 "$LAB_DIR/bulk.err")"
 lab_wait media || fail "$network, $path: the media program ended with status $?"
 
 {
@@ -135,6 +138,7 @@ lab_wait media || fail "$network, $path: the media program ended with status $?"
         printf '%s"%s": %d' "$comma" "$program" $((cpu[$program] - cpu_before[$program]))
         comma=", "
     done
-    printf '}, "links": {"a": %s, "b": %s}, "media": %s}\n' "$(sed -n 1p "$LAB_DIR/counts")" \
-        "$(sed -n 2p "$LAB_DIR/counts")" "$(tail -n 1 "$LAB_DIR/media.out")"
+    printf '}, "bulk": %s, ' "$([ "$bulk" ] && cat "$LAB_DIR/bulk.out" || echo null)"
+    printf '"links": {"a": %s, "b": %s}, ' "$(sed -n 1p "$LAB_DIR/counts")" "$(sed -n 2p "$LAB_DIR/counts")"
+    printf '"media": %s}\n' "$(tail -n 1 "$LAB_DIR/media.out")"
 } >&3

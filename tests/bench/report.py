@@ -77,65 +77,89 @@ def connect(results):
     return table(["by", "connected, ms", "first picture, ms", "calls"], rows)
 
 
+QUALITY_NOTE = """late: % of what was sent that was lost, or came later than that many ms over the floor, on its way between
+the hosts, before any repair by the browser; lost: %; p50 to gap: ms; wire: bytes on the links for each byte of
+media; server, gateways: us of processor time for each datagram that came, of both gateways together; download:
+Mbit/s, and as a share of that beside UDP. Median over the seeds, of each figure the worse of the two directions."""
+
+
 def quality(results):
-    """A table a network and rate: per path the median over the seeds of the worse direction."""
-
-    def flows(r, what):
-        return [f for f in r["media"]["flows"] if f["class"] == what]
-
-    def worse(some, what, value):
-        return statistics.median(max(value(f) for f in flows(r, what)) for r in some)
-
-    def share(key):
-        return lambda f: 100 * f[key] / f["sent"]
-
-    def over_floor(key):
-        return lambda f: f[key]
-
-    def columns(some):
-        for what in ("voice", "video"):
-            yield f"{worse(some, what, share('late50')):.2f}"
-            yield f"{worse(some, what, share('late100')):.2f}"
-            yield f"{worse(some, what, share('lost')):.2f}"
-            for key in ("p50_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "gap_ms"):
-                yield f"{worse(some, what, over_floor(key)):.0f}"
-        yield f"{statistics.median(spent(r) for r in some):.2f}"
-        yield f"{statistics.median(per_datagram(r, 'server', 'coturn') for r in some):.0f}"
-        yield f"{statistics.median(per_datagram(r, 'gateway-a', 'gateway-b') for r in some):.0f}"
-
-    def media_bytes(r):
-        return sum(f["bytes"] for f in r["media"]["flows"])
-
-    def spent(r):
-        return r["wire_bytes"] / 2 / media_bytes(r)  # both links
-
-    def per_datagram(r, *programs):
-        came = sum(f["sent"] - f["lost"] for f in r["media"]["flows"])
-        return sum(r["cpu_ns"].get(p, 0) for p in programs) / 1000 / max(1, came)
-
-    delays = ["late 50", "late 100", "lost", "p50", "p95", "p99", "p99.9", "max", "gap"]
-    head = ["path", *delays, *delays, "wire", "server", "gateways", "seeds", "voice", "video", "commit"]
+    """A table for each network, rate and congestion control."""
     for (network, kbps, cc), some in groups(results, "network", "video_kbps", "cc"):
-        done = [r for r in some if "media" in r]
-        floor = f", floor {done[0]['media']['floor_ms']} ms" if done else ""
-        seconds = f", {done[0]['media']['seconds']} s" if done else ""
-        yield f"{network}, {kbps} kbit/s of video, TCP {cc}{floor}{seconds}; voice, then video"
+        ran = [r["media"] for r in some if "media" in r]
+        yield f"{network}: {kbps} kbit/s of video, TCP {cc}" + (
+            f", floor {ran[0]['floor_ms']} ms, {ran[0]['seconds']} s" if ran else ""
+        )
         yield ""
-        rows = []
-        for (path,), paths in groups(some, "path"):
-            ran = [r for r in paths if "media" in r]
-            seeds = ",".join(str(r["seed"]) for r in ran) or "none"
-            if len(ran) < len(paths):
-                seeds += " (not run: " + ",".join(str(r["seed"]) for r in paths if r not in ran) + ")"
-            sent = [str(sum(f["sent"] for r in ran for f in flows(r, what))) for what in ("voice", "video")]
-            commits = " ".join(dict.fromkeys(r["commit"] for r in ran)) or "not run"
-            values = columns(ran) if ran else [""] * (2 * len(delays) + 3)
-            rows.append([path, *values, seeds, *sent, commits])
-        yield from table(head, rows)
+        yield from quality_table(some)
         yield ""
-    yield "late: % of what was sent, later than that many ms over the floor or lost, before any repair by the"
-    yield "browser; lost: %; the others in ms; wire: bytes on both links for each byte of media; server and both"
-    yield "gateways: us of processor time for each datagram that came. Median over the seeds, worse direction."
+    yield QUALITY_NOTE
+
+
+def quality_table(results):
+    head = ["path", "of", "late 50", "late 100", "lost", "p50", "p95", "p99", "p99.9", "max", "gap", "sent"]
+    head += ["wire", "server", "gateways", "download", "seeds", "commit"]
+    paths = groups(results, "path")
+    beside_udp = [goodput(r) for r in results if r["path"] == "udp" and r.get("bulk")]
+    rows = []
+    for (path,), some in paths:
+        ran = [r for r in some if "media" in r]
+        if not ran:
+            rows.append([path, "not run"] + [""] * (len(head) - 2))
+            continue
+        spent = [
+            "" if ran[0]["bulk"] else f"{median(ran, wire_per_byte):.2f}",
+            f"{median(ran, lambda r: cpu_per_datagram(r, 'server', 'coturn')):.0f}",
+            f"{median(ran, lambda r: cpu_per_datagram(r, 'gateway-a', 'gateway-b')):.0f}",
+            download(ran, beside_udp),
+            ",".join(str(r["seed"]) for r in ran) + missing_seeds(some),
+            " ".join(dict.fromkeys(r["commit"] for r in ran)),
+        ]
+        rows.append([path, "voice", *class_figures(ran, "voice"), *spent])
+        rows.append(["", "video", *class_figures(ran, "video"), *[""] * len(spent)])
+    return table(head, rows)
+
+
+def class_figures(ran, what):
+    def worse(value):
+        return median(ran, lambda r: max(value(f) for f in r["media"]["flows"] if f["class"] == what))
+
+    for key in ("late50", "late100", "lost"):
+        yield f"{worse(lambda f, k=key: 100 * f[k] / f['sent']):.2f}"
+    for key in ("p50_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "gap_ms"):
+        yield f"{worse(lambda f, k=key: f[k]):.0f}"
+    yield str(sum(f["sent"] for r in ran for f in r["media"]["flows"] if f["class"] == what))
+
+
+def median(ran, value):
+    return statistics.median(value(r) for r in ran)
+
+
+def wire_per_byte(r):
+    links = 2
+    return r["wire_bytes"] / links / sum(f["bytes"] for f in r["media"]["flows"])
+
+
+def cpu_per_datagram(r, *programs):
+    came = sum(f["sent"] - f["lost"] for f in r["media"]["flows"])
+    return sum(r["cpu_ns"].get(p, 0) for p in programs) / 1000 / max(1, came)
+
+
+def goodput(r):
+    return r["bulk"]["bytes"] * 8 / 1e6 / r["bulk"]["seconds"]
+
+
+def download(ran, beside_udp):
+    if not ran[0]["bulk"]:
+        return ""
+    mine = median(ran, goodput)
+    share = f" ({100 * mine / statistics.median(beside_udp):.0f} %)" if beside_udp else ""
+    return f"{mine:.2f}{share}"
+
+
+def missing_seeds(some):
+    missing = ",".join(str(r["seed"]) for r in some if "media" not in r)
+    return f" (not run: {missing})" if missing else ""
 
 
 def main():

@@ -19,6 +19,26 @@ for row in direct "gateway, server, gateway" "sallyport, TURN by UDP" "coturn, T
     "sallyport, gateways" "sallyport, turns:" "coturn, turns:"; do
     grep -Eq "^\| $row \|.* [0-9.]+" "$out" || fail "no row for $row: $(cat "$out")"
 done
+
+# The quality bench: rows are measured once and then shown, those that were not run are shown as that.
+quality() {
+    "$root/scripts/bench.sh" --quick quality --network 10ms-1%-20mbit --seconds 2 "$@" >"$out"
+}
+quality --path udp,coturn,ours --seeds 1 --again || fail "bench.sh quality ended with status $?"
+for path in udp coturn ours; do
+    grep -Eq "^\| $path \| voice \| [0-9.]+ .* 200 \|.* 1 \|" "$out" || fail "no row for $path: $(cat "$out")"
+done
+status=0
+quality --path ours --seeds 2 --show || status=$?
+[ "$status" = 1 ] || fail "with a row that was not run the status is $status"
+grep -Eq "^\| ours \| voice \|.* 1 \(not run: 2\) \|" "$out" || fail "what was not run is not shown: $(cat "$out")"
+for wrong in "--network 10ms" "--network 10ms-1%-3fast" "--path car" "--seconds 1" "--cc hope" "--speed"; do
+    status=0
+    # shellcheck disable=SC2086
+    "$root/scripts/bench.sh" --quick quality $wrong >/dev/null 2>&1 || status=$?
+    [ "$status" = 2 ] || fail "quality $wrong ends with status $status"
+done
+
 status=0
 "$root/scripts/bench.sh" nonsense 2>/dev/null || status=$?
 [ "$status" = 2 ] || fail "an unknown bench ends with status $status"

@@ -38,6 +38,7 @@
 
 #include "link_model.h"
 #include "link_words.h"
+#include "netns.h"
 #include "sallyport/bytes.h"
 
 #define PACKETS_MAX  16384 /* on the way, both directions */
@@ -106,21 +107,6 @@ static uint64_t now_ns(void)
 
 /* ---- devices --------------------------------------------------------------------------------- */
 
-static void enter(int ns, const char *what)
-{
-    if (setns(ns, CLONE_NEWNET) != 0)
-        die(strerror(errno), what);
-}
-
-static int open_ns(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        die(strerror(errno), path);
-    return fd;
-}
-
 static int open_device(const char *name)
 {
     struct ifreq r = {.ifr_flags = IFF_TUN | IFF_NO_PI};
@@ -134,24 +120,28 @@ static int open_device(const char *name)
     return fd;
 }
 
-/* "NETNS:DEVICE" */
-static int open_end(const char *end, int own_ns)
-{
-    const char *device = strchr(end, ':');
-    char path[256];
-    int ns, fd;
+struct opening {
+    const char *device;
+    int fd;
+};
 
-    if (device == NULL || strlen(device + 1) == 0 || strlen(device + 1) >= IFNAMSIZ)
+static void open_there(void *arg)
+{
+    struct opening *o = arg;
+    o->fd = open_device(o->device);
+}
+
+/* "NETNS:DEVICE" */
+static int open_end(const char *end)
+{
+    const char *colon = strchr(end, ':');
+    struct opening o = {.fd = -1};
+
+    if (colon == NULL || strlen(colon + 1) == 0 || strlen(colon + 1) >= IFNAMSIZ)
         misused("want NETNS:DEVICE", end);
-    if (device == end)
-        return open_device(device + 1);
-    snprintf(path, sizeof path, "/run/netns/%.*s", (int)(device - end), end);
-    ns = open_ns(path);
-    enter(ns, path);
-    fd = open_device(device + 1);
-    enter(own_ns, "the own namespace");
-    close(ns);
-    return fd;
+    o.device = colon + 1;
+    netns_run(end, (size_t)(colon - end), open_there, &o);
+    return o.fd;
 }
 
 /* ---- packets --------------------------------------------------------------------------------- */
@@ -410,11 +400,9 @@ static void make_control(struct emulator *e)
 
 static void start(struct emulator *e, uint64_t seed, char **ends, const char *words)
 {
-    int own_ns = open_ns("/proc/self/ns/net");
-    int a = open_end(ends[0], own_ns), b = open_end(ends[1], own_ns);
+    int a = open_end(ends[0]), b = open_end(ends[1]);
     char why[LINK_WHY_MAX];
 
-    close(own_ns);
     e->ways[LINK_AB].from = e->ways[LINK_BA].to = a;
     e->ways[LINK_BA].from = e->ways[LINK_AB].to = b;
     for (int way = 0; way < LINK_WAYS; way++) {

@@ -2,16 +2,15 @@
 #include "turn_end.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "netns.h"
 #include "sallyport/chandata.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
@@ -26,38 +25,6 @@ static _Noreturn void die(const char *what, const char *which)
 {
     fprintf(stderr, "%s: %s\n", which, what);
     exit(1);
-}
-
-/* ---- hosts ----------------------------------------------------------------------------------- */
-
-static int open_ns(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        die(strerror(errno), path);
-    return fd;
-}
-
-void turn_end_in_netns(const char *name, size_t len, void (*fn)(void *arg), void *arg)
-{
-    char path[256];
-    int own, ns;
-
-    if (len == 0) {
-        fn(arg);
-        return;
-    }
-    snprintf(path, sizeof path, "/run/netns/%.*s", (int)len, name);
-    own = open_ns("/proc/self/ns/net");
-    ns = open_ns(path);
-    if (setns(ns, CLONE_NEWNET) != 0)
-        die(strerror(errno), path);
-    fn(arg);
-    if (setns(own, CLONE_NEWNET) != 0)
-        die(strerror(errno), "the own namespace");
-    close(ns);
-    close(own);
 }
 
 /* ---- sockets --------------------------------------------------------------------------------- */
@@ -311,7 +278,7 @@ void turn_end_open(struct turn_end *e, const char *target, struct sp_tls_ctx *tl
         die("want NETNS, a comma and udp:ADDR:PORT, tls:ADDR:PORT or direct:ADDR:PORT", target);
     sp_buf_init(&e->plain, 2 * SP_TURN_STREAM_MAX);
     e->addr = o.addr;
-    turn_end_in_netns(target, (size_t)(comma - target), open_socket, &o);
+    netns_run(target, (size_t)(comma - target), open_socket, &o);
     if (o.tcp)
         start_tls(e, tls);
     if (!e->direct)

@@ -51,7 +51,4 @@ void turn_end_read(struct turn_end *e, turn_end_input_fn *fn, void *arg);
 bool turn_end_waits(const struct turn_end *e);
 void turn_end_flush(struct turn_end *e);
 
-/* Runs `fn` in a network namespace; empty: this one. */
-void turn_end_in_netns(const char *name, size_t len, void (*fn)(void *arg), void *arg);
-
 #endif

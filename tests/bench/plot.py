@@ -1,0 +1,128 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Plots of what the quality bench measured, by gnuplot, as SVG and PNG.
+
+    plot.py FOLDER <RESULTS
+
+RESULTS is a JSON object a line, as tests/bench/quality.sh writes them. For each network, rate and congestion
+control: which share of what was sent was there how long after the floor, of voice and of video. And over all
+networks that differ in their loss alone: the share that was late at 50 ms against the loss. Several seeds
+and both directions are taken together.
+"""
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+# Fractions that media_tally.c prints quantiles for.
+LEVELS = [i / 100 for i in range(100)] + [i / 1000 for i in range(990, 1001)]
+LEAST_SHARE = 0.01  # %, where a logarithmic axis begins
+NAMES = {
+    "udp": "plain UDP",
+    "coturn": "coturn, TURN over TLS",
+    "one-lane": "sallyport, one lane",
+    "ours": "sallyport",
+    "turns": "sallyport, TURN over TLS",
+}
+
+
+def flows(rows, what):
+    return [f for r in rows for f in r["media"]["flows"] if f["class"] == what]
+
+
+def by_path(rows):
+    return [(p, some) for p in NAMES if (some := [r for r in rows if r["path"] == p])]
+
+
+def distribution(rows, what):
+    """[(ms over the floor, share of what was sent that was there by then)]"""
+    floor = rows[0]["media"]["floor_ms"]
+    points = []
+    for f in flows(rows, what):
+        came = (f["sent"] - f["lost"]) / len(LEVELS)
+        points += [(q - floor, came) for q in f["quantiles_ms"]]
+    sent = sum(f["sent"] for f in flows(rows, what))
+    total = 0
+    for ms, weight in sorted(points):
+        total += weight
+        yield ms, 100 * total / sent
+
+
+def late_share(rows, what):
+    """Of each row the worse direction, of these the median."""
+    worst = [max(100 * f["late50"] / f["sent"] for f in flows([r], what)) for r in rows]
+    return statistics.median(worst)
+
+
+def gnuplot(file, settings, curves):
+    """curves: [(title, points)]"""
+    for terminal in ("svg size 800,500 dynamic background '#ffffff'", "png size 1000,620"):
+        kind = terminal.split()[0]
+        lines = [f"set terminal {terminal}", f"set output '{file}.{kind}'", "set grid", *settings]
+        styles = [f"'-' with linespoints pointsize 0.4 linewidth 2 title '{title}'" for title, _ in curves]
+        lines.append("plot " + ", ".join(styles))
+        for _, points in curves:
+            lines += [f"{x:.4f} {y:.4f}" for x, y in points] + ["e"]
+        subprocess.run(["gnuplot"], input="\n".join(lines) + "\n", text=True, check=True)
+
+
+def plot_distributions(rows, folder, name):
+    for what in ("voice", "video"):
+        curves = [(NAMES[p], list(distribution(some, what))) for p, some in by_path(rows)]
+        settings = [
+            f"set title '{what}, {name}' noenhanced",
+            "set xlabel 'ms over the floor'",
+            "set ylabel '% of what was sent is there'",
+            "set xrange [-2:300]",
+            "set yrange [0:100.5]",
+            "set key bottom right",
+        ]
+        gnuplot(folder / f"{name}-{what}", settings, curves)
+
+
+def plot_loss(rows, folder, name):
+    for what in ("voice", "video"):
+        curves = []
+        for path, some in by_path(rows):
+            losses = sorted({r["loss"] for r in some})
+            of = {loss: late_share([r for r in some if r["loss"] == loss], what) for loss in losses}
+            curves.append((NAMES[path], [(loss, max(LEAST_SHARE, share)) for loss, share in of.items()]))
+        settings = [
+            f"set title '{what}, {name}' noenhanced",
+            "set xlabel 'lost on each link, %'",
+            "set ylabel '% later than 50 ms over the floor, or lost'",
+            "set logscale y",
+            f"set yrange [{LEAST_SHARE}:100]",
+            "set key bottom right",
+        ]
+        gnuplot(folder / f"late-{name}-{what}", settings, curves)
+
+
+def grouped(rows, key):
+    found = {}
+    for r in rows:
+        found.setdefault(key(r), []).append(r)
+    return found.items()
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [r for line in sys.stdin if "media" in (r := json.loads(line))]
+    for (network, kbps, cc), some in grouped(rows, lambda r: (r["network"], r["video_kbps"], r["cc"])):
+        plot_distributions(some, folder, f"{network}-{kbps}k-{cc}")
+    series = []
+    for r in rows:
+        if m := re.fullmatch(r"(\d+ms)-([\d.]+)%(.*)", r["network"]):
+            series.append({**r, "loss": float(m[2]), "series": f"{m[1]}{m[3]}-{r['video_kbps']}k-{r['cc']}"})
+    for name, some in grouped(series, lambda r: r["series"]):
+        if len({r["loss"] for r in some}) > 1:
+            plot_loss(some, folder, name)
+
+
+main()
