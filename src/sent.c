@@ -88,10 +88,14 @@ static bool grow_bytes(struct sp_sent *s, size_t len)
     return true;
 }
 
+/* Where there is no more memory the oldest gives its place. */
 static bool make_room(struct sp_sent *s, size_t len, size_t *at)
 {
-    if (len > s->max_bytes || (s->count == s->frames_cap && !grow_frames(s)))
-        return false;
+    if (s->count == s->frames_cap && !grow_frames(s)) {
+        if (s->count == 0)
+            return false;
+        forget_oldest(s);
+    }
     while ((*at = place(s, len)) == s->cap) {
         if (grow_bytes(s, len))
             continue;
@@ -108,10 +112,10 @@ struct sp_sent_frame *sp_sent_add(struct sp_sent *s, uint32_t seq, struct sp_spa
     size_t at;
 
     sp_sent_expire(s, now_us);
-    if (seq != s->first + (uint32_t)s->count)
+    if (seq != s->first + (uint32_t)s->count || frame.len > s->max_bytes)
         while (s->count > 0)
             forget_oldest(s);
-    if (!make_room(s, frame.len, &at))
+    if (frame.len > s->max_bytes || !make_room(s, frame.len, &at))
         return NULL;
     if (s->count == 0) {
         s->first = seq;
@@ -141,8 +145,8 @@ struct sp_span sp_sent_bytes(const struct sp_sent *s, const struct sp_sent_frame
 
 void sp_sent_expire(struct sp_sent *s, uint64_t now_us)
 {
-    while (s->count > 0 && now_us - frame_of(s, s->first)->first_us > s->max_age_us)
+    while (s->count > 0 && now_us > frame_of(s, s->first)->first_us + s->max_age_us)
         forget_oldest(s);
-    if (s->count == 0 && s->cap > FIRST_BYTES)
+    if (s->count == 0)
         sp_sent_fini(s); /* a call has passed */
 }

@@ -38,14 +38,14 @@ struct sp_sent {
     uint64_t max_age_us;
 };
 
-/* `max_age_us` counts from when a frame left first. */
+/* `max_age_us` counts from when a frame was queued. */
 void sp_sent_init(struct sp_sent *s, size_t max_bytes, uint64_t max_age_us);
 void sp_sent_fini(struct sp_sent *s);
 
 /*
- * Remembers a copy of a frame. Numbers come one after the other: one that is not the next forgets
- * all before it. NULL: no memory, or longer than the bound; then it can't be repeated, and nothing
- * else has happened.
+ * Remembers a copy of a frame, and forgets what is too old. Numbers come one after the other: one
+ * that is not the next forgets all before it. Where memory is short the oldest are forgotten; NULL:
+ * there is none at all, or the frame is longer than the bound. Then nothing is remembered.
  */
 struct sp_sent_frame *sp_sent_add(struct sp_sent *s, uint32_t seq, struct sp_span frame,
                                   uint64_t first_us, uint64_t now_us);
@@ -54,7 +54,8 @@ struct sp_sent_frame *sp_sent_add(struct sp_sent *s, uint32_t seq, struct sp_spa
 struct sp_sent_frame *sp_sent_find(struct sp_sent *s, uint32_t seq);
 struct sp_span sp_sent_bytes(const struct sp_sent *s, const struct sp_sent_frame *f);
 
-/* Forgets what is too old. */
+/* Forgets what is too old; when nothing is left, holds no memory. Nobody else frees it, so the owner
+ * calls this when it has been idle for a while, too. */
 void sp_sent_expire(struct sp_sent *s, uint64_t now_us);
 
 #endif
