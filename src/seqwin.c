@@ -113,7 +113,7 @@ size_t sp_seqwin_missing(const struct sp_seqwin *w, uint32_t below, uint64_t now
     for (uint32_t i = 0; w->any && i < cap * 8; i++) {
         uint32_t seq = below - 1 - i;
 
-        if (behind(seq, w->first) || w->highest - seq >= SP_SEQWIN_LEN)
+        if (behind(seq, w->first))
             break;
         if (test(w, seq))
             continue;

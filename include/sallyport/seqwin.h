@@ -24,8 +24,9 @@ enum sp_seq_verdict {
 
 struct sp_seqwin {
     uint64_t bits[SP_SEQWIN_LEN / 64];
-    uint32_t highest, first; /* first: that ever came */
-    bool any;                /* something came */
+    uint32_t highest;
+    uint32_t first; /* that ever came, or the lowest that is remembered */
+    bool any;       /* something came */
     uint8_t first_mark, n_marks;
     uint64_t max_age_us;
     /* Marks the highest number of each slice of time. */
