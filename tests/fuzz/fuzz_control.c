@@ -12,16 +12,20 @@
 
 static void check_rules(struct sp_span s, const struct sp_control *c)
 {
-    REQUIRE(c->method >= SP_CONTROL_OPEN && c->method <= SP_CONTROL_DRAIN);
-    REQUIRE(c->cls != SP_STUN_INDICATION);
-    bool of_tunnel = c->method == SP_CONTROL_PING || c->method == SP_CONTROL_DRAIN;
-    REQUIRE((c->flow == 0) == of_tunnel);
+    bool report = c->method == SP_CONTROL_REPORT;
+
+    REQUIRE(c->method >= SP_CONTROL_OPEN && c->method <= SP_CONTROL_REPORT);
+    REQUIRE((c->cls == SP_STUN_INDICATION) == report);
+    REQUIRE((c->flow == 0) == (c->method >= SP_CONTROL_PING));
     REQUIRE(c->flow != SP_FLOW_PARITY);
     REQUIRE((c->code != 0) == (c->cls == SP_STUN_ERROR));
     if (c->has_data) {
         REQUIRE(c->method == SP_CONTROL_OPEN && c->cls == SP_STUN_REQUEST);
         REQUIRE(c->data.p >= s.p && c->data.len <= (size_t)(s.p + s.len - c->data.p));
     }
+    REQUIRE(c->missing.len <= (report ? SP_CONTROL_MISSING_MAX : 0));
+    if (c->missing.len > 0)
+        REQUIRE(c->missing.p >= s.p && c->missing.len <= (size_t)(s.p + s.len - c->missing.p));
 }
 
 static void check_again(const struct sp_control *c)
@@ -38,7 +42,7 @@ static void check_again(const struct sp_control *c)
     REQUIRE(got.kind == c->kind && got.code == c->code);
     REQUIRE(memcmp(got.id, c->id, sizeof got.id) == 0);
     REQUIRE(got.has_data == c->has_data && sp_span_eq(got.data, c->data));
-    REQUIRE(!c->has_data || got.seq == c->seq);
+    REQUIRE(got.seq == c->seq && sp_span_eq(got.missing, c->missing));
     REQUIRE(sp_addr_eq(&got.local, &c->local));
 }
 

@@ -217,6 +217,146 @@ START_TEST(flow_numbers_of_other_kinds)
 }
 END_TEST
 
+/* --- what is missing ------------------------------------------------------------------------ */
+
+static const uint8_t report[] = {
+    0x3C, 0x15, 0x00, 0x0C, 0x21, 0x12, 0xA4, 0x42,                        /* REPORT, 12 bytes */
+    't',  'w',  'e',  'l',  'v',  'e',  ' ',  'b',  'y',  't',  'e',  's', /* transaction */
+    0xFF, 0x03, 0x00, 0x07, 0xDE, 0xAD, 0xBE, 0xEF, 0x01, 0x00, 0x80, 0x00, /* MISSING */
+};
+
+static struct sp_control report_message(size_t len)
+{
+    static const uint8_t bitmap[SP_CONTROL_MISSING_MAX + 1] = {0x01, 0x00, 0x80};
+    struct sp_control c = {.method = SP_CONTROL_REPORT,
+                           .cls = SP_STUN_INDICATION,
+                           .seq = 0xDEADBEEF,
+                           .missing = sp_span(bitmap, len)};
+
+    memcpy(c.id, id, sizeof id);
+    return c;
+}
+
+START_TEST(report_on_the_wire)
+{
+    struct sp_control c = report_message(3);
+    uint8_t out[128];
+    size_t len = 77;
+
+    for (size_t cap = 0; cap < sizeof report; cap++) {
+        ck_assert_int_eq(sp_control_build(&c, out, cap, &len), SP_ETOOBIG);
+        ck_assert_uint_eq(len, 77);
+    }
+    ck_assert_int_eq(sp_control_build(&c, out, sizeof report, &len), 0);
+    ck_assert_uint_eq(len, sizeof report);
+    ck_assert_mem_eq(out, report, len);
+}
+END_TEST
+
+START_TEST(reports_there_and_back)
+{
+    struct sp_control got;
+    bool answerable = true;
+    size_t n = (size_t)_i, len;
+    uint8_t out[SP_CONTROL_OVERHEAD];
+    struct sp_control c = report_message(n);
+
+    if (n == 0)
+        c.missing.p = NULL;
+    ck_assert_int_eq(sp_control_build(&c, out, sizeof out, &len), 0);
+    ck_assert_int_eq(sp_control_parse(sp_span(out, len), &got, &answerable), 0);
+    ck_assert(!answerable);
+    ck_assert_uint_eq(got.method, SP_CONTROL_REPORT);
+    ck_assert_uint_eq(got.cls, SP_STUN_INDICATION);
+    ck_assert_uint_eq(got.seq, 0xDEADBEEF);
+    ck_assert(sp_span_eq(got.missing, c.missing));
+    ck_assert(n == 0 || (got.missing.p > out && got.missing.p + n <= out + len));
+    ck_assert(!got.has_data && got.flow == 0 && got.code == 0);
+}
+END_TEST
+
+START_TEST(a_report_that_is_too_big)
+{
+    struct sp_control c = report_message(SP_CONTROL_MISSING_MAX + 1);
+    uint8_t out[200];
+    size_t len = 77;
+
+    ck_assert_int_eq(sp_control_build(&c, out, sizeof out, &len), SP_ETOOBIG);
+    ck_assert_uint_eq(len, 77);
+}
+END_TEST
+
+/* `cls`, `attr`, and how long its value is. */
+static const struct {
+    const char *what;
+    uint8_t cls;
+    uint16_t attr;
+    size_t len;
+    bool answerable;
+} bad_reports[] = {
+    {"nothing in it", SP_STUN_INDICATION, 0, 0, false},
+    {"another attribute", SP_STUN_INDICATION, SP_ATTR_SEQ, 4, false},
+    {"an empty attribute", SP_STUN_INDICATION, SP_ATTR_MISSING, 0, false},
+    {"half a number", SP_STUN_INDICATION, SP_ATTR_MISSING, 3, false},
+    {"a byte too many", SP_STUN_INDICATION, SP_ATTR_MISSING, 4 + SP_CONTROL_MISSING_MAX + 1, false},
+    {"many too many", SP_STUN_INDICATION, SP_ATTR_MISSING, 1000, false},
+    {"a request", SP_STUN_REQUEST, SP_ATTR_MISSING, 8, true},
+    {"a success", SP_STUN_SUCCESS, SP_ATTR_MISSING, 8, false},
+    {"an error without a code", SP_STUN_ERROR, SP_ATTR_MISSING, 8, false},
+};
+
+START_TEST(not_a_report)
+{
+    static const uint8_t value[1000];
+    struct sp_control got = {.flow = 4711, .seq = 4712};
+    struct sp_stun_builder b;
+    uint8_t out[1100];
+    size_t len;
+    bool answerable = !bad_reports[_i].answerable;
+
+    sp_stun_begin(&b, out, sizeof out, SP_CONTROL_REPORT,
+                  (enum sp_stun_class)bad_reports[_i].cls, id);
+    if (bad_reports[_i].attr != 0)
+        sp_stun_put(&b, bad_reports[_i].attr, sp_span(value, bad_reports[_i].len));
+    ck_assert_int_eq(sp_stun_end(&b, &len), 0);
+    ck_assert_msg(parse(out, len, &got, &answerable) == SP_EBADMSG, "%s", bad_reports[_i].what);
+    ck_assert_msg(answerable == bad_reports[_i].answerable, "%s", bad_reports[_i].what);
+    ck_assert(got.flow == 4711 && got.seq == 4712);
+}
+END_TEST
+
+START_TEST(a_report_cut_at_each_byte)
+{
+    struct sp_control got;
+    bool answerable;
+
+    for (size_t n = 0; n < sizeof report; n++) {
+        ck_assert_int_eq(parse(report, n, &got, &answerable), SP_EBADMSG);
+        ck_assert(!answerable);
+    }
+    ck_assert_int_eq(parse(report, sizeof report, &got, &answerable), 0);
+}
+END_TEST
+
+/* No other method may be an indication. */
+START_TEST(only_reports_are_not_answered)
+{
+    struct sp_control c = open_message(), got;
+    uint8_t out[128];
+    size_t len;
+    bool answerable = true;
+
+    c.cls = SP_STUN_INDICATION;
+    for (c.method = SP_CONTROL_OPEN - 1; c.method <= SP_CONTROL_REPORT + 1; c.method++) {
+        if (c.method == SP_CONTROL_REPORT)
+            continue;
+        ck_assert_int_eq(sp_control_build(&c, out, sizeof out, &len), 0);
+        ck_assert_int_eq(parse(out, len, &got, &answerable), SP_EBADMSG);
+        ck_assert(!answerable);
+    }
+}
+END_TEST
+
 /* An answer without a code, or about no flow, is none; and nobody answers an answer. */
 START_TEST(bad_answers)
 {
@@ -251,6 +391,12 @@ int main(void)
     tcase_add_loop_test(tc, not_a_control_message, 0, (int)SP_ARRAY_LEN(changes));
     tcase_add_test(tc, cut_at_each_byte);
     tcase_add_test(tc, flow_numbers_of_other_kinds);
+    tcase_add_test(tc, report_on_the_wire);
+    tcase_add_loop_test(tc, reports_there_and_back, 0, SP_CONTROL_MISSING_MAX + 1);
+    tcase_add_test(tc, a_report_that_is_too_big);
+    tcase_add_loop_test(tc, not_a_report, 0, (int)SP_ARRAY_LEN(bad_reports));
+    tcase_add_test(tc, a_report_cut_at_each_byte);
+    tcase_add_test(tc, only_reports_are_not_answered);
     tcase_add_test(tc, bad_answers);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
