@@ -86,8 +86,11 @@ struct repair {
     uint32_t below;         /* it tells of what is missing below this number */
     bool gap;               /* one has appeared above that */
     struct sp_sent sent;
-    uint64_t begun_us,
-        missed_us; /* the first datagram left; the far side last missed one. 0: never */
+    uint64_t begun_us;      /* when the first datagram left; 0: none has */
+    uint64_t missed_us;     /* when the far side last missed one; 0: never */
+    struct sp_timer forget; /* set as long as something is remembered */
+    size_t credit;          /* bytes that may be repeated */
+    struct sp_ratelimit limit;
 };
 
 struct sp_tunnel {

@@ -271,8 +271,8 @@ static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg)
 
 /* --- control messages ----------------------------------------------------------------------- */
 
-/* Control messages do not wait: they are few, and the lane that is the best may be the only one. */
-static struct sp_lane *control_lane(const struct sp_tunnel *t, int avoid)
+/* Control messages do not wait: they are few, and where no lane is well, any will do. */
+static struct sp_lane *any_lane(const struct sp_tunnel *t, int avoid)
 {
     struct sp_lane *best = NULL;
     unsigned best_rank = 0;
@@ -292,7 +292,9 @@ static struct sp_lane *control_lane(const struct sp_tunnel *t, int avoid)
 
 int tunnel_send_frame(struct sp_tunnel *t, struct sp_span frame, int avoid, uint64_t now_us)
 {
-    struct sp_lane *l = control_lane(t, avoid);
+    int best =
+        tunnel_pick_lane(t, avoid != NO_LANE ? (uint32_t)1 << avoid : 0, SP_LANE_ANY, now_us);
+    struct sp_lane *l = best != NO_LANE ? t->lanes[best] : any_lane(t, avoid);
 
     if (l == NULL)
         return NO_LANE;

@@ -16,17 +16,29 @@
 #define LOSSY_US    SP_SEC(30)
 #define FRESH_US    SP_SEC(10)
 
+/* What a far side can make this one do, whatever it reports: of the bytes that leave, so many more
+ * in 100, and this much at once; and no more reports than an honest one sends. */
+#define CREDIT_PERCENT   50
+#define CREDIT_MAX       ((size_t)128 * 1024) /* 400 ms of 2.6 Mbit/s */
+#define REPORTS_PER_S    (SP_SEC(1) / REORDER_US)
+#define REPORTS_TOGETHER 50
+
 static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg);
+static void on_forget(struct sp_timer *timer, uint64_t now_us, void *arg);
 
 void repair_init(struct sp_tunnel *t)
 {
     sp_timer_init(&t->repair.report, on_report_due, t);
+    sp_timer_init(&t->repair.forget, on_forget, t);
+    sp_ratelimit_init(&t->repair.limit, REPORTS_PER_S, REPORTS_TOGETHER);
     sp_sent_init(&t->repair.sent, SENT_MAX, t->config.max_age_us);
+    t->repair.credit = CREDIT_MAX;
 }
 
 void repair_fini(struct sp_tunnel *t)
 {
     sp_timerq_cancel(t->timers, &t->repair.report);
+    sp_timerq_cancel(t->timers, &t->repair.forget);
     sp_sent_fini(&t->repair.sent);
 }
 
@@ -60,8 +72,7 @@ static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg)
     if (len > 0) {
         c.missing = sp_span(missing, len);
         sp_rng_bytes(t->rng, c.id, sizeof c.id);
-        tunnel_control(t, &c, NO_LANE, now_us);
-        t->counters.reports_out++;
+        t->counters.reports_out += tunnel_control(t, &c, NO_LANE, now_us) != NO_LANE;
     }
     if (t->repair.gap)
         report_at(t, now_us + REORDER_US);
@@ -71,6 +82,22 @@ static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg)
 
 /* --- what the far side misses --------------------------------------------------------------- */
 
+/* What left last is too old by then: an idle tunnel holds no memory. */
+static void forget_later(struct sp_tunnel *t, uint64_t now_us)
+{
+    (void)sp_timerq_set(t->timers, &t->repair.forget, now_us + t->config.max_age_us + 1);
+}
+
+static void on_forget(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_tunnel *t = arg;
+    (void)timer;
+
+    sp_sent_expire(&t->repair.sent, now_us);
+    if (t->repair.sent.count > 0)
+        forget_later(t, now_us);
+}
+
 void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, uint32_t lanes,
                  enum sp_class c, uint64_t queued_us, uint64_t now_us)
 {
@@ -78,10 +105,15 @@ void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, uint32
 
     if (t->repair.begun_us == 0)
         t->repair.begun_us = now_us;
+    t->repair.credit += frame.len * CREDIT_PERCENT / 100;
+    if (t->repair.credit > CREDIT_MAX)
+        t->repair.credit = CREDIT_MAX;
     if (f == NULL)
         return;
     f->lanes = lanes;
     f->cls = (uint8_t)c;
+    if (!sp_timer_is_set(&t->repair.forget))
+        forget_later(t, now_us);
 }
 
 /* Where something was lost of late, or nobody knows yet: little is small enough to go twice. */
@@ -97,11 +129,14 @@ bool repair_wants_copy(const struct sp_tunnel *t, enum sp_class c, uint64_t now_
 /* Worth it while it can be there in time, by a lane where nothing seems to be lost. */
 static void repeat(struct sp_tunnel *t, struct sp_sent_frame *f, uint64_t now_us)
 {
-    if (f->repeats == REPEATS_MAX || now_us - f->first_us > t->config.max_age_us)
+    uint64_t max_age_us = t->queue.of[f->cls].max_age_us;
+
+    if (f->repeats == REPEATS_MAX || f->len > t->repair.credit || now_us > f->first_us + max_age_us)
         return;
     int lane = tunnel_pick_lane(t, f->lanes, SP_LANE_SURE, now_us);
     if (lane == NO_LANE)
         return;
+    t->repair.credit -= f->len;
     f->repeats++;
     f->left_us = now_us;
     f->lanes |= (uint32_t)1 << lane;
@@ -121,7 +156,7 @@ void repair_on_report(struct sp_tunnel *t, const struct sp_control *c, uint64_t 
     const struct sp_sent_frame *newest = sp_sent_find(&t->repair.sent, c->seq);
 
     t->counters.reports_in++;
-    if (newest == NULL)
+    if (newest == NULL || !sp_ratelimit_take(&t->repair.limit, now_us))
         return;
     for (size_t i = c->missing.len * 8; i-- > 0;) { /* the oldest first */
         struct sp_sent_frame *f;

@@ -54,8 +54,8 @@ struct sp_sent_frame *sp_sent_add(struct sp_sent *s, uint32_t seq, struct sp_spa
 struct sp_sent_frame *sp_sent_find(struct sp_sent *s, uint32_t seq);
 struct sp_span sp_sent_bytes(const struct sp_sent *s, const struct sp_sent_frame *f);
 
-/* Forgets what is too old; when nothing is left, holds no memory. Nobody else frees it, so the owner
- * calls this when it has been idle for a while, too. */
+/* Forgets what is too old; when nothing is left, holds no memory. Nobody else frees it, so the
+ * owner calls this when it has been idle for a while, too. */
 void sp_sent_expire(struct sp_sent *s, uint64_t now_us);
 
 #endif

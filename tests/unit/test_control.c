@@ -220,8 +220,8 @@ END_TEST
 /* --- what is missing ------------------------------------------------------------------------ */
 
 static const uint8_t report[] = {
-    0x3C, 0x15, 0x00, 0x0C, 0x21, 0x12, 0xA4, 0x42,                        /* REPORT, 12 bytes */
-    't',  'w',  'e',  'l',  'v',  'e',  ' ',  'b',  'y',  't',  'e',  's', /* transaction */
+    0x3C, 0x15, 0x00, 0x0C, 0x21, 0x12, 0xA4, 0x42,                         /* REPORT, 12 bytes */
+    't',  'w',  'e',  'l',  'v',  'e',  ' ',  'b',  'y',  't',  'e',  's',  /* transaction */
     0xFF, 0x03, 0x00, 0x07, 0xDE, 0xAD, 0xBE, 0xEF, 0x01, 0x00, 0x80, 0x00, /* MISSING */
 };
 
@@ -314,8 +314,8 @@ START_TEST(not_a_report)
     size_t len;
     bool answerable = !bad_reports[_i].answerable;
 
-    sp_stun_begin(&b, out, sizeof out, SP_CONTROL_REPORT,
-                  (enum sp_stun_class)bad_reports[_i].cls, id);
+    sp_stun_begin(&b, out, sizeof out, SP_CONTROL_REPORT, (enum sp_stun_class)bad_reports[_i].cls,
+                  id);
     if (bad_reports[_i].attr != 0)
         sp_stun_put(&b, bad_reports[_i].attr, sp_span(value, bad_reports[_i].len));
     ck_assert_int_eq(sp_stun_end(&b, &len), 0);

@@ -46,8 +46,8 @@ static bool knows(struct sp_sent *s, uint32_t seq, size_t len)
 
 static bool knows_all(struct sp_sent *s, uint32_t first, uint32_t n, size_t len)
 {
-    bool all = s->count == n && sp_sent_find(s, first - 1) == NULL &&
-               sp_sent_find(s, first + n) == NULL;
+    bool all =
+        s->count == n && sp_sent_find(s, first - 1) == NULL && sp_sent_find(s, first + n) == NULL;
 
     for (uint32_t i = 0; i < n; i++)
         all = all && knows(s, first + i, len);
