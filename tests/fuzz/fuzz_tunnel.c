@@ -14,6 +14,7 @@
 
 #define FLOWS      6
 #define LANES      4
+#define SENT_MAX   (1024 * 1024)
 #define SCRIPT_MAX 1000 /* bytes; longer ones find no more, only slower */
 
 static struct {
@@ -85,6 +86,8 @@ static void check_end(unsigned side)
     REQUIRE(world.offered[side] == c->datagrams_out + c->dropped_age + c->dropped_full +
                                        c->dropped_too_big + sp_classq_count(&t->queue));
     REQUIRE(c->datagrams_in == e->end[side].n_got);
+    REQUIRE(c->missed <= c->datagrams_out && c->repeated <= 3 * c->missed);
+    REQUIRE(t->repair.sent.count <= c->datagrams_out && t->repair.sent.cap <= SENT_MAX);
     REQUIRE(!world.honest || c->malformed == 0);
 }
 
@@ -292,9 +295,11 @@ static size_t command(const uint8_t *p, size_t left)
         carry_all();
         break;
     case 6:
+        ends_flush(e); /* nobody sleeps before */
         ends_wait(e, SP_MS(arg) * 4);
         break;
     case 7:
+        ends_flush(e);
         ends_wait(e, SP_SEC(arg) / 8);
         break;
     case 8:

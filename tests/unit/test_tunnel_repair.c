@@ -430,6 +430,24 @@ START_TEST(three_times_at_most)
 }
 END_TEST
 
+START_TEST(by_each_lane_once)
+{
+    start(3);
+    put_text(gw, "a");
+    uint32_t seq = last_seq(GATEWAY);
+    ends_lose_bytes(&e, GATEWAY);
+    for (unsigned i = 1; i < 6; i++) {
+        ends_wait(&e, SP_MS(5));
+        put_text(gw, "b");
+        ends_lose_bytes(&e, GATEWAY);
+        report_one(last_seq(GATEWAY), seq);
+        ends_lose_bytes(&e, GATEWAY);
+        ck_assert_uint_eq(count(GATEWAY)->repeated, i < 2 ? i : 2);
+    }
+    ends_close(&e);
+}
+END_TEST
+
 /* What came before the repeat left says nothing of the repeat. */
 START_TEST(a_repeat_is_given_its_time)
 {
@@ -770,6 +788,7 @@ int main(void)
     tcase_add_loop_test(tc, not_by_a_lane_in_trouble, FULL, DOUBT + 1);
     tcase_add_test(tc, never_by_the_only_lane);
     tcase_add_test(tc, three_times_at_most);
+    tcase_add_test(tc, by_each_lane_once);
     tcase_add_test(tc, a_repeat_is_given_its_time);
     tcase_add_loop_test(tc, not_after_its_age, 0, 2);
     tcase_add_test(tc, waiting_for_a_lane_is_part_of_its_age);
