@@ -494,6 +494,21 @@ START_TEST(not_after_its_age)
 }
 END_TEST
 
+/* Voice is not played any more when a picture still is. */
+START_TEST(voice_is_given_up_sooner)
+{
+    start(4);
+    put_text(gw, "a");
+    uint32_t seq = last_seq(GATEWAY);
+    sp_sent_find(&e.end[GATEWAY].tunnel->repair.sent, seq)->cls = SP_CLASS_VOICE;
+    ends_wait(&e, SP_MS(200) + (unsigned)_i);
+    put_text(gw, "b");
+    report_one(last_seq(GATEWAY), seq);
+    ck_assert_uint_eq(count(GATEWAY)->repeated, 1 - (unsigned)_i);
+    ends_close(&e);
+}
+END_TEST
+
 /* Its age counts from when it was queued, not from when it left. */
 START_TEST(waiting_for_a_lane_is_part_of_its_age)
 {
@@ -791,6 +806,7 @@ int main(void)
     tcase_add_test(tc, by_each_lane_once);
     tcase_add_test(tc, a_repeat_is_given_its_time);
     tcase_add_loop_test(tc, not_after_its_age, 0, 2);
+    tcase_add_loop_test(tc, voice_is_given_up_sooner, 0, 2);
     tcase_add_test(tc, waiting_for_a_lane_is_part_of_its_age);
     tcase_add_test(tc, what_opens_a_flow_is_repaired);
     tcase_add_test(tc, numbers_wrap);
