@@ -20,6 +20,7 @@
 #define QUEUE_MAX    65536 /* as libwebrtc's */
 #define PATIENCE_US  SP_SEC(10)
 #define ASK_AGAIN_MS 500
+#define RECEIVE_ROOM (8 << 20) /* a burst each way loses nothing here */
 
 static _Noreturn void die(const char *what, const char *which)
 {
@@ -51,11 +52,13 @@ static void open_socket(void *arg)
     struct turn_end *e = o->e;
     struct sockaddr_storage ss;
     socklen_t len = sp_addr_to_sockaddr(&o->addr, false, &ss);
-    int on = 1;
+    int on = 1, room = RECEIVE_ROOM;
 
     e->fd = socket(ss.ss_family, (o->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
     if (e->fd < 0)
         die(strerror(errno), e->target);
+    if (!o->tcp) /* beyond the system's bound only for root; less may do */
+        setsockopt(e->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
     if (e->direct) {
         if (bind(e->fd, (struct sockaddr *)&ss, len) != 0)
             die(strerror(errno), e->target);
