@@ -4,8 +4,8 @@
 # quality.sh [OPTION...]
 #
 # How well voice and video do by each path on links that delay and lose; scripts/bench.sh quality runs it.
-# Every measured row is kept, by commit, network, path, rate, congestion control, time and seed, so a run that was ended goes on
-# where it was, and what was measured once is shown at once.
+# Every measured row is kept, by commit, network, path, rate, congestion control, time and seed, so a run that
+# was ended goes on where it was, and what was measured once is shown at once.
 #
 #     --network LIST    of names as 30ms-2% (tests/bench/quality_networks.sh), with commas; default: six
 #     --path LIST       of udp,coturn,one-lane,ours,turns; default: all
@@ -18,7 +18,8 @@
 #     --again           measure also what was measured before
 #     --show            measure nothing: only what is there
 #
-# Rows of udp and coturn do not depend on sallyport, so they are kept by what the bench itself is made of.
+# The commit is that which last changed sallyport's programs, and rows of udp and coturn do not depend on it; all
+# depend on what the bench itself is made of.
 # Writes one JSON object a row to standard output, also for rows that were not run. Exit status: 0 all is
 # there, 3 some rows were not run or failed, 2 wrong use.
 set -euo pipefail
@@ -82,38 +83,51 @@ done
 
 # ---- what rows are kept by -----------------------------------------------------------------------------
 
-# The commit, and of changed sources what was built of them.
-commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
-if ! git -C "$root" diff --quiet HEAD -- src include client server 2>/dev/null ||
-    [ "$(git -C "$root" ls-files --others --exclude-standard -- src include client server)" ]; then
+# The commit that last changed the programs; of uncommitted changes what was built of them.
+programs=(src include client server CMakeLists.txt scripts/cmake)
+commit=$(git -C "$root" log -1 --format=%h -- "${programs[@]}" 2>/dev/null || echo unknown)
+if [ "$(git -C "$root" status --porcelain -- "${programs[@]}" 2>/dev/null)" ]; then
     commit+=+$(cat "$BUILD_DIR"/sallyport-{server,client} | sha256sum | cut -c 1-7)
 fi
 export BENCH_COMMIT=$commit
 
-bench_id=bench-$(cd "$root/tests" && cat bench/media_quality.c bench/quality_*.sh bench/coturn.sh \
-    support/{link_*,media_*,turn_end}.[ch] support/links.sh | sha256sum | cut -c 1-7)
+bench_id=bench-$(cd "$root/tests" && cat bench/{media_quality,bulk_download}.c bench/quality_{row,networks}.sh \
+    bench/coturn.sh support/{link_*,media_*,turn_end}.[ch] support/links.sh | sha256sum | cut -c 1-7)
 
 # row_file NETWORK PATH RATE SEED
 row_file() {
-    local by=$commit
-    case $2 in udp | coturn) by=$bench_id ;; esac
+    local by=$bench_id/$commit
+    case $2 in udp | coturn) by=$bench_id/peers ;; esac
     echo "$kept/$by/$1,$2,$3k,$cc,${seconds}s,seed$4.json"
 }
 
 # ---- measuring -----------------------------------------------------------------------------------------
 
+# Whoever ends this ends the row, too, which cleans up behind itself.
+row_pid="" part=""
+end_row() {
+    if [ "$row_pid" ] && kill -TERM "$row_pid" 2>/dev/null; then wait "$row_pid" || true; fi
+    [ ! "$part" ] || rm -f "$part"
+    exit "$1"
+}
+trap 'end_row 130' INT
+trap 'end_row 143' TERM
+
 # Twice before it is given up: on a bad link a connection may fail to come up.
 measure() {
     local file=$5 try
     mkdir -p "${file%/*}"
+    part=$file.part.$$
     for try in 1 2; do
         say "$1, $2, $3 kbit/s, $cc, seed $4"
-        if timeout $((seconds + 90)) "$root/tests/bench/quality_row.sh" "$1" "$2" "$4" "$seconds" "$3" "$cc" \
-            >"$file.part.$$"; then
-            mv "$file.part.$$" "$file"
+        timeout $((seconds + 90)) "$root/tests/bench/quality_row.sh" "$1" "$2" "$4" "$seconds" "$3" "$cc" \
+            >"$part" &
+        row_pid=$!
+        if wait $row_pid; then
+            mv "$part" "$file"
             return
         fi
-        rm -f "$file.part.$$"
+        rm -f "$part"
         say "$1, $2, seed $4: failed ($try)"
     done
 }

@@ -22,13 +22,14 @@ quality_more_networks=(10ms-0% 10ms-0.5% 10ms-1% 10ms-5% 30ms-0.5% 80ms-0% 80ms-
     30ms-0%-6mbit-bulk 30ms-1%-6mbit-bulk 30ms-0%-outage 30ms-1%-outage 30ms-5%-onoff 30ms-0%-10to1mbit)
 
 # network_read NAME SECONDS: sets one_way_ms, words (of both links), changes_a and changes_b (lines for
-# link_tell, to be said when the media start) and bulk (yes or empty). Fails when the name is none.
+# link_tell, to be said when the media start), events (when the delay should go back to the floor, in seconds) and
+# bulk (yes or empty). Fails when the name is none.
 # shellcheck disable=SC2034 # for the caller
 network_read() {
     local part loss i third
     [[ $1 =~ ^([0-9]+)ms-([0-9]+(\.[0-9]+)?)%((-[a-z0-9]+)*)$ ]] || return 1
     one_way_ms=${BASH_REMATCH[1]} loss=${BASH_REMATCH[2]} bulk=""
-    words=("delay=${one_way_ms}ms" "loss=$loss%" queue=150ms) changes_a=() changes_b=()
+    words=("delay=${one_way_ms}ms" "loss=$loss%" queue=150ms) changes_a=() changes_b=() events=()
     third=$(_network_time "$2 / 3")
     for part in ${BASH_REMATCH[4]//-/ }; do
         case $part in
@@ -38,10 +39,12 @@ network_read() {
                 words+=("rate=${i%to*}M")
                 changes_a+=("at $third both rate=${i#*to}M" "at $(_network_time "2 * $2 / 3") both rate=${i%to*}M")
                 changes_b=("${changes_a[@]}")
+                events=("$third" "$(_network_time "2 * $2 / 3")")
                 ;;
             [1-9]*mbit) words+=("rate=${part%mbit}M") ;;
             outage)
                 changes_a+=("at $third both loss=100%" "at $(_network_time "$2 / 3 + 0.3") both loss=$loss%")
+                events=("$(_network_time "$2 / 3 + 0.3")")
                 ;;
             onoff)
                 for i in 1 3 5; do

@@ -138,7 +138,8 @@ lab_wait media || fail "$network, $path: the media program ended with status $?"
         printf '%s"%s": %d' "$comma" "$program" $((cpu[$program] - cpu_before[$program]))
         comma=", "
     done
-    printf '}, "bulk": %s, ' "$([ "$bulk" ] && cat "$LAB_DIR/bulk.out" || echo null)"
+    printf '}, "events_s": [%s], ' "$(IFS=, && echo "${events[*]}")"
+    printf '"bulk": %s, ' "$([ "$bulk" ] && cat "$LAB_DIR/bulk.out" || echo null)"
     printf '"links": {"a": %s, "b": %s}, ' "$(sed -n 1p "$LAB_DIR/counts")" "$(sed -n 2p "$LAB_DIR/counts")"
     printf '"media": %s}\n' "$(tail -n 1 "$LAB_DIR/media.out")"
 } >&3

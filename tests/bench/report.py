@@ -80,7 +80,9 @@ def connect(results):
 QUALITY_NOTE = """late: % of what was sent that was lost, or came later than that many ms over the floor, on its way between
 the hosts, before any repair by the browser; lost: %; p50 to gap: ms; wire: bytes on the links for each byte of
 media; server, gateways: us of processor time for each datagram that came, of both gateways together; download:
-Mbit/s, and as a share of that beside UDP. Median over the seeds, of each figure the worse of the two directions."""
+Mbit/s, and as a share of that beside UDP; back: ms from the end of an outage, or from each change of a rate, until
+voice is within 20 ms of the floor for good (to a tenth of a second, at most 5000). Median over the seeds, of each
+figure the worse of the two directions."""
 
 
 def quality(results):
@@ -93,12 +95,16 @@ def quality(results):
         yield ""
         yield from quality_table(some)
         yield ""
+        busy = [f"{r['path']} seed {r['seed']}" for r in some if "media" in r and was_busy(r)]
+        if busy:
+            yield "The machine was busy, don't trust: " + ", ".join(busy)
+            yield ""
     yield QUALITY_NOTE
 
 
 def quality_table(results):
     head = ["path", "of", "late 50", "late 100", "lost", "p50", "p95", "p99", "p99.9", "max", "gap", "sent"]
-    head += ["wire", "server", "gateways", "download", "seeds", "commit"]
+    head += ["wire", "server", "gateways", "download", "back", "seeds", "commit"]
     paths = groups(results, "path")
     beside_udp = [goodput(r) for r in results if r["path"] == "udp" and r.get("bulk")]
     rows = []
@@ -112,12 +118,45 @@ def quality_table(results):
             f"{median(ran, lambda r: cpu_per_datagram(r, 'server', 'coturn')):.0f}",
             f"{median(ran, lambda r: cpu_per_datagram(r, 'gateway-a', 'gateway-b')):.0f}",
             download(ran, beside_udp),
+            backs(ran),
             ",".join(str(r["seed"]) for r in ran) + missing_seeds(some),
             " ".join(dict.fromkeys(r["commit"] for r in ran)),
         ]
         rows.append([path, "voice", *class_figures(ran, "voice"), *spent])
         rows.append(["", "video", *class_figures(ran, "video"), *[""] * len(spent)])
     return table(head, rows)
+
+
+def was_busy(r):
+    """A link let packets wait that were due, or the callers did not send on time."""
+    links = max(r["links"][name]["own_error_us"]["p99"] for name in ("a", "b"))
+    return links > 2000 or r["media"]["load"]["mean_late_ms"] > 1
+
+
+# When a queue has gone: something of the tenth of a second came as fast as this, in ms over the floor.
+AT_FLOOR = 20
+WITHIN = 50  # tenths of a second after the event
+
+
+def back_at_floor(r, event_s):
+    """ms until voice is at the floor again after the event, by tenths of a second; the worse direction."""
+
+    def back(flow):
+        first = int(event_s * 10)
+        slow = [
+            i
+            for i, (_, _, least, longest) in enumerate(flow["tenths"][first : first + WITHIN])
+            if longest == 0 or least > r["media"]["floor_ms"] + AT_FLOOR
+        ]
+        return 100 * (slow[-1] + 1) if slow else 0
+
+    return max(back(f) for f in r["media"]["flows"] if f["class"] == "voice")
+
+
+def backs(ran):
+    """Of each event."""
+    events = range(len(ran[0]["events_s"]))
+    return ", ".join(f"{median(ran, lambda r, i=i: back_at_floor(r, r['events_s'][i])):.0f}" for i in events)
 
 
 def class_figures(ran, what):

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MS       1000000ull
-#define NS_PER_S 1000000000ull
+#define MS    1000000ull
+#define TENTH 100000000ull
 
 void media_tally_init(struct media_tally *t)
 {
@@ -95,25 +95,26 @@ static void print_distribution(const uint64_t *sorted, uint32_t n, FILE *f)
         fprintf(f, "%.2f%s", quantile_ms(sorted, n, i / 1000.0), i < 1000 ? ", " : "]");
 }
 
-/* [sent, lost or later than 50 ms over the floor, longest delay in ms] of each second. */
-static void print_seconds(const struct media_tally *t, uint64_t floor_ns, FILE *f)
+/* [sent, lost or later than 50 ms over the floor, least and longest delay in ms] of each tenth of a
+ * second; the delays are 0 when nothing came. */
+static void print_tenths(const struct media_tally *t, uint64_t floor_ns, FILE *f)
 {
+    uint64_t start = t->sent > 0 ? t->sent_ns[0] : 0;
     uint32_t i = 0;
 
-    fprintf(f, "\"seconds\": [");
-    while (i < t->sent) {
-        uint64_t until =
-            t->sent_ns[0] + ((t->sent_ns[i] - t->sent_ns[0]) / NS_PER_S + 1) * NS_PER_S;
-        uint64_t longest = 0;
+    fprintf(f, "\"tenths\": [");
+    for (uint64_t until = start + TENTH; i < t->sent; until += TENTH) {
+        uint64_t least = UINT64_MAX, longest = 0;
         uint32_t first = i, late = 0;
 
         for (; i < t->sent && t->sent_ns[i] < until; i++) {
             uint64_t d = t->delay_ns[i];
             late += d == 0 || d > floor_ns + 50 * MS;
             longest = d > longest ? d : longest;
+            least = d != 0 && d < least ? d : least;
         }
-        fprintf(f, "%s[%" PRIu32 ", %" PRIu32 ", %.1f]", first == 0 ? "" : ", ", i - first, late,
-                (double)longest / 1e6);
+        fprintf(f, "%s[%" PRIu32 ", %" PRIu32 ", %.1f, %.1f]", first == 0 ? "" : ", ", i - first,
+                late, longest == 0 ? 0 : (double)least / 1e6, (double)longest / 1e6);
     }
     fprintf(f, "], ");
 }
@@ -144,7 +145,7 @@ void media_tally_print(const struct media_tally *t, uint64_t floor_ns, FILE *f)
     fprintf(f, "\"late50\": %" PRIu32 ", \"late100\": %" PRIu32 ", \"gap_ms\": %.1f, ",
             media_tally_later(t, floor_ns + 50 * MS), media_tally_later(t, floor_ns + 100 * MS),
             (double)t->longest_gap_ns / 1e6);
-    print_seconds(t, floor_ns, f);
+    print_tenths(t, floor_ns, f);
     print_distribution(sorted, n, f);
     free(sorted);
 }

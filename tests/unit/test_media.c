@@ -135,7 +135,8 @@ START_TEST(a_tally_counts_what_came)
     ck_assert_ptr_nonnull(strstr(text, "\"sent\": 5000, \"bytes\": 800000, \"lost\": 50, "));
     ck_assert_ptr_nonnull(strstr(text, "\"p50_ms\": 60.00, "));
     ck_assert_ptr_nonnull(strstr(text, "\"late50\": 150, \"late100\": 100, "));
-    ck_assert_ptr_nonnull(strstr(text, "\"seconds\": [[50, 2, 111.0], [50, 1, 170.0], "));
+    ck_assert_ptr_nonnull(
+        strstr(text, "\"tenths\": [[5, 1, 60.0, 60.0], [5, 1, 60.0, 111.0], [5, 0, "));
     free(text);
     media_tally_fini(&t);
 }
