@@ -7,6 +7,8 @@ static bool better(const struct sp_lane_view *a, const struct sp_lane_view *b)
         return b->doubtful;
     if (a->queued_bytes != b->queued_bytes)
         return a->queued_bytes < b->queued_bytes;
+    if (a->owes != b->owes)
+        return a->owes;
     return a->turn < b->turn;
 }
 

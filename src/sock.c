@@ -181,6 +181,27 @@ int sp_sock_tune_stream(int fd)
     return 0;
 }
 
+/* Newer than the headers of some systems that we are built on. */
+#ifndef TCP_RTO_MIN_US
+#define TCP_RTO_MIN_US 45 /* Linux 6.15 */
+#endif
+#ifndef TCP_DELACK_MAX_US
+#define TCP_DELACK_MAX_US 46 /* Linux 6.15 */
+#endif
+
+/* All of these are wishes. */
+bool sp_sock_tune_lane(int fd)
+{
+    (void)set_int(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1);
+    (void)set_int(fd, IPPROTO_TCP, TCP_RTO_MIN_US, 20 * 1000);
+    return set_int(fd, IPPROTO_TCP, TCP_DELACK_MAX_US, 4 * 1000) == 0;
+}
+
+void sp_sock_ack_now(int fd)
+{
+    (void)set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 1);
+}
+
 static int get_name(int fd, int (*get)(int, struct sockaddr *, socklen_t *), struct sp_addr *out)
 {
     struct sockaddr_storage ss;

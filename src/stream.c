@@ -39,6 +39,7 @@ struct sp_stream {
     struct sp_tls *tls;      /* NULL: plain */
     size_t room;             /* SP_SOCK_NOTSENT_MAX less what the kernel may hold unsent */
     unsigned news;
+    bool ack_now; /* after each read */
     bool blocked; /* the owner has been, or will be, told a room of 0 */
     bool look;    /* TLS may have something to say: new input, or new space for it */
     bool eof;     /* the other side sends no more */
@@ -183,6 +184,8 @@ static void read_socket(struct sp_stream *s)
     ssize_t n = recv(s->fd, to, room, 0);
     if (n > 0) {
         sp_buf_commit(b, (size_t)n);
+        if (s->ack_now)
+            sp_sock_ack_now(s->fd);
         if (s->tls != NULL)
             s->look = true;
         else
@@ -604,6 +607,11 @@ void sp_stream_finish(struct sp_stream *s, uint64_t timeout_us)
         flush(s);
     }
     call_later(s);
+}
+
+void sp_stream_tune_lane(struct sp_stream *s)
+{
+    s->ack_now = !sp_sock_tune_lane(s->fd);
 }
 
 /* --- questions ------------------------------------------------------------------------------ */

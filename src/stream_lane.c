@@ -131,6 +131,7 @@ int sp_stream_lane_new(struct sp_stream *s, struct sp_ticker *ticker, struct sp_
         free(l);
         return err;
     }
+    sp_stream_tune_lane(s);
     sp_stream_set_events(s, &stream_events, l);
     *out = l;
     return 0;

@@ -193,6 +193,8 @@ bool lane_is_idle(const struct sp_lane *l);
 bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us);
 /* And for so long that nothing more is to wait behind it. */
 bool lane_is_stalled(const struct sp_lane *l, uint64_t now_us);
+/* Its kernel has an acknowledgement to send, if it has not gone with something already. */
+bool lane_owes(const struct sp_lane *l, uint64_t now_us);
 /* By now what it was given last should be acknowledged: asking is worth while. */
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us);
 void lane_on_ping_answer(struct sp_lane *l, const struct sp_control *c, uint64_t now_us);

@@ -13,6 +13,7 @@
 #define PING_EDGE_US    SP_SEC(20) /* only when the gateway's own ping failed to come */
 #define PING_WAIT_US    SP_SEC(5)
 #define PROBE_WAIT_US   SP_MS(500)
+#define OWES_US         SP_MS(4) /* sp_sock_tune_lane */
 #define STALLED_US      SP_MS(100)
 #define CHECK_US        SP_MS(250) /* while something is not acknowledged */
 #define MEASURE_US      SP_MS(2)   /* a measurement is good for that long */
@@ -62,6 +63,11 @@ bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us)
 bool lane_is_stalled(const struct sp_lane *l, uint64_t now_us)
 {
     return !lane_is_idle(l) && now_us - l->busy_us > 2 * (uint64_t)sp_lane_rtt_us(l) + STALLED_US;
+}
+
+bool lane_owes(const struct sp_lane *l, uint64_t now_us)
+{
+    return l->last_in_us > l->sent_us && now_us - l->last_in_us < OWES_US;
 }
 
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us)

@@ -7,6 +7,9 @@
  * held back. Next come those whose bytes are on the way for less than a round trip, the emptiest
  * first; last those where they should have been acknowledged by now, since there something was
  * lost, more often than not.
+ *
+ * Among idle lanes those come first whose kernel owes the far side an acknowledgement: it travels
+ * with what is sent, and costs nothing.
  */
 #ifndef SALLYPORT_SCHEDULE_H
 #define SALLYPORT_SCHEDULE_H
@@ -18,6 +21,7 @@
 struct sp_lane_view {
     bool usable;           /* not suspect, and has room */
     bool doubtful;         /* what it holds should have been acknowledged by now */
+    bool owes;             /* an acknowledgement of what came just now */
     uint64_t queued_bytes; /* handed over, and not known to be acknowledged */
     uint64_t turn;         /* when it was used last, as a count: ties go to the longest ago */
 };

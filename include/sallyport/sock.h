@@ -47,6 +47,16 @@ int sp_sock_error(int fd); /* SO_ERROR: 0 or an errno */
 /* TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_USER_TIMEOUT, keep-alive: as lanes and TURN/TCP want it. */
 int sp_sock_tune_stream(int fd);
 
+/*
+ * Beyond that, what two ends want who both acknowledge at once: retransmission a little after a
+ * round trip, not 200 ms after it (a lane carries too little for TCP to see a loss by what comes
+ * after it); no growing patience as long as little is on the way; acknowledgements within 4 ms, as
+ * far as the kernel has such options. True: it has that last one; otherwise sp_sock_ack_now is
+ * wanted after each read.
+ */
+bool sp_sock_tune_lane(int fd);
+void sp_sock_ack_now(int fd);
+
 /* How much of it there is. SP_ESYS: not TCP. */
 int sp_sock_notsent(int fd, size_t *out);
 

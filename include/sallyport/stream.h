@@ -82,6 +82,9 @@ size_t sp_stream_room(const struct sp_stream *s);
 /* Bytes (of ciphertext, under TLS) that wait in this process. */
 size_t sp_stream_pending(const struct sp_stream *s);
 
+/* From now on it is a tunnel's lane (sp_sock_tune_lane). */
+void sp_stream_tune_lane(struct sp_stream *s);
+
 /* The kernel's side of it. SP_ESYS. */
 int sp_stream_tcp_info(const struct sp_stream *s, struct sp_sock_tcp *out);
 

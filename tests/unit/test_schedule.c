@@ -16,21 +16,40 @@ static const struct {
     {"the only one", 1, {{.usable = true, .queued_bytes = UINT64_MAX, .turn = 9}}, 0},
     {"the least queued",
      4,
-     {{true, false, 500, 1}, {true, false, 400, 3}, {true, false, 300, 4}, {true, false, 301, 0}},
+     {{true, false, false, 500, 1},
+      {true, false, false, 400, 3},
+      {true, false, false, 300, 4},
+      {true, false, false, 301, 0}},
      2},
     {"the least queued that is usable",
      3,
-     {{true, false, 500, 0}, {false, false, 0, 0}, {true, false, 499, 0}},
+     {{true, false, false, 500, 0}, {false, false, false, 0, 0}, {true, false, false, 499, 0}},
      2},
     {"a tie goes to the longest unused",
      3,
-     {{true, false, 7, 5}, {true, false, 7, 2}, {true, false, 7, 9}},
+     {{true, false, false, 7, 5}, {true, false, false, 7, 2}, {true, false, false, 7, 9}},
      1},
-    {"a full tie goes to the first", 2, {{true, false, 7, 5}, {true, false, 7, 5}}, 0},
-    {"bytes count before turns", 2, {{true, false, 8, 0}, {true, false, 7, 99}}, 1},
-    {"doubt counts before bytes", 2, {{true, true, 7, 0}, {true, false, 8000, 99}}, 1},
-    {"a doubtful one is better than none", 2, {{true, true, 7, 0}, {false, false, 0, 0}}, 0},
-    {"among doubtful ones the least queued", 2, {{true, true, 7, 0}, {true, true, 6, 0}}, 1},
+    {"a full tie goes to the first",
+     2,
+     {{true, false, false, 7, 5}, {true, false, false, 7, 5}},
+     0},
+    {"bytes count before turns", 2, {{true, false, false, 8, 0}, {true, false, false, 7, 99}}, 1},
+    {"who owes an acknowledgement before who does not",
+     3,
+     {{true, false, false, 7, 0}, {true, false, true, 7, 9}, {true, false, true, 8, 0}},
+     1},
+    {"doubt counts before bytes",
+     2,
+     {{true, true, false, 7, 0}, {true, false, false, 8000, 99}},
+     1},
+    {"a doubtful one is better than none",
+     2,
+     {{true, true, false, 7, 0}, {false, false, false, 0, 0}},
+     0},
+    {"among doubtful ones the least queued",
+     2,
+     {{true, true, false, 7, 0}, {true, true, false, 6, 0}},
+     1},
 };
 
 START_TEST(pick)
@@ -43,7 +62,7 @@ END_TEST
 START_TEST(avoid)
 {
     static const struct sp_lane_view lanes[] = {
-        {true, false, 1, 0}, {true, false, 2, 0}, {true, true, 0, 0}};
+        {true, false, false, 1, 0}, {true, false, false, 2, 0}, {true, true, false, 0, 0}};
 
     ck_assert_int_eq(sp_schedule_pick(lanes, 3, 0), 0);
     ck_assert_int_eq(sp_schedule_pick(lanes, 3, 1), 1);
