@@ -173,7 +173,7 @@ static void take_message(struct turn_end *e, struct sp_span msg, turn_end_input_
     if (e->direct) {
         fn(msg.p, msg.len, arg);
     } else if (sp_chandata_looks_like(msg)) {
-        if (fn != NULL && sp_chandata_parse(msg, &c) == 0)
+        if (sp_chandata_parse(msg, &c) == 0)
             fn(c.data.p, c.data.len, arg);
     } else {
         int answer = turn_user_take(&e->user, msg);
@@ -224,6 +224,13 @@ void turn_end_read(struct turn_end *e, turn_end_input_fn *fn, void *arg)
 
 /* ---- TURN ------------------------------------------------------------------------------------ */
 
+static void ignore(const uint8_t *data, size_t len, void *arg)
+{
+    (void)data;
+    (void)len;
+    (void)arg;
+}
+
 /* By UDP it asks again; by TLS nothing is lost. */
 static int transact(struct turn_end *e, struct sp_span request)
 {
@@ -236,7 +243,7 @@ static int transact(struct turn_end *e, struct sp_span request)
             ask = e->tls == NULL ? now + SP_MS(ASK_AGAIN_MS) : SP_NEVER;
         }
         wait_for(e, POLLIN, 50);
-        turn_end_read(e, NULL, NULL);
+        turn_end_read(e, ignore, NULL);
     }
     if (e->answer < 0)
         die("no answer", e->target);
