@@ -223,6 +223,39 @@ START_TEST(long_head)
 }
 END_TEST
 
+/* A lower one, --max-header: to the byte, whether the head comes at once or drips, and counted. */
+START_TEST(long_head_by_option)
+{
+    static const char good[] = "GET / HTTP/1.1\r\nHost: x\r\nX: ", end[] = "\r\n\r\n";
+    char text[PAGE_MAX], head[1025];
+    struct rig r;
+
+    open_rig(&r);
+    r.e.bounds.header_bytes = 1024;
+    for (size_t len = 1023; len <= 1025; len++)
+        for (int whole = 0; whole <= 1; whole++) {
+            uint64_t hits = r.e.hits.header_bytes;
+            bool fits = len <= 1024;
+            struct peer p;
+
+            memset(head, 'a', len);
+            memcpy(head, good, sizeof good - 1);
+            memcpy(head + len - (sizeof end - 1), end, sizeof end - 1);
+            connect_peer(&r, &p, true);
+            if (!whole) {
+                peer_send(&p, head, 1000);
+                io_loop_for(&r.e.loop, 2);
+            }
+            peer_send(&p, whole ? head : head + 1000, whole ? len : len - 1000);
+            ck_assert_uint_eq(peer_answer(&p, text, sizeof text), fits ? 200 : 431);
+            ck_assert_uint_eq(r.e.hits.header_bytes, hits + !fits);
+            ck_assert(fits || peer_ended(&p));
+            peer_close(&p);
+        }
+    close_rig(&r);
+}
+END_TEST
+
 /*
  * Whoever may not join gets what an unknown page gets, byte for byte, and can go on like everybody:
  * by the answer nobody learns that there is a tunnel.
@@ -658,6 +691,7 @@ int main(void)
     tcase_add_test(tc, pages);
     tcase_add_test(tc, pipelined);
     tcase_add_test(tc, long_head);
+    tcase_add_test(tc, long_head_by_option);
     tcase_add_test(tc, refused_like_a_missing_page);
     tcase_add_test(tc, no_lane_here);
     tcase_add_test(tc, lanes);
