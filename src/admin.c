@@ -209,11 +209,16 @@ int sp_admin_respond(const struct sp_admin_route *routes, size_t n, void *arg, s
                        "Connection: close\r\n\r\n",
                        r.status, reason_of(r.status), r.type, r.body.len,
                        r.status == 405 ? "Allow: GET, HEAD\r\n" : "");
-    sp_buf_append(out, sp_span(head, (size_t)len));
-    if (err != 0 || !is_text(h.method, "HEAD"))
-        sp_buf_append(out, sp_buf_span(&r.body));
+    struct sp_span body = sp_buf_span(&r.body);
+    if (err == 0 && is_text(h.method, "HEAD"))
+        body.len = 0;
+    err = sp_buf_reserve(out, (size_t)len + body.len) == NULL ? SP_ENOMEM : 0;
+    if (err == 0) {
+        sp_buf_append(out, sp_span(head, (size_t)len));
+        sp_buf_append(out, body);
+    }
     sp_buf_fini(&r.body);
-    return 0;
+    return err;
 }
 
 /* --- connections ---------------------------------------------------------------------------- */
@@ -262,7 +267,8 @@ static void on_input(struct sp_stream *s, void *arg)
         return;
     }
     sp_buf_init(&out, SP_ADMIN_BODY_MAX + 1024);
-    if (sp_admin_respond(a->routes, a->n_routes, a->arg, sp_buf_span(sp_stream_in(s)), &out) == 0) {
+    int err = sp_admin_respond(a->routes, a->n_routes, a->arg, sp_buf_span(sp_stream_in(s)), &out);
+    if (err != SP_EMORE) { /* no memory: it ends without an answer */
         sp_timerq_cancel(&a->ticker->timers, &c->deadline);
         sp_stream_write(s, sp_buf_span(&out));
         sp_stream_finish(s, FINISH_US);

@@ -339,6 +339,7 @@ static int read_file(struct reader *r)
 {
     char *text = malloc(FILE_MAX + 2);
     FILE *f = fopen(r->path, "re");
+    bool starved = !text || (!f && errno == ENOMEM);
     size_t len = 0;
     int err = SP_EINVAL;
 
@@ -347,7 +348,7 @@ static int read_file(struct reader *r)
         r->is_public = sp_secret_fd_is_public(fileno(f));
         len = fread(text, 1, FILE_MAX + 1, f);
     }
-    if (!text)
+    if (starved)
         err = no_memory(r);
     else if (!f || ferror(f))
         say(r->why, "--config %s: cannot be read: %m", r->path);

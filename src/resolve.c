@@ -101,17 +101,37 @@ static void watch(struct sp_resolver *r)
     }
 }
 
+static int error_of(int status)
+{
+    switch (status) {
+    case ARES_ENOTFOUND:
+    case ARES_ENODATA:
+    case ARES_ENONAME:
+    case ARES_EBADNAME:
+        return SP_ENOENT;
+    case ARES_ETIMEOUT:
+        return SP_ETIMEDOUT;
+    case ARES_ENOMEM:
+        return SP_ENOMEM;
+    default:
+        return SP_ESYS;
+    }
+}
+
 /* Reads the system's configuration. */
 static int open_channel(const struct sp_resolver *r, ares_channel *out)
 {
     struct ares_options options = {.timeout = TRY_MS, .tries = TRIES};
     ares_channel c;
+    int status = ares_init_options(&c, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
 
-    if (ares_init_options(&c, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) != ARES_SUCCESS)
-        return SP_ESYS;
-    if (r->server[0] != '\0' && ares_set_servers_ports_csv(c, r->server) != ARES_SUCCESS) {
+    if (status != ARES_SUCCESS)
+        return error_of(status);
+    if (r->server[0] != '\0')
+        status = ares_set_servers_ports_csv(c, r->server);
+    if (status != ARES_SUCCESS) {
         ares_destroy(c);
-        return SP_ESYS;
+        return error_of(status);
     }
     *out = c;
     return 0;
@@ -145,10 +165,11 @@ int sp_resolver_new(struct sp_ticker *ticker, struct sp_resolver **out)
         free(r);
         return SP_ENOMEM;
     }
-    if (open_channel(r, &r->channel) != 0) {
+    int err = open_channel(r, &r->channel);
+    if (err != 0) {
         ares_library_cleanup();
         free(r);
-        return SP_ESYS;
+        return err;
     }
     r->ticker = ticker;
     sp_list_init(&r->questions);
@@ -211,23 +232,6 @@ static void on_limit(struct sp_timer *timer, uint64_t now_us, void *arg)
     q->n = 0;
     snprintf(q->why, sizeof q->why, "no answer from the name server about %s", q->host);
     on_tell(&q->tell, now_us, q);
-}
-
-static int error_of(int status)
-{
-    switch (status) {
-    case ARES_ENOTFOUND:
-    case ARES_ENODATA:
-    case ARES_ENONAME:
-    case ARES_EBADNAME:
-        return SP_ENOENT;
-    case ARES_ETIMEOUT:
-        return SP_ETIMEDOUT;
-    case ARES_ENOMEM:
-        return SP_ENOMEM;
-    default:
-        return SP_ESYS;
-    }
 }
 
 /*

@@ -54,7 +54,7 @@ struct json_t *sp_admin_json_groups(const struct sp_counter_group *groups, size_
 struct json_t *sp_admin_json_addr(const struct sp_addr *a);
 
 /* The answer to a request, apart from sockets: appends it to `out`. SP_EMORE: `in` is not a whole
- * request yet. Never fails otherwise: what is wrong is answered as HTTP says. */
+ * request yet. SP_ENOMEM: nothing was appended. What is wrong is answered as HTTP says. */
 int sp_admin_respond(const struct sp_admin_route *routes, size_t n, void *arg, struct sp_span in,
                      struct sp_buf *out);
 

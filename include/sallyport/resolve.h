@@ -18,6 +18,7 @@ struct sp_resolve; /* one question under way */
 typedef void sp_resolve_fn(int err, const char *why, const struct sp_addr *addrs, size_t n,
                            void *arg);
 
+/* SP_ENOMEM; SP_ESYS: c-ares can't make anything of the system's configuration. */
 int sp_resolver_new(struct sp_ticker *ticker, struct sp_resolver **out);
 void sp_resolver_free(struct sp_resolver *r); /* cancels all, without calls */
 

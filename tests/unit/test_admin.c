@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "alloc_fail.h"
 #include "io_loop.h"
 #include "sallyport/admin.h"
 #include "sallyport/err.h"
@@ -181,6 +182,7 @@ static void setup(void)
     static char world[] = "world";
     struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
 
+    ev_set_allocator(alloc_fail_never);
     io_loop_init(&io);
     ck_assert_int_eq(
         sp_admin_open(&io.ticker, NULL, &any, routes, SP_ARRAY_LEN(routes), world, &admin), 0);
@@ -255,6 +257,55 @@ START_TEST(who_says_nothing_is_closed)
 }
 END_TEST
 
+/* One that comes while there is none gets no answer, or that it went wrong; the next one is served.
+ */
+START_TEST(no_memory_for_a_visit)
+{
+    static const char request[] = "GET /counters HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    char answer[1024];
+    bool failed = true;
+    unsigned k;
+
+    for (k = 1; failed; k++) {
+        int fd = connect_to_admin();
+
+        ck_assert_int_eq(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+        alloc_fail_at(k);
+        io_loop_for(&io, 20);
+        failed = alloc_fail_disarm();
+        ssize_t n = recv(fd, answer, sizeof answer - 1, MSG_DONTWAIT);
+        answer[n > 0 ? n : 0] = '\0';
+        bool well = strncmp(answer, "HTTP/1.1 200 ", 13) == 0,
+             sorry = strncmp(answer, "HTTP/1.1 500 ", 13) == 0;
+        ck_assert_msg(well || (failed && (sorry || n <= 0)), "the %u-th: %s", k, answer);
+        close(fd);
+        io_loop_for(&io, 2);
+    }
+    ck_assert_uint_ge(k, 4);
+}
+END_TEST
+
+START_TEST(no_memory_to_begin)
+{
+    struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
+    struct sp_admin *second = NULL;
+
+    for (unsigned k = 1;; k++) {
+        alloc_fail_at(k);
+        int err =
+            sp_admin_open(&io.ticker, NULL, &any, routes, SP_ARRAY_LEN(routes), NULL, &second);
+        if (!alloc_fail_disarm()) {
+            ck_assert_int_eq(err, 0);
+            ck_assert_uint_ge(k, 2);
+            break;
+        }
+        ck_assert_int_eq(err, SP_ENOMEM);
+        ck_assert_ptr_null(second);
+    }
+    sp_admin_close(second);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("admin");
@@ -274,6 +325,8 @@ int main(void)
     tcase_add_test(tc, answers_over_a_socket);
     tcase_add_test(tc, connections_are_bounded);
     tcase_add_test(tc, who_says_nothing_is_closed);
+    tcase_add_test(tc, no_memory_for_a_visit);
+    tcase_add_test(tc, no_memory_to_begin);
     suite_add_tcase(s, tc);
 
     SRunner *sr = srunner_create(s);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "alloc_fail.h"
 #include "sallyport/bytes.h"
 #include "sallyport/err.h"
 #include "sallyport/options.h"
@@ -544,6 +545,41 @@ START_TEST(numbers)
 }
 END_TEST
 
+/* From all three places; secrets that were read so far are wiped all the same. */
+START_TEST(no_memory)
+{
+    static const char lines[] = "realm of.file\nuser c:third\nlan 10.0.0.0/8\n";
+    char args[128];
+    unsigned k;
+
+    write_config(lines, sizeof lines - 1, 0600);
+    snprintf(args, sizeof args, "--listen [::1]:1 --listen 1.2.3.4:5 --user a:first --config %s",
+             path);
+    for (k = 1;; k++) {
+        struct input in = given(args, "SALLYPORT_SECRET=hidden;SALLYPORT_WORKERS=2");
+        struct sp_options *o = NULL;
+
+        why[0] = '\0';
+        alloc_fail_at(k);
+        int err = sp_options_parse(&spec, in.argc, in.argv, in.env, &o, why);
+        bool failed = alloc_fail_disarm();
+        forget(&in);
+        ck_assert_msg(failed || err == 0, "%s", why);
+        if (err == 0) { /* libc reads the file without a buffer */
+            ck_assert_str_eq(sp_options_get(o, "realm", ""), "of.file");
+            sp_options_free(o);
+            if (!failed)
+                break;
+            continue;
+        }
+        ck_assert_int_eq(err, SP_ENOMEM);
+        ck_assert_ptr_null(o);
+        ck_assert_str_eq(why, sp_strerror(SP_ENOMEM));
+    }
+    ck_assert_uint_ge(k, 6);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("options");
@@ -568,6 +604,7 @@ int main(void)
     tcase_add_test(tc, help_all);
     tcase_add_test(tc, help_short);
     tcase_add_test(tc, numbers);
+    tcase_add_test(tc, no_memory);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

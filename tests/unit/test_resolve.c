@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc_fail.h"
 #include "io_loop.h"
 #include "sallyport/clock.h"
 #include "sallyport/dgram.h"
@@ -282,6 +283,66 @@ struct chain {
     int left;
 };
 
+/* Whatever a question meets at its start, c-ares's own allocations included: it is refused, or it
+ * is answered once, as one that failed or as ever; and the next one is answered well. */
+START_TEST(no_memory)
+{
+    static const char *const hosts[] = {"two.test", "192.0.2.9", "localhost"};
+    struct answer a;
+    struct rig r;
+
+    ev_set_allocator(alloc_fail_never);
+    open_rig(&r);
+    for (size_t i = 0; i < SP_ARRAY_LEN(hosts); i++)
+        for (unsigned k = 1;; k++) {
+            a = (struct answer){0};
+            alloc_fail_at(k);
+            int err = sp_resolve_start(r.r, hosts[i], 443, on_answer, &a, &a.q);
+            bool failed = alloc_fail_disarm();
+            ck_assert_int_eq(a.calls, 0);
+            if (err != 0) {
+                ck_assert(failed);
+                ck_assert_int_eq(err, SP_ENOMEM);
+                ck_assert_ptr_null(a.q);
+                continue;
+            }
+            ck_assert(io_loop_until(&r.loop, has_answer, &a));
+            ck_assert_int_eq(a.calls, 1);
+            if (!failed) {
+                ck_assert_int_eq(a.err, 0);
+                ck_assert_uint_ge(k, 2);
+                break;
+            }
+        }
+    close_rig(&r);
+}
+END_TEST
+
+/* As above, for the resolver itself. */
+START_TEST(no_memory_for_a_resolver)
+{
+    struct sp_resolver *resolver = NULL;
+    struct io_loop loop;
+
+    ev_set_allocator(alloc_fail_never);
+    io_loop_init(&loop);
+    for (unsigned k = 1;; k++) {
+        alloc_fail_at(k);
+        int err = sp_resolver_new(&loop.ticker, &resolver);
+        if (!alloc_fail_disarm()) {
+            ck_assert_int_eq(err, 0);
+            ck_assert_uint_ge(k, 3);
+            break;
+        }
+        ck_assert(err == SP_ENOMEM || err == 0); /* c-ares does without what it can */
+        if (err == 0)
+            sp_resolver_free(resolver);
+    }
+    sp_resolver_free(resolver);
+    io_loop_fini(&loop);
+}
+END_TEST
+
 static void on_link(int err, const char *why, const struct sp_addr *addrs, size_t n, void *arg)
 {
     struct chain *c = arg;
@@ -323,6 +384,8 @@ int main(void)
     tcase_add_test(tc, mute_server);
     tcase_add_test(tc, cancelled);
     tcase_add_test(tc, asked_from_within);
+    tcase_add_test(tc, no_memory);
+    tcase_add_test(tc, no_memory_for_a_resolver);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

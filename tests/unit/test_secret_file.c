@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "alloc_fail.h"
 #include "apart.h"
 #include "sallyport/err.h"
 #include "sallyport/secret_file.h"
@@ -196,6 +197,34 @@ START_TEST(read_only_file_system)
 }
 END_TEST
 
+/* `out` is as it was, and nothing of the text is left behind. */
+START_TEST(no_memory)
+{
+    static const char text[] = "one\ntwo\n# three\nfour\n";
+    struct sp_secrets s;
+
+    write_file(text, sizeof text - 1, 0600);
+    for (int from_file = 0; from_file <= 1; from_file++)
+        for (unsigned k = 1;; k++) {
+            s = (struct sp_secrets){.n = 77};
+            why[0] = '\0';
+            alloc_fail_at(k);
+            int err = from_file ? sp_secret_file_read(path, &s, why)
+                                : sp_secrets_from_text("TEXT", sp_span_str(text), &s, why);
+            if (!alloc_fail_disarm()) {
+                ck_assert_int_eq(err, 0);
+                ck_assert_uint_eq(s.n, 3);
+                ck_assert_uint_ge(k, 2);
+                sp_secrets_fini(&s);
+                break;
+            }
+            ck_assert_int_eq(err, SP_ENOMEM);
+            ck_assert_ptr_nonnull(strstr(why, ": out of memory"));
+            ck_assert_uint_eq(s.n, 77);
+        }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("secret_file");
@@ -212,6 +241,7 @@ int main(void)
     tcase_add_test(tc, a_file);
     tcase_add_test(tc, open_to_everyone);
     tcase_add_test(tc, not_a_file_of_secrets);
+    tcase_add_test(tc, no_memory);
     skips_add_test(&skips, tc, read_only_file_system,
                    apart(tries_to_mount, NULL) == 0 ? NULL : "needs root, and leave to mount");
     suite_add_tcase(suite, tc);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "alloc_fail.h"
 #include "peer.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
@@ -331,6 +332,52 @@ START_TEST(crowd)
 }
 END_TEST
 
+static void stop_listening(struct rig *r)
+{
+    close_peers(r);
+    r->server = (struct peer){0};
+    r->accepted = 0;
+}
+
+/* Who comes while there is none is not taken, or it is as ever; what was not taken stays its
+ * owner's. */
+START_TEST(no_memory)
+{
+    struct rig r;
+
+    ev_set_allocator(alloc_fail_never);
+    open_rig(&r);
+    for (unsigned k = 1;; k++) {
+        struct sp_stream *s;
+        int fds[2];
+
+        tcp_pair(fds);
+        peer_open(&r.visitor, &r.e.loop, fds[1]);
+        ck_assert_int_eq(sp_stream_new(&r.e.loop.ticker, fds[0], &no_owner, NULL, &s), 0);
+        uint64_t passed_on = counters(&r)->passed_on;
+        alloc_fail_at(k);
+        int err = sp_fallback_take(r.fallback, s);
+        bool failed = alloc_fail_disarm();
+        ck_assert_uint_eq(counters(&r)->passed_on, passed_on + (err == 0));
+        if (err != 0) {
+            ck_assert(failed);
+            ck_assert_int_eq(err, SP_ENOMEM);
+            sp_stream_free(s);
+            peer_close(&r.visitor);
+            continue;
+        }
+        ck_assert(io_loop_until(&r.e.loop, is_accepted, &r));
+        stop_listening(&r);
+        io_loop_for(&r.e.loop, 20);
+        if (!failed) {
+            ck_assert_uint_ge(k, 4);
+            break;
+        }
+    }
+    close_rig(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("fallback");
@@ -346,6 +393,7 @@ int main(void)
     tcase_add_test(tc, drain);
     tcase_add_test(tc, drain_finds_it_quiet);
     tcase_add_test(tc, crowd);
+    tcase_add_test(tc, no_memory);
     suite_add_tcase(s, tc);
 
     SRunner *r = srunner_create(s);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "alloc_fail.h"
 #include "sallyport/err.h"
 #include "site.h"
 
@@ -219,6 +220,35 @@ START_TEST(replaced)
 }
 END_TEST
 
+/* To open the folder takes some; to find a file in it none. */
+START_TEST(no_memory)
+{
+    static const struct sp_site_path path = {11, "/index.html"};
+    struct sp_site_files *f = NULL;
+    struct sp_site_file file;
+
+    for (unsigned k = 1;; k++) {
+        alloc_fail_at(k);
+        int err = sp_site_files_open(folder, &f, why);
+        if (!alloc_fail_disarm()) {
+            ck_assert_int_eq(err, 0);
+            ck_assert_uint_ge(k, 2);
+            break;
+        }
+        ck_assert_int_eq(err, SP_ENOMEM);
+        ck_assert_str_eq(why, sp_strerror(SP_ENOMEM));
+        ck_assert_ptr_null(f);
+    }
+    unsigned long before = alloc_fail_count();
+    int err = sp_site_files_find(f, &path, &file);
+    unsigned long after = alloc_fail_count();
+    ck_assert_int_eq(err, 0);
+    ck_assert_uint_eq(before, after);
+    close(file.fd);
+    sp_site_files_close(f);
+}
+END_TEST
+
 /* --- the site of it ------------------------------------------------------------------------- */
 
 static struct sp_site *site;
@@ -319,6 +349,7 @@ int main(void)
     tcase_add_test(tc, no_folder);
     tcase_add_test(tc, no_descriptors);
     tcase_add_test(tc, replaced);
+    tcase_add_test(tc, no_memory);
     tcase_add_test(tc, served);
     suite_add_tcase(s, tc);
 
