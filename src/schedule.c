@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sallyport/schedule.h"
 
-static bool better(const struct sp_lane_view *a, const struct sp_lane_view *b)
+static bool better(const struct sp_lane_view *a, const struct sp_lane_view *b, bool wide)
 {
     if (a->doubtful != b->doubtful)
         return b->doubtful;
+    if (!wide)
+        return false; /* the first it is */
     if (a->queued_bytes != b->queued_bytes)
         return a->queued_bytes < b->queued_bytes;
     if (a->owes != b->owes)
@@ -12,13 +14,13 @@ static bool better(const struct sp_lane_view *a, const struct sp_lane_view *b)
     return a->turn < b->turn;
 }
 
-int sp_schedule_pick(const struct sp_lane_view *lanes, size_t n, uint32_t avoid)
+int sp_schedule_pick(const struct sp_lane_view *lanes, size_t n, uint32_t avoid, bool wide)
 {
     int best = -1;
 
     for (size_t i = 0; i < n; i++)
         if (lanes[i].usable && (avoid >> i & 1) == 0 &&
-            (best < 0 || better(&lanes[i], &lanes[best])))
+            (best < 0 || better(&lanes[i], &lanes[best], wide)))
             best = (int)i;
     return best;
 }

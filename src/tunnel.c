@@ -44,6 +44,7 @@ int sp_tunnel_new(const struct sp_tunnel_config *c, const struct sp_tunnel_event
     sp_timer_init(&t->linger, on_linger, t);
     out_init(t);
     repair_init(t);
+    width_init(t);
     drain_init(t);
     *out = t;
     return 0;
@@ -64,6 +65,7 @@ void sp_tunnel_free(struct sp_tunnel *t)
     flow_free_all(t);
     out_fini(t);
     repair_fini(t);
+    width_fini(t);
     drain_fini(t);
     sp_timerq_cancel(t->timers, &t->linger);
     free(t);

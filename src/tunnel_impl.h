@@ -2,7 +2,8 @@
 /*
  * What the files of the tunnel share: tunnel.c (lanes, frames in), tunnel_out.c (frames out),
  * tunnel_flow.c (a flow's life),
- * tunnel_lane.c (a lane's health), tunnel_repair.c (what is asked for again), tunnel_drain.c (how a
+ * tunnel_lane.c (a lane's health), tunnel_repair.c (what is asked for again), tunnel_width.c
+ * (how many lanes are used), tunnel_drain.c (how a
  * tunnel says that it will end). Nobody else includes this.
  */
 #ifndef SALLYPORT_TUNNEL_IMPL_H
@@ -80,6 +81,13 @@ struct drain {
     int last_lane;
 };
 
+/* tunnel_width.c */
+struct width {
+    bool wide;
+    struct sp_timer narrows;
+    uint64_t until_us, sent_us; /* 0: nothing was sent */
+};
+
 /* What is missing here is asked for; what the far side misses is repeated. */
 struct repair {
     struct sp_timer report; /* set: the next one is due then */
@@ -119,6 +127,7 @@ struct sp_tunnel {
 
     struct drain drain;
     struct repair repair;
+    struct width width;
 
     struct sp_seqwin window;
     struct sp_tunnel_counters counters;
@@ -176,11 +185,17 @@ void repair_fini(struct sp_tunnel *t);
 /* The frame of a datagram leaves by `lanes` (a bit each). */
 void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, uint32_t lanes,
                  enum sp_class c, uint64_t queued_us, uint64_t now_us);
-/* Whether a datagram of that class should leave by a second lane, too. */
-bool repair_wants_copy(const struct sp_tunnel *t, enum sp_class c, uint64_t now_us);
 /* A number came that is not the one after the highest. */
 void repair_gap(struct sp_tunnel *t, uint64_t now_us);
 void repair_on_report(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us);
+
+/* tunnel_width.c */
+void width_init(struct sp_tunnel *t);
+void width_fini(struct sp_tunnel *t);
+/* A datagram leaves. */
+void width_on_sent(struct sp_tunnel *t, uint64_t now_us);
+/* Something is missing, here or there. */
+void width_on_missed(struct sp_tunnel *t, uint64_t now_us);
 
 /* tunnel_lane.c */
 int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us);
@@ -195,7 +210,7 @@ bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us);
 bool lane_is_stalled(const struct sp_lane *l, uint64_t now_us);
 /* Its kernel has an acknowledgement to send, if it has not gone with something already. */
 bool lane_owes(const struct sp_lane *l, uint64_t now_us);
-/* By now what it was given last should be acknowledged: asking is worth while. */
+/* By now something of what it holds should be acknowledged: asking is worth while. */
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us);
 void lane_on_ping_answer(struct sp_lane *l, const struct sp_control *c, uint64_t now_us);
 void lane_alive(struct sp_lane *l, uint64_t now_us);

@@ -72,7 +72,7 @@ bool lane_owes(const struct sp_lane *l, uint64_t now_us)
 
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us)
 {
-    return !lane_is_idle(l) && !is_fresh(l, now_us) && now_us - l->sent_us >= sp_lane_rtt_us(l);
+    return !lane_is_idle(l) && !is_fresh(l, now_us) && now_us - l->busy_us >= sp_lane_rtt_us(l);
 }
 
 void lane_measure(struct sp_lane *l, uint64_t now_us)

@@ -142,7 +142,8 @@ static bool is_good_for(const struct sp_lane_view *v, enum lane_need need)
     return true;
 }
 
-/* Lanes are asked how they fare (a call to the kernel each) only where none is known to be idle. */
+/* Lanes are asked how they fare (a call to the kernel each) only where none is known to be idle, or
+ * the one that carries all is to be watched. */
 int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, uint64_t now_us)
 {
     struct sp_lane_view v[SP_LANES_MAX] = {0};
@@ -158,11 +159,11 @@ int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, u
     for (size_t i = 0; i < SP_LANES_MAX; i++) {
         if ((avoid >> i & 1) != 0)
             continue;
-        if (!idle)
+        if (!idle || lane_is_doubtful(t->lanes[i], now_us))
             lane_measure(t->lanes[i], now_us);
         v[i] = view_lane(t->lanes[i], now_us);
     }
-    int best = sp_schedule_pick(v, SP_LANES_MAX, avoid);
+    int best = sp_schedule_pick(v, SP_LANES_MAX, avoid, t->width.wide);
     return best >= 0 && is_good_for(&v[best], need) ? best : NO_LANE;
 }
 
@@ -224,7 +225,8 @@ static bool send_record(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
     if (lane == NO_LANE)
         return false;
     uint32_t lanes = (uint32_t)1 << lane;
-    if (repair_wants_copy(t, c, now_us))
+    width_on_sent(t, now_us);
+    if (t->width.wide && c <= SP_CLASS_VOICE)
         second = tunnel_pick_lane(t, lanes, SP_LANE_IDLE, now_us);
     if (second != NO_LANE)
         lanes |= (uint32_t)1 << second;

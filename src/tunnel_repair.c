@@ -13,8 +13,6 @@
 #define AGAIN_US    SP_MS(20)
 #define SENT_MAX    ((size_t)1024 * 1024)
 #define REPEATS_MAX 3 /* of one datagram */
-#define LOSSY_US    SP_SEC(30)
-#define FRESH_US    SP_SEC(10)
 
 /* What a far side can make this one do, whatever it reports: of the bytes that leave, so many more
  * in 100, and this much at once; and no more reports than an honest one sends. */
@@ -73,6 +71,7 @@ static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg)
         c.missing = sp_span(missing, len);
         sp_rng_bytes(t->rng, c.id, sizeof c.id);
         t->counters.reports_out += tunnel_control(t, &c, NO_LANE, now_us) != NO_LANE;
+        width_on_missed(t, now_us);
     }
     if (t->repair.gap)
         report_at(t, now_us + REORDER_US);
@@ -103,8 +102,6 @@ void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, uint32
 {
     struct sp_sent_frame *f = sp_sent_add(&t->repair.sent, seq, frame, queued_us, now_us);
 
-    if (t->repair.begun_us == 0)
-        t->repair.begun_us = now_us;
     t->repair.credit += frame.len * CREDIT_PERCENT / 100;
     if (t->repair.credit > CREDIT_MAX)
         t->repair.credit = CREDIT_MAX;
@@ -114,16 +111,6 @@ void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, uint32
     f->cls = (uint8_t)c;
     if (!sp_timer_is_set(&t->repair.forget))
         forget_later(t, now_us);
-}
-
-/* Where something was lost of late, or nobody knows yet: little is small enough to go twice. */
-bool repair_wants_copy(const struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
-{
-    const struct repair *r = &t->repair;
-    bool lossy = r->missed_us != 0 && now_us - r->missed_us < LOSSY_US;
-    bool fresh = r->begun_us == 0 || now_us - r->begun_us < FRESH_US;
-
-    return c <= SP_CLASS_VOICE && (lossy || fresh);
 }
 
 /* Worth it while it can be there in time, by a lane where nothing seems to be lost. */
@@ -156,6 +143,7 @@ void repair_on_report(struct sp_tunnel *t, const struct sp_control *c, uint64_t 
     const struct sp_sent_frame *newest = sp_sent_find(&t->repair.sent, c->seq);
 
     t->counters.reports_in++;
+    width_on_missed(t, now_us);
     if (newest == NULL || !sp_ratelimit_take(&t->repair.limit, now_us))
         return;
     for (size_t i = c->missing.len * 8; i-- > 0;) { /* the oldest first */
@@ -166,7 +154,6 @@ void repair_on_report(struct sp_tunnel *t, const struct sp_control *c, uint64_t 
             continue;
         t->counters.missed += !f->missed;
         f->missed = true;
-        t->repair.missed_us = now_us;
         if (f->repeats == 0 || newest->left_us > f->left_us)
             repeat(t, f, now_us);
     }

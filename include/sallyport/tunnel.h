@@ -71,6 +71,8 @@ struct sp_tunnel_events {
     /* The far side is about to end (sp_tunnel_drain there): what is open lives on, what is new had
      * better go elsewhere. Told once. May be NULL. */
     void (*draining)(void *arg);
+    /* It has become wide (more lanes are of use) or narrow (one is enough). May be NULL. */
+    void (*width_changed)(bool wide, void *arg);
     /* Edge only: no lane for the linger time. The owner frees the tunnel, from here if it likes. */
     void (*expired)(void *arg);
 };
@@ -159,6 +161,9 @@ const struct sp_addr *sp_flow_local(const struct sp_flow *f);
 /* The tunnel that it is a flow of. */
 struct sp_tunnel *sp_flow_tunnel(const struct sp_flow *f);
 size_t sp_tunnel_flow_count(const struct sp_tunnel *t);
+
+/* Whether it uses many lanes: at the beginning of a call, and where something was lost of late. */
+bool sp_tunnel_is_wide(const struct sp_tunnel *t);
 
 /* Numbers what waits and hands it to lanes, as far as they have room. */
 void sp_tunnel_flush(struct sp_tunnel *t, uint64_t now_us);

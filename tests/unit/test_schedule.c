@@ -54,7 +54,7 @@ static const struct {
 
 START_TEST(pick)
 {
-    ck_assert_msg(sp_schedule_pick(cases[_i].lanes, cases[_i].n, 0) == cases[_i].want, "%s",
+    ck_assert_msg(sp_schedule_pick(cases[_i].lanes, cases[_i].n, 0, true) == cases[_i].want, "%s",
                   cases[_i].what);
 }
 END_TEST
@@ -64,10 +64,25 @@ START_TEST(avoid)
     static const struct sp_lane_view lanes[] = {
         {true, false, false, 1, 0}, {true, false, false, 2, 0}, {true, true, false, 0, 0}};
 
-    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 0), 0);
-    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 1), 1);
-    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 3), 2);
-    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 7), -1);
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 0, true), 0);
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 1, true), 1);
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 3, true), 2);
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 7, true), -1);
+}
+END_TEST
+
+START_TEST(narrow)
+{
+    struct sp_lane_view lanes[] = {
+        {true, false, false, 9, 9}, {true, false, true, 0, 0}, {true, false, true, 0, 0}};
+
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 0, false), 0);
+    lanes[0].doubtful = true;
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 0, false), 1);
+    lanes[1].usable = false;
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 0, false), 2);
+    lanes[2].usable = false;
+    ck_assert_int_eq(sp_schedule_pick(lanes, 3, 0, false), 0);
 }
 END_TEST
 
@@ -80,6 +95,7 @@ int main(void)
     suite_add_tcase(suite, tc);
     tcase_add_loop_test(tc, pick, 0, (int)SP_ARRAY_LEN(cases));
     tcase_add_test(tc, avoid);
+    tcase_add_test(tc, narrow);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
 

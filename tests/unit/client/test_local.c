@@ -163,8 +163,16 @@ static void expired(void *arg)
 }
 
 static const struct sp_tunnel_events events[2] = {
-    {on_flush, gateway_datagrams, NULL, gateway_closed, suspect, NULL, NULL},
-    {on_flush, edge_datagrams, edge_opened, edge_closed, suspect, NULL, expired},
+    {.flush = on_flush,
+     .datagrams = gateway_datagrams,
+     .flow_closed = gateway_closed,
+     .lane_suspect = suspect},
+    {.flush = on_flush,
+     .datagrams = edge_datagrams,
+     .flow_opened = edge_opened,
+     .flow_closed = edge_closed,
+     .lane_suspect = suspect,
+     .expired = expired},
 };
 
 static void open_tunnels(void)

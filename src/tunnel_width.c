@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How wide a tunnel is. Narrow: all goes by one lane as long as that is well, which costs the
+ * least. Wide: each datagram takes a lane that has nothing on the way, so that a lost segment holds
+ * back nothing else, and what is urgent goes twice. It is wide at the beginning of a call, when
+ * nobody knows what the network is like, and as long as something was missed of late.
+ */
+#include "tunnel_impl.h"
+
+#define QUIET_US SP_SEC(30) /* after this, what comes is a new call */
+#define FRESH_US SP_SEC(10)
+#define LOSSY_US SP_SEC(30)
+
+static void on_timer(struct sp_timer *timer, uint64_t now_us, void *arg);
+
+void width_init(struct sp_tunnel *t)
+{
+    sp_timer_init(&t->width.narrows, on_timer, t);
+}
+
+void width_fini(struct sp_tunnel *t)
+{
+    sp_timerq_cancel(t->timers, &t->width.narrows);
+}
+
+static void tell(struct sp_tunnel *t)
+{
+    if (t->events->width_changed != NULL)
+        t->events->width_changed(t->width.wide, t->arg);
+}
+
+/* Without memory for its timer it stays as it is, which is slower or costs more, but works. */
+static void widen(struct sp_tunnel *t, uint64_t us, uint64_t now_us)
+{
+    struct width *w = &t->width;
+
+    if (now_us + us > w->until_us)
+        w->until_us = now_us + us;
+    if (w->wide || sp_timerq_set(t->timers, &w->narrows, w->until_us) != 0)
+        return;
+    w->wide = true;
+    tell(t);
+}
+
+static void on_timer(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_tunnel *t = arg;
+
+    if (now_us < t->width.until_us) {
+        (void)sp_timerq_set(t->timers, timer,
+                            t->width.until_us); /* it has been set: room is there */
+        return;
+    }
+    t->width.wide = false;
+    tell(t);
+}
+
+void width_on_sent(struct sp_tunnel *t, uint64_t now_us)
+{
+    struct width *w = &t->width;
+
+    if (w->sent_us == 0 || now_us - w->sent_us > QUIET_US)
+        widen(t, FRESH_US, now_us);
+    w->sent_us = now_us;
+}
+
+void width_on_missed(struct sp_tunnel *t, uint64_t now_us)
+{
+    widen(t, LOSSY_US, now_us);
+}
+
+bool sp_tunnel_is_wide(const struct sp_tunnel *t)
+{
+    return t->width.wide;
+}
