@@ -196,6 +196,12 @@ static void on_lane_suspect(struct sp_lane *lane, void *arg)
     sp_uplink_lane_suspect(l->uplink, lane);
 }
 
+static void on_width_changed(bool wide, void *arg)
+{
+    const struct link *l = arg;
+    sp_uplink_set_wide(l->uplink, wide);
+}
+
 /* In the middle of what a lane has brought: not now. */
 static void on_draining(void *arg)
 {
@@ -209,6 +215,7 @@ static const struct sp_tunnel_events tunnel_events = {
     .flow_closed = on_flow_closed,
     .lane_suspect = on_lane_suspect,
     .draining = on_draining,
+    .width_changed = on_width_changed,
 };
 
 /* --- a server that drains ------------------------------------------------------------------- */

@@ -60,7 +60,9 @@ static const struct sp_option table[] = {
     {.name = "lanes",
      .arg = "N",
      .help = "connections to the server, at most",
-     .preset = "4",
+     .more = "4 are open all the time; the others where a call begins and where the network loses "
+             "something, since what is lost holds back only its own connection.",
+     .preset = "32",
      .flags = SP_OPTION_NUMBER,
      .min = 1,
      .max = SP_LANES_MAX},

@@ -28,12 +28,20 @@
 void sp_plan_init(struct sp_plan *p, size_t n_servers, unsigned n_lanes, struct sp_rng *rng,
                   uint64_t now_us)
 {
-    *p =
-        (struct sp_plan){.n_servers = n_servers, .n_lanes = n_lanes, .rng = rng, .last = n_servers};
+    *p = (struct sp_plan){.n_servers = n_servers,
+                          .n_lanes = n_lanes,
+                          .wanted = n_lanes,
+                          .rng = rng,
+                          .last = n_servers};
     sp_backoff_init(&p->backoff, FIRST_US, LONGEST_US);
     p->due_us = now_us + sp_backoff_next_us(&p->backoff, rng);
     for (unsigned i = 0; i < n_lanes; i++)
         sp_backoff_init(&p->lanes[i].backoff, FIRST_US, LONGEST_US);
+}
+
+void sp_plan_want(struct sp_plan *p, unsigned n)
+{
+    p->wanted = n;
 }
 
 static bool is_usable(const struct sp_plan_lane *l)
@@ -142,7 +150,7 @@ bool sp_plan_next(struct sp_plan *p, uint64_t now_us, struct sp_plan_try *out)
 {
     if (p->usable_since_us == 0)
         return next_leader(p, now_us, out);
-    for (unsigned i = 0; i < p->n_lanes; i++) {
+    for (unsigned i = 0; i < p->wanted; i++) {
         struct sp_plan_lane *l = &p->lanes[i];
         if (!wants(l) || now_us < l->due_us)
             continue;
@@ -159,7 +167,7 @@ uint64_t sp_plan_due_us(const struct sp_plan *p)
 
     if (p->usable_since_us == 0)
         return leader(p) == p->n_lanes ? SP_NEVER : p->due_us;
-    for (unsigned i = 0; i < p->n_lanes; i++)
+    for (unsigned i = 0; i < p->wanted; i++)
         if (wants(&p->lanes[i]) && p->lanes[i].due_us < due_us)
             due_us = p->lanes[i].due_us;
     return due_us;

@@ -31,7 +31,7 @@ struct sp_plan_lane {
 
 struct sp_plan {
     size_t n_servers;
-    unsigned n_lanes;
+    unsigned n_lanes, wanted; /* at most, and just now */
     struct sp_rng *rng;
 
     bool has_tunnel; /* one was made, at server `home` */
@@ -74,6 +74,10 @@ void sp_plan_init(struct sp_plan *p, size_t n_servers, unsigned n_lanes, struct 
 /* Before the first try: this server drains, and another one has to be found soon. It is asked last,
  * as its name may lead to its successor. */
 void sp_plan_replace(struct sp_plan *p, size_t server, uint64_t now_us);
+
+/* How many lanes are wanted just now, from 1 to n_lanes; all, at first. Those above are not tried,
+ * but stay if they are up. */
+void sp_plan_want(struct sp_plan *p, unsigned n);
 
 /* From now on only lanes of the tunnel there is are tried. */
 void sp_plan_join_only(struct sp_plan *p);

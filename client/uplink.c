@@ -14,6 +14,10 @@
 #include "token_source.h"
 
 #define FINISH_US SP_SEC(2)
+/* What a tunnel without a call, or without losses, can do with; and how long the others are kept,
+ * for a network that lost something is like to do it again. */
+#define LANES_NARROW 4
+#define SPARE_US     SP_SEC(300)
 
 /* One lane number: what is open under it, and what is being opened. */
 struct slot {
@@ -36,6 +40,7 @@ struct sp_uplink {
     struct sp_addr where; /* the address that the tunnel's lanes go to */
     struct sp_plan plan;
     struct sp_timer due;
+    struct sp_timer spare; /* the lanes that a narrow tunnel has no use for are closed */
     struct sp_deferred stopped;
     struct slot slots[SP_LANES_MAX];
     struct sp_refusal_gate gate;
@@ -201,6 +206,35 @@ static void on_due(struct sp_timer *t, uint64_t now_us, void *arg)
 }
 
 /* --- lanes ---------------------------------------------------------------------------------- */
+
+static unsigned few_lanes(const struct sp_uplink *u)
+{
+    return u->config.lanes < LANES_NARROW ? u->config.lanes : LANES_NARROW;
+}
+
+void sp_uplink_set_wide(struct sp_uplink *u, bool wide)
+{
+    struct sp_timerq *timers = &u->env->ticker->timers;
+
+    sp_plan_want(&u->plan, wide ? u->config.lanes : few_lanes(u));
+    if (wide)
+        sp_timerq_cancel(timers, &u->spare);
+    else /* no memory for the timer: they stay, which does no harm */
+        (void)sp_timerq_set(timers, &u->spare, now(u) + SPARE_US);
+    /* Not from here: the tunnel is in the middle of something. */
+    if (wide && u->tunnel != NULL && !u->stopping)
+        (void)sp_timerq_set(timers, &u->due, now(u));
+}
+
+static void on_spare(struct sp_timer *t, uint64_t now_us, void *arg)
+{
+    struct sp_uplink *u = arg;
+    (void)t;
+    (void)now_us;
+    for (unsigned i = u->plan.wanted; i < u->config.lanes; i++)
+        if (u->slots[i].open != NULL)
+            sp_stream_finish(sp_stream_lane_stream(u->slots[i].open), FINISH_US);
+}
 
 static void tell_when_stopped(struct sp_uplink *u)
 {
@@ -380,10 +414,12 @@ int sp_uplink_new(const struct sp_client_env *env, const struct sp_uplink_config
     u->events = events;
     u->arg = arg;
     sp_timer_init(&u->due, on_due, u);
+    sp_timer_init(&u->spare, on_spare, u);
     sp_deferred_init(&u->stopped, on_stopped, u);
     for (unsigned i = 0; i < SP_LANES_MAX; i++)
         u->slots[i] = (struct slot){.uplink = u, .lane = i};
     sp_plan_init(&u->plan, config->n_servers, config->lanes, env->rng, now_us);
+    sp_plan_want(&u->plan, few_lanes(u));
     if (config->drained != NULL)
         sp_plan_replace(&u->plan, (size_t)(config->drained - config->servers), now_us);
     if (sp_timerq_set(&env->ticker->timers, &u->due, now_us) != 0) {
@@ -398,6 +434,7 @@ int sp_uplink_new(const struct sp_client_env *env, const struct sp_uplink_config
 static void stop_dialling(struct sp_uplink *u)
 {
     sp_timerq_cancel(&u->env->ticker->timers, &u->due);
+    sp_timerq_cancel(&u->env->ticker->timers, &u->spare);
     for (unsigned i = 0; i < u->config.lanes; i++)
         stop_dial(&u->slots[i]);
 }

@@ -23,7 +23,7 @@ struct sp_uplink_config {
     const struct sp_proxy *proxies; /* one for each server; without a host: straight */
     const char *token_file;         /* reread for each try; NULL: take `token` */
     const char *token;
-    unsigned lanes;
+    unsigned lanes; /* at most */
     /* NULL, or the one of them that drains: the first tunnel is looked for elsewhere first. */
     const struct sp_server_url *drained;
 };
@@ -60,6 +60,9 @@ void sp_uplink_network_changed(struct sp_uplink *u, const struct sp_addr *own, s
 /* No other tunnel is made from now on; lanes of the one there is are replaced as ever. Harmless the
  * second time. */
 void sp_uplink_retire(struct sp_uplink *u);
+
+/* The same: as many lanes as there may be, or a few. */
+void sp_uplink_set_wide(struct sp_uplink *u, bool wide);
 
 /* Tries nothing any more, and closes what is open in good order; `stopped` follows, from the loop.
  */
