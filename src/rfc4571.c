@@ -74,3 +74,10 @@ void sp_frame_control_header(uint8_t out[static SP_FRAME_CONTROL_HEADER_LEN], si
     sp_put_be16(out, (uint16_t)(FLOW_LEN + len));
     sp_put_be16(out + 2, SP_FLOW_CONTROL);
 }
+
+void sp_frame_parity_header(uint8_t out[static SP_FRAME_CONTROL_HEADER_LEN], size_t len)
+{
+    assert(len > 0 && len <= SP_FRAME_MAX - FLOW_LEN);
+    sp_put_be16(out, (uint16_t)(FLOW_LEN + len));
+    sp_put_be16(out + 2, SP_FLOW_PARITY);
+}

@@ -45,6 +45,8 @@ int sp_tunnel_new(const struct sp_tunnel_config *c, const struct sp_tunnel_event
     out_init(t);
     repair_init(t);
     width_init(t);
+    copy_init(t);
+    parity_init(t);
     drain_init(t);
     *out = t;
     return 0;
@@ -65,6 +67,8 @@ void sp_tunnel_free(struct sp_tunnel *t)
     flow_free_all(t);
     out_fini(t);
     repair_fini(t);
+    parity_fini(t);
+    copy_fini(t);
     width_fini(t);
     drain_fini(t);
     sp_timerq_cancel(t->timers, &t->linger);
@@ -191,6 +195,13 @@ static void deliver(struct sp_tunnel *t, struct batch *b, uint64_t now_us)
     }
 }
 
+void tunnel_deliver(struct sp_tunnel *t, uint16_t flow, struct sp_span datagram, uint64_t now_us)
+{
+    struct batch b = {.flow = flow, .n = 1, .d = {datagram}};
+
+    deliver(t, &b, now_us);
+}
+
 bool tunnel_wants(struct sp_tunnel *t, uint32_t seq, uint64_t now_us)
 {
     uint32_t next = t->window.highest + 1;
@@ -251,7 +262,10 @@ static void on_control(struct sp_lane *l, struct sp_span body, uint64_t now_us)
 static void on_data(struct sp_tunnel *t, const struct sp_frame *fr, struct batch *b,
                     uint64_t now_us)
 {
-    if (!tunnel_wants(t, fr->seq, now_us))
+    bool wanted = tunnel_wants(t, fr->seq, now_us);
+
+    parity_data(t, fr->seq, fr->flow, fr->body, now_us);
+    if (!wanted)
         return;
     if (b->n == BATCH || (b->n > 0 && b->flow != fr->flow))
         deliver(t, b, now_us);
@@ -284,6 +298,9 @@ int sp_tunnel_lane_input(struct sp_lane *l, struct sp_span s, uint64_t now_us, s
             on_control(l, fr.body, now_us);
         } else if (fr.kind == SP_FRAME_DATA) {
             on_data(t, &fr, &b, now_us);
+        } else {
+            deliver(t, &b, now_us);
+            parity_came(t, fr.body, now_us);
         }
     }
     deliver(t, &b, now_us);

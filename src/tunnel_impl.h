@@ -2,9 +2,9 @@
 /*
  * What the files of the tunnel share: tunnel.c (lanes, frames in), tunnel_out.c (frames out),
  * tunnel_flow.c (a flow's life),
- * tunnel_lane.c (a lane's health), tunnel_repair.c (what is asked for again), tunnel_width.c
- * (how many lanes are used), tunnel_drain.c (how a
- * tunnel says that it will end). Nobody else includes this.
+ * tunnel_lane.c (a lane's health), tunnel_repair.c (what is asked for again), tunnel_copy.c
+ * and tunnel_parity.c (what goes beside it), tunnel_width.c (how many lanes are used),
+ * tunnel_drain.c (how a tunnel says that it will end). Nobody else includes this.
  */
 #ifndef SALLYPORT_TUNNEL_IMPL_H
 #define SALLYPORT_TUNNEL_IMPL_H
@@ -12,6 +12,8 @@
 #include "sallyport/classq.h"
 #include "sallyport/clock.h"
 #include "sallyport/control.h"
+#include "sallyport/parity_dec.h"
+#include "sallyport/parity_enc.h"
 #include "sallyport/ratelimit.h"
 #include "sallyport/rfc4571.h"
 #include "sallyport/schedule.h"
@@ -88,6 +90,31 @@ struct width {
     uint64_t until_us, sent_us; /* 0: nothing was sent */
 };
 
+/* tunnel_copy.c: second copies that are to leave a moment later. */
+#define COPIES_MAX 64
+struct copy {
+    struct sp_timer timer;
+    unsigned first, n;
+    uint32_t seq[COPIES_MAX];
+    uint64_t due_us[COPIES_MAX];
+};
+
+/* tunnel_parity.c: what left and was missed, by time; and both ends of the code. */
+#define PARITY_WINDOWS 20
+struct parity_window {
+    uint32_t left, missed, runs; /* runs: of numbers that follow each other */
+};
+struct parity {
+    struct sp_parity_enc enc;
+    struct sp_parity_dec dec;
+    struct sp_timer close, rest;
+    uint32_t lanes; /* that took something of the open group */
+    struct parity_window windows[PARITY_WINDOWS];
+    unsigned at;
+    uint64_t window_us, adapted_us;
+    uint32_t last_missed;
+};
+
 /* What is missing here is asked for; what the far side misses is repeated. */
 struct repair {
     struct sp_timer report; /* set: the next one is due then */
@@ -128,6 +155,8 @@ struct sp_tunnel {
     struct drain drain;
     struct repair repair;
     struct width width;
+    struct copy copy;
+    struct parity parity;
 
     struct sp_seqwin window;
     struct sp_tunnel_counters counters;
@@ -135,6 +164,8 @@ struct sp_tunnel {
 
 /* tunnel.c: whether a datagram of this number is to be delivered; counts it if not. */
 bool tunnel_wants(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
+/* One datagram out of its order, to its flow. */
+void tunnel_deliver(struct sp_tunnel *t, uint16_t flow, struct sp_span datagram, uint64_t now_us);
 /* How long to wait for the answer to something that was repeated so often. */
 uint64_t tunnel_repeat_us(const struct sp_tunnel *t, unsigned repeats);
 
@@ -196,6 +227,24 @@ void width_fini(struct sp_tunnel *t);
 void width_on_sent(struct sp_tunnel *t, uint64_t now_us);
 /* Something is missing, here or there. */
 void width_on_missed(struct sp_tunnel *t, uint64_t now_us);
+
+/* tunnel_copy.c */
+void copy_init(struct sp_tunnel *t);
+void copy_fini(struct sp_tunnel *t);
+/* A datagram has left: if it is of a kind that goes twice, its copy will follow. */
+void copy_left(struct sp_tunnel *t, uint32_t seq, enum sp_class c, uint64_t now_us);
+
+/* tunnel_parity.c */
+void parity_init(struct sp_tunnel *t);
+void parity_fini(struct sp_tunnel *t);
+void parity_left(struct sp_tunnel *t, uint32_t seq, uint16_t flow, struct sp_span datagram,
+                 uint32_t lanes, enum sp_class c, uint64_t now_us);
+/* The far side misses it, and said so for the first time. */
+void parity_missed(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
+void parity_came(struct sp_tunnel *t, struct sp_span payload, uint64_t now_us);
+/* A datagram came, for the first time or again. */
+void parity_data(struct sp_tunnel *t, uint32_t seq, uint16_t flow, struct sp_span datagram,
+                 uint64_t now_us);
 
 /* tunnel_lane.c */
 int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us);

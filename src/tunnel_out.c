@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A tunnel's way out: a datagram is put among those of its class, numbered when its turn comes, and
- * handed to the lane that is the best just then; what is urgent may go by a second one as well.
+ * handed to the lane that is the best just then.
  */
 #include <string.h>
 
@@ -184,9 +184,10 @@ static void look_after_lanes(struct sp_tunnel *t, uint64_t now_us)
 
 /* Gives each frame its number, now that it leaves: what age dropped before never looks like a gap.
  */
-static void number_frames(struct sp_tunnel *t, struct sp_dgramq *q, size_t n, uint32_t lanes,
+static void number_frames(struct sp_tunnel *t, struct sp_dgramq *q, size_t n, int lane,
                           enum sp_class c, uint64_t now_us)
 {
+    uint32_t lanes = (uint32_t)1 << lane;
     uint8_t *p = sp_dgramq_head(q);
 
     for (size_t i = 0; i < n; i++) {
@@ -196,12 +197,17 @@ static void number_frames(struct sp_tunnel *t, struct sp_dgramq *q, size_t n, ui
 
         if (sp_get_be16(p + 2) == SP_FLOW_CONTROL) {
             sp_put_be32(msg + SP_CONTROL_SEQ_OFFSET, t->next_seq);
-            flow_open_left(t, sp_get_be16(msg + SP_CONTROL_FLOW_OFFSET), frame,
-                           __builtin_ctz(lanes), queued_us, now_us);
+            flow_open_left(t, sp_get_be16(msg + SP_CONTROL_FLOW_OFFSET), frame, lane, queued_us,
+                           now_us);
         } else {
             sp_put_be32(p + 4, t->next_seq);
         }
-        repair_left(t, t->next_seq++, frame, lanes, c, queued_us, now_us);
+        repair_left(t, t->next_seq, frame, lanes, c, queued_us, now_us);
+        copy_left(t, t->next_seq, c, now_us);
+        if (sp_get_be16(p + 2) != SP_FLOW_CONTROL)
+            parity_left(t, t->next_seq, sp_get_be16(p + 2),
+                        sp_span_skip(frame, SP_FRAME_HEADER_LEN), lanes, c, now_us);
+        t->next_seq++;
         p += frame.len;
     }
     t->counters.datagrams_out += n;
@@ -219,24 +225,15 @@ static void hand(struct sp_tunnel *t, int lane, struct sp_span frames, uint64_t 
 static bool send_record(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
 {
     struct sp_dgramq *q = &t->queue.of[c];
-    int lane = tunnel_pick_lane(t, 0, SP_LANE_ANY, now_us), second = NO_LANE;
+    int lane = tunnel_pick_lane(t, 0, SP_LANE_ANY, now_us);
     size_t n;
 
     if (lane == NO_LANE)
         return false;
-    uint32_t lanes = (uint32_t)1 << lane;
     width_on_sent(t, now_us);
-    if (t->width.wide && c <= SP_CLASS_VOICE)
-        second = tunnel_pick_lane(t, lanes, SP_LANE_IDLE, now_us);
-    if (second != NO_LANE)
-        lanes |= (uint32_t)1 << second;
     struct sp_span frames = sp_dgramq_front(q, SP_TUNNEL_RECORD_TARGET, &n);
-    number_frames(t, q, n, lanes, c, now_us);
+    number_frames(t, q, n, lane, c, now_us);
     hand(t, lane, frames, now_us);
-    if (second != NO_LANE) {
-        hand(t, second, frames, now_us);
-        t->counters.copied += n;
-    }
     sp_dgramq_pop(q, n);
     return true;
 }

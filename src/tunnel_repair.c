@@ -152,6 +152,8 @@ void repair_on_report(struct sp_tunnel *t, const struct sp_control *c, uint64_t 
         if (!is_missing(c, i) ||
             (f = sp_sent_find(&t->repair.sent, c->seq - 1 - (uint32_t)i)) == NULL)
             continue;
+        if (!f->missed)
+            parity_missed(t, f->seq, now_us);
         t->counters.missed += !f->missed;
         f->missed = true;
         if (f->repeats == 0 || newest->left_us > f->left_us)

@@ -48,5 +48,7 @@ void sp_frame_data_header(uint8_t out[static SP_FRAME_HEADER_LEN], uint16_t flow
                           size_t len);
 #define SP_FRAME_CONTROL_HEADER_LEN 4
 void sp_frame_control_header(uint8_t out[static SP_FRAME_CONTROL_HEADER_LEN], size_t len);
+/* The same for a parity frame's payload (parity.h). */
+void sp_frame_parity_header(uint8_t out[static SP_FRAME_CONTROL_HEADER_LEN], size_t len);
 
 #endif

@@ -95,7 +95,9 @@ struct sp_tunnel_counters {
     uint64_t flows_crowded; /* of flows_refused: at max_flows */
     uint64_t lanes_joined, lanes_lost, lanes_suspected, control_repeats;
     uint64_t reports_in, reports_out; /* of what is missing */
-    uint64_t copied;                  /* datagrams that left by two lanes at once */
+    uint64_t copied;                  /* datagrams that left twice, unasked */
+    uint64_t parity_in, parity_out;   /* frames */
+    uint64_t recovered;               /* datagrams, out of them */
     uint64_t missed, repeated;        /* datagrams that the far side missed; that left once more */
 };
 

@@ -459,12 +459,27 @@ START_TEST(broken_framing_ends_the_lane)
 }
 END_TEST
 
-START_TEST(what_says_nothing_is_skipped)
+START_TEST(parity_that_is_none_is_counted)
 {
-    static const uint8_t nothing[] = {0, 0, 0, 0, 0, 4, 0xFF, 0xFF, 1, 2, 0, 0};
+    static const uint8_t none[] = {0, 4, 0xFF, 0xFF, 1, 2};
 
     start(1);
-    ends_inject(&e, GATEWAY, 0, nothing, sizeof nothing); /* keep-alives, and parity */
+    ends_inject(&e, GATEWAY, 0, none, sizeof none);
+    send_text(gw, "still here");
+    ends_settle_cut(&e, 1);
+    check_last(EDGE, "still here");
+    ck_assert_uint_eq(ends_count(&e, EDGE)->malformed, 1);
+    ck_assert_uint_eq(ends_count(&e, EDGE)->parity_in, 1);
+    ends_close(&e);
+}
+END_TEST
+
+START_TEST(what_says_nothing_is_skipped)
+{
+    static const uint8_t nothing[] = {0, 0, 0, 0, 0, 0};
+
+    start(1);
+    ends_inject(&e, GATEWAY, 0, nothing, sizeof nothing); /* keep-alives */
     send_text(gw, "still here");
     ends_settle_cut(&e, 1);
     check_last(EDGE, "still here");
@@ -657,6 +672,7 @@ int main(void)
     tcase_add_test(tc, datagrams_of_an_unknown_flow);
     tcase_add_loop_test(tc, broken_framing_ends_the_lane, 0, (int)SP_ARRAY_LEN(broken));
     tcase_add_test(tc, what_says_nothing_is_skipped);
+    tcase_add_test(tc, parity_that_is_none_is_counted);
     tcase_add_test(tc, malformed_control_messages);
     tcase_add_test(tc, freed_with_everything_in_use);
     tcase_add_test(tc, each_allocation_fails_once);
