@@ -6,10 +6,11 @@
  *     media_quality SECONDS SEED VIDEO_KBPS FLOOR_MS A B
  *
  * A and B are targets of turn_end.h: TURN servers, each as its host sees it, or direct. FLOOR_MS is
- * what the way takes at least. The environment's MEDIA_CA is what `tls:` trusts. Prints "started"
- * when the first datagram leaves, "sent" after the last one, and when what is under way had 3 s to
- * come a JSON object: what became of each stream (media_tally.h), what this program used of the
- * processor, and how late it sent, which is how far it was itself in the way.
+ * what the way takes at least. The environment's MEDIA_CA is what `tls:` trusts. Prints "ready"
+ * when all is open, so that others can take their counts; a second later "started", when the first
+ * datagram leaves; "sent" after the last one; and when what is under way had 3 s to come a JSON
+ * object: what became of each stream (media_tally.h), what this program used of the processor, and
+ * how late it sent, which is how far it was itself in the way.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -29,6 +30,7 @@
 #define ENDS     2
 #define STREAMS  (ENDS * MEDIA_CLASSES)
 #define NS_PER_S 1000000000ull
+#define PAUSE_S  1
 #define DRAIN_S  3
 
 struct stream {
@@ -133,16 +135,23 @@ static void say(const char *word)
     fflush(stdout);
 }
 
+static void receive_until(struct bench *b, uint64_t end)
+{
+    while (now_ns() < end)
+        wait_until(b, end);
+}
+
 static void run(struct bench *b)
 {
-    uint64_t next, end;
+    uint64_t next;
 
+    say("ready");
+    receive_until(b, b->start_ns);
     say("started");
     while ((next = send_due(b)) != UINT64_MAX)
         wait_until(b, next);
     say("sent");
-    for (end = now_ns() + DRAIN_S * NS_PER_S; now_ns() < end;)
-        wait_until(b, end);
+    receive_until(b, now_ns() + DRAIN_S * NS_PER_S);
 }
 
 static void report(struct bench *b, const char *head)
@@ -238,7 +247,7 @@ int main(int argc, char **argv)
     floor_ms = number(argv[4], 0, 10000, "FLOOR_MS");
     open_ends(&b, argv + 5);
     be_prompt();
-    b.start_ns = now_ns();
+    b.start_ns = now_ns() + PAUSE_S * NS_PER_S;
     b.stop_ns = b.start_ns + seconds * NS_PER_S;
     open_streams(&b, seed, video_kbps * 1000);
     run(&b);

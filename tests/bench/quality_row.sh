@@ -113,17 +113,18 @@ said() {
 export MEDIA_CA=$LAB_DIR/ca.pem
 [ -e "$MEDIA_CA" ] || unset MEDIA_CA
 lab_spawn edge media "$BUILD_DIR/tests/media_quality" "$seconds" "$seed" "$kbps" $((2 * one_way_ms)) "${targets[@]}"
-said started 30
-[ ${#changes_a[@]} = 0 ] || link_tell a "${changes_a[@]}"
-[ ${#changes_b[@]} = 0 ] || link_tell b "${changes_b[@]}"
-[ ! "$bulk" ] || lab_spawn edge bulk "$BUILD_DIR/tests/bulk_download" "$seconds" cubic \
-    "$(lab_ns edge),$theirs:5000" "$(lab_ns a)"
+said ready 30
 note
 declare -A cpu_before
 for program in "${!cpu[@]}"; do
     cpu_before[$program]=${cpu[$program]}
 done
 wire_before=$wire_bytes
+said started 10
+[ ${#changes_a[@]} = 0 ] || link_tell a "${changes_a[@]}"
+[ ${#changes_b[@]} = 0 ] || link_tell b "${changes_b[@]}"
+[ ! "$bulk" ] || lab_spawn edge bulk "$BUILD_DIR/tests/bulk_download" "$seconds" cubic \
+    "$(lab_ns edge),$theirs:5000" "$(lab_ns a)"
 said sent $((seconds + 10))
 note
 [ ! "$bulk" ] || lab_wait bulk || fail "$network, $path: $(tail -n 1 "$LAB_DIR/bulk.err")"
