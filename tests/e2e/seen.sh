@@ -107,7 +107,7 @@ need_packages python3
 need_commands curl=curl openssl=openssl ip=iproute2
 host_up
 server_start --log-format json --log-level debug --relay-ports none --relay-ip $edge4
-gateway_start --log-format json --log-level debug
+gateway_start --lanes 4 --log-format json --log-level debug
 host_spawn call "$support/turn_pair.py" udp:192.0.2.1:3478 tcp:192.0.2.1:3478
 lab_wait_ready call
 hostile $'x\n{"msg":"forged"}\e[2J\u202e"\\\u00e9'
