@@ -8,8 +8,7 @@
 #include "sallyport/err.h"
 #include "tunnel_impl.h"
 
-#define GROUP_US SP_MS(35) /* a group's first datagram may still be played when its last is there \
-                            */
+#define GROUP_US  SP_MS(35) /* the first may still be played when the last of a group is there */
 #define WINDOW_US SP_MS(500)
 #define RECENT    4 /* windows that count when losses rise */
 #define REST_US   SP_SEC(6)
