@@ -81,7 +81,7 @@ QUALITY_NOTE = """late: % of what was sent that was lost, or came later than tha
 the hosts, before any repair by the browser; lost: %; p50 to gap: ms; wire: bytes on the links for each byte of
 media; server, gateways: us of processor time for each datagram that came, of both gateways together; download:
 Mbit/s, and as a share of that beside UDP; back: ms from the end of an outage, or from each change of a rate, until
-voice is within 20 ms of the floor for good (to a tenth of a second, at most 5000). Median over the seeds, of each
+voice is within 20 ms of the floor again (to a tenth of a second, at most 5000). Median over the seeds, of each
 figure the worse of the two directions."""
 
 
@@ -133,8 +133,10 @@ def was_busy(r):
     return links > 2000 or r["media"]["load"]["mean_late_ms"] > 1
 
 
-# When a queue has gone: something of the tenth of a second came as fast as this, in ms over the floor.
+# A tenth of a second is at the floor when something of it came as fast as this, in ms over the floor. The queue has
+# gone when most of a second is: a key frame may fill a slow link for a moment.
 AT_FLOOR = 20
+MOST = 8
 WITHIN = 50  # tenths of a second after the event
 
 
@@ -143,12 +145,11 @@ def back_at_floor(r, event_s):
 
     def back(flow):
         first = int(event_s * 10)
-        slow = [
-            i
-            for i, (_, _, least, longest) in enumerate(flow["tenths"][first : first + WITHIN])
-            if longest == 0 or least > r["media"]["floor_ms"] + AT_FLOOR
-        ]
-        return 100 * (slow[-1] + 1) if slow else 0
+        at_floor = [0 < least <= r["media"]["floor_ms"] + AT_FLOOR for _, _, least, _ in flow["tenths"][first:]]
+        for i in range(WITHIN):
+            if at_floor[i : i + 1] == [True] and sum(at_floor[i : i + 10]) >= MOST:
+                return 100 * i
+        return 100 * WITHIN
 
     return max(back(f) for f in r["media"]["flows"] if f["class"] == "voice")
 
