@@ -67,7 +67,7 @@ void copy_left(struct sp_tunnel *t, uint32_t seq, enum sp_class c, uint64_t now_
 {
     struct copy *k = &t->copy;
 
-    if (!t->width.wide || c > SP_CLASS_VOICE)
+    if (!t->width.wide || c > SP_CLASS_VOICE || width_is_full(t))
         return;
     if (k->n == COPIES_MAX) /* more than that in so short a time is not what copies are for */
         return;

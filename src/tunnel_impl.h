@@ -88,6 +88,9 @@ struct width {
     bool wide;
     struct sp_timer narrows;
     uint64_t until_us, sent_us; /* 0: nothing was sent */
+    uint32_t rtt_us;            /* of late, over all lanes */
+    uint32_t floor_us[2];       /* the least, just now and before */
+    uint64_t floor_since_us;
 };
 
 /* tunnel_copy.c: second copies that are to leave a moment later. */
@@ -227,6 +230,11 @@ void width_fini(struct sp_tunnel *t);
 void width_on_sent(struct sp_tunnel *t, uint64_t now_us);
 /* Something is missing, here or there. */
 void width_on_missed(struct sp_tunnel *t, uint64_t now_us);
+
+/* A lane's round trip, as it was measured with something on the way. */
+void width_on_rtt(struct sp_tunnel *t, uint32_t rtt_us, uint64_t now_us);
+/* Its bottleneck has a queue: what is sent beside what was asked for makes it longer. */
+bool width_is_full(const struct sp_tunnel *t);
 
 /* tunnel_copy.c */
 void copy_init(struct sp_tunnel *t);

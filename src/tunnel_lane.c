@@ -88,6 +88,8 @@ void lane_measure(struct sp_lane *l, uint64_t now_us)
         l->busy_us =
             now_us - m.rtt_us; /* the oldest that is left came after what was acknowledged */
     l->waiting = m.unacked_bytes > 0;
+    if (m.acked_bytes != l->measure.acked_bytes)
+        width_on_rtt(l->tunnel, m.rtt_us, now_us);
     l->measure = m;
     l->measured_us = now_us;
     l->sent_since = 0;

@@ -153,7 +153,7 @@ void parity_left(struct sp_tunnel *t, uint32_t seq, uint16_t flow, struct sp_spa
         p->adapted_us = p->window_us;
         adapt(p);
     }
-    if (!sp_parity_enc_on(&p->enc) || c < SP_CLASS_VOICE || c > SP_CLASS_VIDEO)
+    if (!sp_parity_enc_on(&p->enc) || c < SP_CLASS_VOICE || c > SP_CLASS_VIDEO || width_is_full(t))
         return;
     int err = sp_parity_enc_add(&p->enc, seq, flow, datagram, now_us);
     if (err == SP_EFULL) {

@@ -120,6 +120,8 @@ static void repeat(struct sp_tunnel *t, struct sp_sent_frame *f, uint64_t now_us
 
     if (f->repeats == REPEATS_MAX || f->len > t->repair.credit || now_us > f->first_us + max_age_us)
         return;
+    if (f->cls > SP_CLASS_VOICE && width_is_full(t))
+        return; /* its lane brings it */
     int lane = tunnel_pick_lane(t, f->lanes, SP_LANE_SURE, now_us);
     if (lane == NO_LANE)
         return;
