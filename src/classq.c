@@ -41,11 +41,16 @@ size_t sp_classq_count(const struct sp_classq *q)
     return sum;
 }
 
-/* The queue of class c drops of its own what it needs; the less urgent ones do before. */
+/* The queue of class c drops of its own what it needs; the less urgent ones do before; and none
+ * does in vain. */
 static bool make_room(struct sp_classq *q, enum sp_class c, size_t len)
 {
-    size_t held = sp_classq_bytes(q);
+    size_t held = sp_classq_bytes(q), stays = 0;
 
+    for (int more = 0; more < (int)c; more++)
+        stays += sp_dgramq_bytes(&q->of[more]);
+    if (stays + len > q->max_bytes)
+        return false;
     for (int less = SP_N_CLASSES - 1; less >= (int)c; less--) {
         struct sp_dgramq *d = &q->of[less];
         while (held + len > q->max_bytes && !sp_dgramq_empty(d)) {
@@ -54,7 +59,7 @@ static bool make_room(struct sp_classq *q, enum sp_class c, size_t len)
             q->dropped_full++;
         }
     }
-    return held + len <= q->max_bytes;
+    return true;
 }
 
 uint8_t *sp_classq_push(struct sp_classq *q, enum sp_class c, size_t len, uint64_t now_us)

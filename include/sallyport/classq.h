@@ -20,8 +20,8 @@ struct sp_classq {
 void sp_classq_init(struct sp_classq *q, size_t max_bytes, uint64_t max_age_us);
 void sp_classq_fini(struct sp_classq *q);
 
-/* As sp_dgramq_push. NULL, and counted: longer than the bound, no memory, or only what is more
- * urgent waits and leaves no room. */
+/* As sp_dgramq_push. NULL, and counted: longer than the bound, no memory, or what is more urgent
+ * leaves no room; then nothing was driven out. */
 uint8_t *sp_classq_push(struct sp_classq *q, enum sp_class c, size_t len, uint64_t now_us);
 
 /* Drops what is too old, class by class. */

@@ -171,6 +171,14 @@ START_TEST(there_and_back)
         ck_assert_uint_eq(f.kind, SP_FRAME_CONTROL);
         ck_assert_ptr_eq(f.body.p, wire + SP_FRAME_CONTROL_HEADER_LEN);
         ck_assert_uint_eq(f.body.len, lens[i]);
+
+        sp_frame_parity_header(wire, lens[i]);
+        ck_assert_int_eq(sp_rfc4571_next(sp_span(wire, whole), SP_FRAME_MAX, &packet, &used), 0);
+        ck_assert_uint_eq(used, whole);
+        ck_assert_int_eq(sp_frame_parse(packet, &f), 0);
+        ck_assert_uint_eq(f.kind, SP_FRAME_PARITY);
+        ck_assert_ptr_eq(f.body.p, wire + SP_FRAME_CONTROL_HEADER_LEN);
+        ck_assert_uint_eq(f.body.len, lens[i]);
     }
 }
 END_TEST

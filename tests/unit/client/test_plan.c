@@ -399,6 +399,56 @@ START_TEST(a_new_tunnel_goes_past_a_join_that_hangs)
 }
 END_TEST
 
+/* Few lanes are enough for a while: none above them is tried, and none is missed. */
+START_TEST(as_many_lanes_as_are_wanted)
+{
+    begin(1, 4);
+    sp_plan_want(&plan, 2);
+    succeed(expect(0, 0, true));
+    succeed(expect(0, 1, false));
+    expect_none();
+    ck_assert_uint_eq(sp_plan_due_us(&plan), SP_NEVER);
+    sp_plan_want(&plan, 4);
+    ck_assert_uint_le(sp_plan_due_us(&plan), now_us);
+    succeed(expect(0, 2, false));
+    succeed(expect(0, 3, false));
+    ck_assert_uint_eq(sp_plan_usable(&plan), 4);
+
+    now_us += SP_SEC(60);
+    sp_plan_want(&plan, 2);
+    ck_assert_uint_eq(sp_plan_usable(&plan), 4); /* they stay */
+    sp_plan_lane_lost(&plan, 3, now_us);
+    now_us += SP_SEC(60);
+    expect_none();
+    ck_assert_uint_eq(sp_plan_due_us(&plan), SP_NEVER);
+    sp_plan_lane_lost(&plan, 1, now_us); /* one of the few */
+    soon(LANE_SOON);
+    succeed(expect(0, 1, false));
+    expect_none();
+    sp_plan_want(&plan, 4);
+    succeed(expect(0, 3, false));
+    expect_none();
+}
+END_TEST
+
+/* A lane above those that are wanted keeps the tunnel alive, if it is the last. */
+START_TEST(one_that_is_not_wanted_may_be_the_last)
+{
+    open_all(1, 4);
+    sp_plan_want(&plan, 1);
+    for (unsigned i = 0; i < 3; i++)
+        sp_plan_lane_lost(&plan, i, now_us);
+    ck_assert_uint_eq(sp_plan_usable(&plan), 1);
+    soon(LANE_SOON);
+    unreachable(expect(0, 0, false));
+    sp_plan_lane_lost(&plan, 3, now_us);
+    soon(LEAD_SOON);
+    succeed(expect(0, 0, false));
+    expect_none();
+    ck_assert_uint_eq(sp_plan_due_us(&plan), SP_NEVER);
+}
+END_TEST
+
 START_TEST(a_new_tunnel_begins_with_the_first_server)
 {
     begin(2, 1);
@@ -638,6 +688,8 @@ int main(void)
     tcase_add_test(tc, the_network_changed_while_a_new_tunnel_was_asked_for);
     tcase_add_test(tc, another_server_when_the_own_one_stays_away);
     tcase_add_test(tc, a_new_tunnel_goes_past_a_join_that_hangs);
+    tcase_add_test(tc, as_many_lanes_as_are_wanted);
+    tcase_add_test(tc, one_that_is_not_wanted_may_be_the_last);
     tcase_add_test(tc, a_new_tunnel_begins_with_the_first_server);
     tcase_add_test(tc, a_new_tunnel_that_comes_too_late);
     tcase_add_test(tc, lanes_of_an_old_tunnel_do_not_come_back);
