@@ -83,5 +83,6 @@ else
     fi
 fi
 
-exec ctest --test-dir "$folder" --output-on-failure --no-tests=error -j"$(nproc)" \
+# One more than there are cores: of those that may run together many mostly wait.
+exec ctest --test-dir "$folder" --output-on-failure --no-tests=error -j$(($(nproc) + 1)) \
     -L "^($(IFS='|' && echo "${labels[*]}"))\$" "${ctest_arguments[@]}"

@@ -189,12 +189,13 @@ int sp_sock_tune_stream(int fd)
 #define TCP_DELACK_MAX_US 46 /* Linux 6.15 */
 #endif
 
-/* All of these are wishes. */
+/* All of these are wishes. The kernel counts in ticks of up to 4 ms (10 in some), and takes no less
+ * than two of them for an acknowledgement that waits for company. */
 bool sp_sock_tune_lane(int fd)
 {
     (void)set_int(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1);
     (void)set_int(fd, IPPROTO_TCP, TCP_RTO_MIN_US, 20 * 1000);
-    return set_int(fd, IPPROTO_TCP, TCP_DELACK_MAX_US, 4 * 1000) == 0;
+    return set_int(fd, IPPROTO_TCP, TCP_DELACK_MAX_US, 8 * 1000) == 0;
 }
 
 void sp_sock_ack_now(int fd)

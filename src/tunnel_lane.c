@@ -13,7 +13,7 @@
 #define PING_EDGE_US    SP_SEC(20) /* only when the gateway's own ping failed to come */
 #define PING_WAIT_US    SP_SEC(5)
 #define PROBE_WAIT_US   SP_MS(500)
-#define OWES_US         SP_MS(4) /* sp_sock_tune_lane */
+#define OWES_US         SP_MS(6) /* sp_sock_tune_lane */
 #define STALLED_US      SP_MS(100)
 #define CHECK_US        SP_MS(250) /* while something is not acknowledged */
 #define MEASURE_US      SP_MS(2)   /* a measurement is good for that long */

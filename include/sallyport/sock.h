@@ -50,7 +50,7 @@ int sp_sock_tune_stream(int fd);
 /*
  * Beyond that, what two ends want who both acknowledge at once: retransmission a little after a
  * round trip, not 200 ms after it (a lane carries too little for TCP to see a loss by what comes
- * after it); no growing patience as long as little is on the way; acknowledgements within 4 ms, as
+ * after it); no growing patience as long as little is on the way; acknowledgements within 8 ms, as
  * far as the kernel has such options. True: it has that last one; otherwise sp_sock_ack_now is
  * wanted after each read.
  */

@@ -100,7 +100,7 @@ no_descriptors() {
     host_stop server
     limits=(prlimit --nofile=128)
     server_start --relay-ip $edge4
-    gateway_start
+    gateway_start --lanes 4
     calls_begin
     starved server relays $edge4
     grew server sockets_accept_pauses_total

@@ -13,6 +13,14 @@
 #include "sallyport/err.h"
 #include "sallyport/sock.h"
 
+/* Newer than the headers of some systems that we are built on. */
+#ifndef TCP_RTO_MIN_US
+#define TCP_RTO_MIN_US 45
+#endif
+#ifndef TCP_DELACK_MAX_US
+#define TCP_DELACK_MAX_US 46
+#endif
+
 static int get_int(int fd, int level, int option)
 {
     int v = -1;
@@ -84,6 +92,30 @@ START_TEST(stream_pair)
     ck_assert_int_eq(get_int(a, SOL_SOCKET, SO_KEEPALIVE), 1);
     close(a);
     close(b);
+}
+END_TEST
+
+/* Options that the kernel does not have are left out, and that is told of the one that matters. */
+START_TEST(a_lane_is_tuned)
+{
+    int a, b, v = -1;
+    socklen_t len = sizeof v;
+
+    connect_pair(&a, &b);
+    bool delayed = sp_sock_tune_lane(a);
+    ck_assert_int_eq(get_int(a, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS), 1);
+    ck_assert_int_eq(get_int(b, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS), 0);
+    int err = getsockopt(a, IPPROTO_TCP, TCP_DELACK_MAX_US, &v, &len);
+    ck_assert(delayed == (err == 0));
+    if (delayed)
+        ck_assert_int_le(v, 20000); /* in whole ticks of the kernel's clock */
+    if (getsockopt(a, IPPROTO_TCP, TCP_RTO_MIN_US, &v, &len) == 0)
+        ck_assert_int_le(v, 25000);
+    sp_sock_ack_now(a);
+    ck_assert_int_eq(get_int(a, IPPROTO_TCP, TCP_QUICKACK), 1);
+    close(a);
+    close(b);
+    ck_assert(!sp_sock_tune_lane(a));
 }
 END_TEST
 
@@ -266,6 +298,7 @@ int main(void)
     tcase_set_timeout(tc, 30);
     tcase_add_test(tc, advice);
     tcase_add_test(tc, stream_pair);
+    tcase_add_test(tc, a_lane_is_tuned);
     tcase_add_test(tc, tcp_info);
     tcase_add_test(tc, ports_taken);
     tcase_add_test(tc, not_our_address);
