@@ -17,7 +17,7 @@ rounds=${BENCH_ROUNDS:-3} messages=${BENCH_MESSAGES:-1000}
 
 # cpu_ns LOG: processor time of a running program, all threads.
 cpu_ns() {
-    cat /proc/"$(lab_pid "$1")"/task/*/schedstat | awk '{ sum += $1 } END { printf "%d\n", sum }'
+    cat /proc/"$(lab_pid "$1")"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
 # measure PATH SERVER UCLIENT-ARGUMENT...: one run, as a line of JSON.

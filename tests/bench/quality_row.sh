@@ -79,12 +79,12 @@ esac
 
 # sum KEY: over both links and directions, of numbers as KEY in what the emulators count.
 sum() {
-    grep -o "\"$1\": [0-9]*" "$LAB_DIR/counts" | awk '{ sum += $2 } END { printf "%d", sum }'
+    grep -o "\"$1\": [0-9]*" "$LAB_DIR/counts" | awk '{ sum += $2 } END { printf "%.0f", sum }'
 }
 
 # cpu_ns LOG: processor time of a running program, all threads.
 cpu_ns() {
-    cat /proc/"$(lab_pid "$1")"/task/*/schedstat | awk '{ sum += $1 } END { printf "%d\n", sum }'
+    cat /proc/"$(lab_pid "$1")"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
 # note: sets wire_bytes, and cpu of each program and of the links.
