@@ -186,7 +186,6 @@ int tunnel_send_frame(struct sp_tunnel *t, struct sp_span frame, int avoid, uint
 enum lane_need {
     SP_LANE_ANY,
     SP_LANE_SURE, /* nothing was lost on it, as it seems */
-    SP_LANE_IDLE, /* nothing of it is on the way */
 };
 /* The best lane but those of `avoid` (a bit each), or NO_LANE when it is not what is needed. */
 int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, uint64_t now_us);

@@ -129,19 +129,6 @@ static struct sp_lane_view view_lane(const struct sp_lane *l, uint64_t now_us)
                                  .turn = l->turn};
 }
 
-static bool is_good_for(const struct sp_lane_view *v, enum lane_need need)
-{
-    switch (need) {
-    case SP_LANE_ANY:
-        break;
-    case SP_LANE_SURE:
-        return !v->doubtful;
-    case SP_LANE_IDLE:
-        return v->queued_bytes == 0;
-    }
-    return true;
-}
-
 /* Lanes are asked how they fare (a call to the kernel each) only where none is known to be idle, or
  * the one that carries all is to be watched. */
 int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, uint64_t now_us)
@@ -164,7 +151,7 @@ int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, u
         v[i] = view_lane(t->lanes[i], now_us);
     }
     int best = sp_schedule_pick(v, SP_LANES_MAX, avoid, t->width.wide);
-    return best >= 0 && is_good_for(&v[best], need) ? best : NO_LANE;
+    return best >= 0 && (need == SP_LANE_ANY || !v[best].doubtful) ? best : NO_LANE;
 }
 
 /* After something has left, when nobody waits for it: which lanes have become idle. */

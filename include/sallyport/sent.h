@@ -24,7 +24,6 @@ struct sp_sent_frame {
     uint8_t cls;     /* the owner's */
     uint8_t repeats; /* how often it was repeated */
     bool missed;     /* the owner's: it was counted as lost */
-    bool arrived;    /* the far side has it: its bytes are no longer needed */
 };
 
 struct sp_sent {
