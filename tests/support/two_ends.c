@@ -115,6 +115,14 @@ static void on_draining(void *arg)
     end->draining++;
 }
 
+static void on_width_changed(bool wide, void *arg)
+{
+    struct end *end = arg;
+
+    REQUIRE(wide == sp_tunnel_is_wide(end->tunnel));
+    end->width_told++;
+}
+
 static void on_expired(void *arg)
 {
     struct end *end = arg;
@@ -134,6 +142,7 @@ static const struct sp_tunnel_events tunnel_events = {
     .flow_closed = on_flow_closed,
     .lane_suspect = on_lane_suspect,
     .draining = on_draining,
+    .width_changed = on_width_changed,
     .expired = on_expired,
 };
 

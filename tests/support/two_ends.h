@@ -59,7 +59,7 @@ struct end {
     unsigned flush_told;
     struct end_got got[ENDS_GOT];
     size_t n_got;
-    unsigned batches, opened, closed, suspected, expired, draining;
+    unsigned batches, opened, closed, suspected, expired, draining, width_told;
     unsigned closed_code;
     unsigned suspect_lane;
     int open_answer;                                          /* what flow_opened returns */
