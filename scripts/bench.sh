@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # bench.sh [--quick] [BENCH...]
-# bench.sh quality [OPTION...]
+# bench.sh quality|browser [OPTION...]
 #
 # Measures sallyport beside Debian's coturn, in one run on this machine, and prints a table for each
 # bench. Only ratios within one run mean anything: let nothing else run meanwhile.
@@ -15,6 +15,8 @@
 #             sallyport (50 minutes; goes on where it was ended). Its options choose what to measure:
 #             bench.sh quality --network 30ms-2% --path udp,ours --seconds 10 --seeds 1
 #             bench.sh quality --help names all; with --plots it draws them, too
+#   browser   frames, freezes, jitter buffers and bit rate of a call of two Chromium on such links, by the same
+#             paths (25 minutes; goes on where it was ended). The same options, but for --plots
 #
 #   BENCH     default: delay, cpu and connect
 #   --quick   a few rounds, to see that it runs: the figures mean nothing, and lie in build/bench/quick
@@ -28,9 +30,9 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all_benches=(delay cpu connect quality)
+all_benches=(delay cpu connect quality browser)
 benches=()
-options=() # quality's
+options=() # of quality or browser
 folder=$root/build/bench
 plots="" incomplete=0
 while [ $# -gt 0 ]; do
@@ -43,10 +45,10 @@ while [ $# -gt 0 ]; do
             usage
             exit 0
             ;;
-        quality)
-            benches+=(quality)
+        quality | browser)
+            benches+=("$1")
             for option in "${@:2}"; do
-                if [ "$option" = --plots ]; then plots=yes; else options+=("$option"); fi
+                if [ "$1 $option" = "quality --plots" ]; then plots=yes; else options+=("$option"); fi
             done
             break
             ;;
@@ -59,7 +61,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ ${#benches[@]} -gt 0 ] || benches=(delay cpu connect)
-[[ " ${options[*]-} " != *" --help "* ]] || exec "$root/tests/bench/quality.sh" --help
+[[ " ${options[*]-} " != *" --help "* ]] || exec "$root/tests/bench/${benches[-1]}.sh" --help
 [ "$(id -u)" = 0 ] || die 2 "needs root, to make network namespaces"
 
 # machine: what the figures belong to.
@@ -77,6 +79,7 @@ if [ -z "${BUILD_DIR-}" ]; then
     export BUILD_DIR=$root/build
 fi
 need_packages iproute2 iptables procps openssl curl coturn python3
+[[ " ${benches[*]} " != *" browser "* ]] || need_browsers chromium
 mkdir -p "$folder"
 export BENCH_FOLDER=$folder
 machine

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tables of Markdown out of what the benches measured.
 
-    report.py delay|cpu|connect|quality <RESULTS
+    report.py delay|cpu|connect|quality|browser <RESULTS
 
 RESULTS is a JSON object a line, as tests/bench/*.sh write them.
 """
@@ -197,13 +197,125 @@ def download(ran, beside_udp):
     return f"{mine:.2f}{share}"
 
 
-def missing_seeds(some):
-    missing = ",".join(str(r["seed"]) for r in some if "media" not in r)
+def missing_seeds(some, what="media"):
+    missing = ",".join(str(r["seed"]) for r in some if what not in r)
     return f" (not run: {missing})" if missing else ""
 
 
+BROWSER_NOTE = """Of each figure the worse of the two directions, median over the seeds. frames: decoded a second, of 30 that
+the camera gives; freezes: how many, and seconds of picture that stood still; buffers: ms that a picture and a piece of
+voice waited to be played, mean; made up: % of the voice that was heard but had not come; video: Mbit/s of new video
+that came, mean, and of the last third; may: Mbit/s that the congestion control would have let out at the end;
+again: % of what came of video that was sent again, asked for or to find out what the way can carry; lost: % of the
+packets of video that never came; trip: ms, round trip, mean; wire: Mbit/s on a link in a direction, mean; up: ms from
+createOffer to the first picture; busy: % of the machine's processors, and of them the browsers' share."""
+
+
+def browser(results):
+    """A table for each network, rate and congestion control."""
+    for (network, kbps, cc), some in groups(results, "network", "video_kbps", "cc"):
+        ran = [r for r in some if "call" in r]
+        yield f"{network}: {kbps} kbit/s of video at most, TCP {cc}" + (
+            f", {ran[0]['seconds']} s, {ran[0]['call']['version']}" if ran else ""
+        )
+        yield ""
+        yield from browser_table(some)
+        yield ""
+        busy = [f"{r['path']} seed {r['seed']}" for r in ran if browsers_were_busy(r)]
+        if busy:
+            yield "The machine was busy, don't trust: " + ", ".join(busy)
+            yield ""
+    yield BROWSER_NOTE
+
+
+def browser_table(results):
+    head = ["path", "frames", "freezes", "frozen, s", "picture buffer", "voice buffer", "made up, %"]
+    head += ["video", "at the end", "may", "again, %", "lost, %", "trip", "wire", "up", "busy, %", "seeds", "commit"]
+    rows = []
+    for (path,), some in groups(results, "path"):
+        ran = [r for r in some if "call" in r]
+        if not ran:
+            rows.append([path, "not run"] + [""] * (len(head) - 2))
+            continue
+        rows.append(
+            [
+                path,
+                *browser_figures([[Received(r["call"][side]) for side in "ab"] for r in ran]),
+                f"{median(ran, lambda r: r['wire_bytes'] * 8 / 1e6 / r['seconds'] / 4):.1f}",
+                f"{median(ran, lambda r: max(r['call'][side][0]['first_frame_ms'] for side in 'ab')):.0f}",
+                f"{median(ran, lambda r: r['load']['busy_percent']):.0f}, "
+                f"{median(ran, lambda r: sum(r['load']['browser_percent'])):.0f}",
+                ",".join(str(r["seed"]) for r in ran) + missing_seeds(some, "call"),
+                " ".join(dict.fromkeys(r["commit"] for r in ran)),
+            ]
+        )
+    return table(head, rows)
+
+
+def browser_figures(ran):
+    """ran: of each row both sides"""
+
+    def worst(value, least=False):
+        return median(ran, lambda sides: (min if least else max)(value(side) for side in sides))
+
+    yield f"{worst(lambda s: s.each_second('video', 'framesDecoded'), least=True):.1f}"
+    yield f"{worst(lambda s: s.more('video', 'freezeCount')):.0f}"
+    yield f"{worst(lambda s: s.more('video', 'totalFreezesDuration')):.1f}"
+    for kind in ("video", "audio"):
+        yield f"{worst(lambda s, k=kind: 1000 * s.part(k, 'jitterBufferDelay', 'jitterBufferEmittedCount')):.0f}"
+    yield f"{worst(lambda s: 100 * s.part('audio', 'concealedSamples', 'totalSamplesReceived')):.1f}"
+    yield f"{worst(lambda s: s.new_mbps(), least=True):.2f}"
+    yield f"{worst(lambda s: s.last_third().new_mbps(), least=True):.2f}"
+    yield f"{worst(lambda s: s.last['pair']['availableOutgoingBitrate'] / 1e6, least=True):.1f}"
+    yield f"{worst(lambda s: 100 * s.part('video', 'retransmittedBytesReceived', 'bytesReceived')):.0f}"
+    yield f"{worst(lambda s: s.lost_percent()):.1f}"
+    yield f"{worst(lambda s: 1000 * s.mean_trip()):.0f}"
+
+
+class Received:
+    """What one browser saw between the first and the last of its samples (tests/support/measured_page.js)."""
+
+    def __init__(self, samples):
+        self.samples = samples
+        self.first, self.last = samples[0], samples[-1]
+        self.seconds = (self.last["at_ms"] - self.first["at_ms"]) / 1000
+
+    def last_third(self):
+        return Received(self.samples[-1 - max(1, (len(self.samples) - 1) // 3) :])
+
+    def more(self, what, key):
+        return self.last[what][key] - self.first[what][key]
+
+    def each_second(self, what, key):
+        return self.more(what, key) / self.seconds
+
+    def part(self, what, key, of):
+        return self.more(what, key) / max(1, self.more(what, of))
+
+    def new_mbps(self):
+        new = self.more("video", "bytesReceived") - self.more("video", "retransmittedBytesReceived")
+        return 8e-6 * new / self.seconds
+
+    def lost_percent(self):
+        lost = max(0, self.more("video", "packetsLost"))
+        return 100 * lost / max(1, lost + self.more("video", "packetsReceived"))
+
+    def mean_trip(self):
+        return statistics.mean(s["pair"]["currentRoundTripTime"] for s in self.samples[1:])
+
+
+def browsers_were_busy(r):
+    """A link let packets wait that were due, hardly any time was left, or a camera or an encoder was short of it."""
+    links = max(r["links"][name]["own_error_us"]["p99"] for name in ("a", "b"))
+    sides = [Received(r["call"][side]) for side in "ab"]
+    cameras = min(statistics.mean(s["camera_fps"] for s in side.samples[1:]) for side in sides)
+    limited = max(side.last["sent"]["qualityLimitationDurations"]["cpu"] for side in sides)
+    wanted = r["call"]["camera"]["frameRate"]
+    return links > 2000 or r["load"]["busy_percent"] > 95 or cameras < 0.95 * wanted or limited > 0
+
+
 def main():
-    tables = {"delay": delay, "cpu": cpu, "connect": connect, "quality": quality}
+    tables = {"delay": delay, "cpu": cpu, "connect": connect, "quality": quality, "browser": browser}
     if len(sys.argv) != 2 or sys.argv[1] not in tables:
         sys.exit(__doc__)
     results = [json.loads(line) for line in sys.stdin]

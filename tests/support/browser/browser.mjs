@@ -23,8 +23,9 @@ export class Browser {
 
     // `kind`: of KINDS. `netns`: or here. `dir`: a folder for this browser alone, to be made; it is home and
     // temporary folder to it. `args`: more arguments. `media`: leave to use camera and microphone. `camera`:
-    // whose portrait the camera shows, where it can show one. `timeout_ms`: for the start. `onSignal(message)`:
-    // the page called window.signal. `onError(text)`: the page threw. `onLost()`: the browser ended unasked.
+    // whose portrait the camera shows, or `motion` (motion.mjs), where it can show one. `timeout_ms`: for the
+    // start. `onSignal(message)`: the page called window.signal. `onError(text)`: the page threw. `onLost()`: the
+    // browser ended unasked.
     constructor({ netns, onSignal, onError, onLost, ...how }) {
         const enter = netns ? ['ip', 'netns', 'exec', netns] : [];
         const [command, ...args] = [...enter, process.execPath, HOST];

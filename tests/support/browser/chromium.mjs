@@ -3,6 +3,7 @@
 // Chromium for the tests, driven by Playwright through a pipe. host.mjs says what a driver is.
 
 import { createRequire } from 'node:module';
+import { writeMotion } from '../motion.mjs';
 import { writePortrait } from '../portrait.mjs';
 
 const EXECUTABLE = '/usr/bin/chromium';
@@ -20,7 +21,7 @@ export async function launch({ args, camera, media, dir, timeout_ms = 30000 }) {
     if (media)
         flags.push(LEAVE);
     if (camera) {
-        await writePortrait(`${dir}/camera.y4m`, camera);
+        await (camera === 'motion' ? writeMotion(`${dir}/camera.y4m`) : writePortrait(`${dir}/camera.y4m`, camera));
         flags.push(`--use-file-for-fake-video-capture=${dir}/camera.y4m`);
     }
     const browser = await chromium.launch({

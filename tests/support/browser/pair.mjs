@@ -8,9 +8,10 @@ import { Browser } from './browser.mjs';
 
 const say = text => process.stderr.write(`${text}\n`);
 
-// Opens `url` in a browser for each of two sides, an object with `id`, `kind`, `netns` and `args` (browser.mjs),
-// and makes it `side.page`. `timeout`: seconds for a browser's start. `onLost(side)`: its browser ended unasked.
-// What was opened is closed by closePair, also when this fails.
+// Opens `url` in a browser for each of two sides, an object with `id`, `kind`, `netns`, `args` and perhaps `camera`
+// (browser.mjs; a portrait, each its own, if not said), and makes it `side.page`; `side.version` says what it is.
+// `timeout`: seconds for a browser's start. `onLost(side)`: its browser ended unasked. What was opened is closed
+// by closePair, also when this fails.
 export async function openPair([a, b], dir, options) {
     [a, b].forEach(makeInbox);
     await Promise.all([openBrowser(a, b, dir, options), openBrowser(b, a, dir, options)]);
@@ -26,12 +27,12 @@ export async function closePair(sides) {
 async function openBrowser(side, peer, dir, { url, timeout, onLost }) {
     side.page = new Browser({
         kind: side.kind, netns: side.netns, args: side.args, dir: join(dir, side.id), media: true,
-        camera: side.id === 'a' ? 'ana' : 'ben', timeout_ms: timeout * 1000,
+        camera: side.camera ?? (side.id === 'a' ? 'ana' : 'ben'), timeout_ms: timeout * 1000,
         onSignal: message => peer.inbox(message), onError: text => say(`page ${side.id}: ${text}`),
         onLost: () => onLost(side),
     });
-    const version = await side.page.launch();
-    say(`browser ${side.id}: ${version}${side.netns ? ` in ${side.netns}` : ''}`);
+    side.version = await side.page.launch();
+    say(`browser ${side.id}: ${side.version}${side.netns ? ` in ${side.netns}` : ''}`);
     await side.page.goto(url);
 }
 
