@@ -135,7 +135,7 @@ static void close_gateway(void)
 /* --- its thread ----------------------------------------------------------------------------- */
 
 static unsigned fail_at; /* its k-th allocation; 0: none */
-static bool failed, and_dial;
+static bool failed, and_dial, and_hurry;
 static _Atomic int dialled; /* what came of it */
 
 static void *run(void *arg)
@@ -144,6 +144,10 @@ static void *run(void *arg)
     alloc_fail_at(fail_at);
     if (and_dial)
         dialled = open_links();
+    if (and_hurry) {
+        struct sp_addr own = sp_addr_v4(127, 0, 0, 1, 0);
+        sp_links_network_changed(g.links, &own, 1);
+    }
     ev_run(g.loop.loop, 0);
     failed = alloc_fail_disarm();
     return NULL;
@@ -219,13 +223,17 @@ static bool by_tcp(uint32_t seed)
     return code == 0;
 }
 
-/* As browsers do, it asks again: a lane may have been lost, with what was in it. */
+/* As browsers do, it asks again: a lane may have been lost, with what was in it. The gateway waits
+ * longer from loss to loss before it dials again, unless it hears that the network has changed. */
 static bool well_again(user_fn *user)
 {
-    for (int i = 0; i < 10; i++)
-        if (let_in(user, 0, 1000))
-            return true;
-    return false;
+    bool well = false;
+
+    and_hurry = true;
+    for (int i = 0; i < 10 && !well; i++)
+        well = let_in(user, 0, 1000);
+    and_hurry = false;
+    return well;
 }
 
 static void sweep_browser(user_fn *user, unsigned least)
