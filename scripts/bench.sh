@@ -7,8 +7,8 @@
 # Measures sallyport beside Debian's coturn, in one run on this machine, and prints a table for each
 # bench. Only ratios within one run mean anything: let nothing else run meanwhile.
 #
-#   delay     what relaying adds to a datagram on an idle machine: gateway, server and gateway, and
-#             TURN by UDP and TLS, beside two sockets with nothing in between (2 minutes)
+#   delay     what relaying adds to a datagram: gateway, server and gateway, and
+#             TURN by UDP and TLS, beside processes that do nothing, now and then and often (2 minutes)
 #   cpu       processor time of the server for each delivered datagram, by UDP, TCP and TLS (4 minutes)
 #   connect   from createOffer to connected and to the first picture in Chromium (3 minutes)
 #   quality   delay and loss of voice and video on links that delay and lose, by plain UDP, coturn and

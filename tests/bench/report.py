@@ -28,15 +28,16 @@ def groups(results, *keys):
 
 
 def delay(results):
-    """Per path p50 and p99, and what both are above the direct path's p50 and p99."""
-    direct = next(r for r in results if r["path"] == "direct")
-
-    def row(r):
-        added = [f"{r[q] - direct[q]:.0f}" if r is not direct else "" for q in ("p50_us", "p99_us")]
-        return [r["path"], f"{r['p50_us']:.0f}", f"{r['p99_us']:.0f}", *added, str(r["lost"]), str(r["sent"])]
-
-    head = ["path", "p50, µs", "p99, µs", "added p50", "added p99", "lost", "of"]
-    return table(head, map(row, results))
+    """Per rate and path p50 and p99, and what both are above the direct path's p50 and p99."""
+    head = ["p50, µs", "p99, µs", "added p50", "added p99", "lost", "of"]
+    for (interval,), some in groups(results, "interval_ms"):
+        direct = next(r for r in some if r["path"] == "direct")
+        rows = []
+        for r in some:
+            added = [f"{r[q] - direct[q]:.0f}" if r is not direct else "" for q in ("p50_us", "p99_us")]
+            rows.append([r["path"], f"{r['p50_us']:.0f}", f"{r['p99_us']:.0f}", *added, str(r["lost"]), str(r["sent"])])
+        yield from table([f"path, {1000 / interval:.0f} a second by each", *head], rows)
+        yield ""
 
 
 def cpu(results):

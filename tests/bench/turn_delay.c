@@ -10,6 +10,7 @@
  * "udp:ADDR:PORT" or "tls:ADDR:PORT" of a TURN server that knows the user test:test; sender and
  * receiver may have different ones, as when each is behind a gateway of its own. "direct" is a pair
  * of UDP sockets on loopback, with nothing in between: what the others are compared with.
+ * "relays:N" is the same with N processes in between that do nothing but send on (bare_relays.h).
  *
  * Prints a JSON object a path, delays in microseconds.
  */
@@ -22,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bare_relays.h"
 #include "io_loop.h"
 #include "sallyport/chandata.h"
 #include "sallyport/clock.h"
@@ -31,11 +33,12 @@
 #include "sallyport/tls_ctx.h"
 #include "turn_user.h"
 
-#define CHANNEL   0x4000
-#define PATHS_MAX 16
-#define BYTES_MAX 1400
-#define STAMP_LEN 12 /* nanoseconds, number */
-#define WAIT_S    1  /* for the last ones */
+#define CHANNEL    0x4000
+#define PATHS_MAX  16
+#define BYTES_MAX  1400
+#define RELAYS_MAX 16
+#define STAMP_LEN  12 /* nanoseconds, number */
+#define WAIT_S     1  /* for the last ones */
 
 struct bench;
 
@@ -55,7 +58,8 @@ struct end {
 
 struct path {
     char name[64];
-    bool direct;
+    bool bare;       /* no TURN: two sockets, */
+    unsigned relays; /* and so many processes in between */
     struct end from, to;
     unsigned sent, came;
     uint32_t *delays_ns; /* of those that came */
@@ -97,7 +101,7 @@ static void take_message(struct end *e, struct sp_span msg, uint64_t at_ns)
 {
     struct sp_chandata c;
 
-    if (e->path->direct) {
+    if (e->path->bare) {
         take_stamp(e->path, msg, at_ns);
     } else if (sp_chandata_looks_like(msg)) {
         if (sp_chandata_parse(msg, &c) == 0)
@@ -187,7 +191,7 @@ static void open_tls(struct end *e, const struct sp_addr *server)
         die("no memory", e->target);
 }
 
-/* `server` NULL: one of a direct pair. */
+/* `server` NULL: one of a bare pair. */
 static struct sp_addr open_udp(struct end *e, const struct sp_addr *server)
 {
     struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0), bound;
@@ -272,8 +276,9 @@ static void open_end(struct end *e)
 
 static void open_path(struct path *p)
 {
-    if (p->direct) {
+    if (p->bare) {
         struct sp_addr to = open_udp(&p->to, NULL);
+        to = bare_relays_start(p->relays, &to);
         open_udp(&p->from, NULL);
         connect_udp(&p->from, &to);
         return;
@@ -294,7 +299,7 @@ static void send_stamped(struct bench *b, struct path *p)
     sp_chandata_header(bytes, CHANNEL, (uint16_t)b->bytes);
     sp_put_be32(stamp + 8, p->sent++);
     sp_put_be64(stamp, now_ns());
-    if (p->direct)
+    if (p->bare)
         send_message(&p->from, sp_span(stamp, b->bytes));
     else
         send_message(&p->from, sp_span(bytes, SP_CHANDATA_HEADER_LEN + b->bytes));
@@ -336,10 +341,11 @@ static void report(const struct bench *b, struct path *p)
     if (p->came == 0)
         die("nothing came", p->name);
     qsort(p->delays_ns, p->came, sizeof *p->delays_ns, by_size);
-    printf("{\"path\": \"%s\", \"bytes\": %u, \"sent\": %u, \"lost\": %u, \"p50_us\": %.1f, "
+    printf("{\"path\": \"%s\", \"interval_ms\": %.0f, \"bytes\": %u, \"sent\": %u, \"lost\": %u, "
+           "\"p50_us\": %.1f, "
            "\"p90_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f}\n",
-           p->name, b->bytes, p->sent, p->sent - p->came, quantile_us(p, 0.5), quantile_us(p, 0.9),
-           quantile_us(p, 0.99), quantile_us(p, 1));
+           p->name, b->interval_s * 1000, b->bytes, p->sent, p->sent - p->came, quantile_us(p, 0.5),
+           quantile_us(p, 0.9), quantile_us(p, 0.99), quantile_us(p, 1));
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -380,9 +386,12 @@ static void add_path(struct bench *b, char *text)
         *to++ = '\0';
     else
         to = from;
-    p->direct = strcmp(from, "direct") == 0;
-    if (!p->direct && (strchr(from, ':') == NULL || strchr(to, ':') == NULL)) {
-        fprintf(stderr, "turn_delay: %s: want udp:ADDR:PORT, tls:ADDR:PORT or direct\n", from);
+    if (strncmp(from, "relays:", 7) == 0)
+        p->relays = number(from + 7, 1, RELAYS_MAX, "relays:N");
+    p->bare = p->relays > 0 || strcmp(from, "direct") == 0;
+    if (!p->bare && (strchr(from, ':') == NULL || strchr(to, ':') == NULL)) {
+        fprintf(stderr, "turn_delay: %s: want udp:ADDR:PORT, tls:ADDR:PORT, relays:N or direct\n",
+                from);
         exit(2);
     }
     init_end(&p->from, b, p, from);
