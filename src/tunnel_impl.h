@@ -93,13 +93,16 @@ struct width {
     uint64_t floor_since_us;
 };
 
-/* tunnel_copy.c: second copies that are to leave a moment later. */
+/* tunnel_copy.c: second copies that are to leave a moment later, oldest first. */
 #define COPIES_MAX 64
 struct copy {
+    uint32_t seq;
+    uint64_t from_us, due_us; /* in company; and alone */
+};
+struct copies {
     struct sp_timer timer;
-    unsigned first, n;
-    uint32_t seq[COPIES_MAX];
-    uint64_t due_us[COPIES_MAX];
+    unsigned n;
+    struct copy of[COPIES_MAX];
 };
 
 /* tunnel_parity.c: what left and was missed, by time; and both ends of the code. */
@@ -158,7 +161,7 @@ struct sp_tunnel {
     struct drain drain;
     struct repair repair;
     struct width width;
-    struct copy copy;
+    struct copies copies;
     struct parity parity;
 
     struct sp_seqwin window;
@@ -240,6 +243,10 @@ void copy_init(struct sp_tunnel *t);
 void copy_fini(struct sp_tunnel *t);
 /* A datagram has left: if it is of a kind that goes twice, its copy will follow. */
 void copy_left(struct sp_tunnel *t, uint32_t seq, enum sp_class c, uint64_t now_us);
+/* A record, the first of which was queued at `queued_us`, is to leave by `lane`: writes it to `out`
+ * with the copies behind it that may go along, and returns its length then; 0: none does. */
+size_t copy_ride(struct sp_tunnel *t, int lane, uint64_t queued_us, struct sp_span record,
+                 uint8_t out[static SP_TUNNEL_RECORD_TARGET], uint64_t now_us);
 
 /* tunnel_parity.c */
 void parity_init(struct sp_tunnel *t);

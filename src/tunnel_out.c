@@ -113,45 +113,68 @@ void sp_flow_send(struct sp_flow *f, const struct sp_span *parts, size_t n, uint
 
 /* --- which lane ----------------------------------------------------------------------------- */
 
-static bool can_take(const struct sp_lane *l)
+static bool has_room(const struct sp_lane *l)
 {
-    return !l->suspect && l->ops->has_room(l->arg);
+    return l->ops->has_room(l->arg);
 }
 
 /* A lane that has made no progress for too long gets nothing: what waits here can still be dropped
  * when it is too old, and goes by the first that is back. */
 static struct sp_lane_view view_lane(const struct sp_lane *l, uint64_t now_us)
 {
-    return (struct sp_lane_view){.usable = !lane_is_stalled(l, now_us),
+    return (struct sp_lane_view){.usable = !l->suspect && !lane_is_stalled(l, now_us),
                                  .doubtful = lane_is_doubtful(l, now_us),
                                  .owes = lane_owes(l, now_us),
                                  .queued_bytes = l->measure.unacked_bytes + l->sent_since,
                                  .turn = l->turn};
 }
 
-/* Lanes are asked how they fare (a call to the kernel each) only where none is known to be idle, or
- * the one that carries all is to be watched. */
-int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, uint64_t now_us)
+static bool one_is_idle(const struct sp_tunnel *t, uint32_t avoid)
+{
+    for (size_t i = 0; i < SP_LANES_MAX; i++)
+        if (t->lanes[i] != NULL && (avoid >> i & 1) == 0 && lane_is_idle(t->lanes[i]))
+            return true;
+    return false;
+}
+
+/* Every lane that is looked at costs time before the datagram leaves: a narrow tunnel looks no
+ * further than the first that is well. Lanes are asked how they fare (a call to the kernel each)
+ * only where none is known to be idle, or the one that carries all is to be watched. */
+static int best_lane(struct sp_tunnel *t, uint32_t avoid, struct sp_lane_view *best,
+                     uint64_t now_us)
 {
     struct sp_lane_view v[SP_LANES_MAX] = {0};
-    bool idle = false;
+    bool wide = t->width.wide, ask = wide && !one_is_idle(t, avoid);
 
     for (size_t i = 0; i < SP_LANES_MAX; i++) {
-        const struct sp_lane *l = t->lanes[i];
-        if (l == NULL || !can_take(l) || (avoid >> i & 1) != 0)
-            avoid |= (uint32_t)1 << i;
-        else
-            idle |= lane_is_idle(l);
-    }
-    for (size_t i = 0; i < SP_LANES_MAX; i++) {
-        if ((avoid >> i & 1) != 0)
+        struct sp_lane *l = t->lanes[i];
+        if (l == NULL || (avoid >> i & 1) != 0)
             continue;
-        if (!idle || lane_is_doubtful(t->lanes[i], now_us))
-            lane_measure(t->lanes[i], now_us);
-        v[i] = view_lane(t->lanes[i], now_us);
+        if (ask || lane_is_doubtful(l, now_us))
+            lane_measure(l, now_us);
+        v[i] = view_lane(l, now_us);
+        if (!wide && v[i].usable && !v[i].doubtful)
+            break;
     }
-    int best = sp_schedule_pick(v, SP_LANES_MAX, avoid, t->width.wide);
-    return best >= 0 && (need == SP_LANE_ANY || !v[best].doubtful) ? best : NO_LANE;
+    int lane = sp_schedule_pick(v, SP_LANES_MAX, avoid, wide);
+    if (lane >= 0)
+        *best = v[lane];
+    return lane;
+}
+
+int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, uint64_t now_us)
+{
+    struct sp_lane_view view;
+    int best;
+
+    while ((best = best_lane(t, avoid, &view, now_us)) >= 0) {
+        if (need == SP_LANE_SURE && view.doubtful)
+            return NO_LANE;
+        if (has_room(t->lanes[best]))
+            return best;
+        avoid |= (uint32_t)1 << best;
+    }
+    return NO_LANE;
 }
 
 /* After something has left, when nobody waits for it: which lanes have become idle. */
@@ -171,56 +194,64 @@ static void look_after_lanes(struct sp_tunnel *t, uint64_t now_us)
 
 /* Gives each frame its number, now that it leaves: what age dropped before never looks like a gap.
  */
-static void number_frames(struct sp_tunnel *t, struct sp_dgramq *q, size_t n, int lane,
-                          enum sp_class c, uint64_t now_us)
+static void number_frames(const struct sp_tunnel *t, struct sp_dgramq *q, size_t n)
+{
+    uint8_t *p = sp_dgramq_head(q);
+
+    for (uint32_t i = 0; i < n; i++) {
+        bool control = sp_get_be16(p + 2) == SP_FLOW_CONTROL;
+        uint8_t *seq = p + (control ? SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_SEQ_OFFSET : 4);
+        sp_put_be32(seq, t->next_seq + i);
+        p += sp_dgramq_len_at(q, i);
+    }
+}
+
+/* What the rest has to know of frames that have left: to repeat them, copy them, cover them by
+ * parity. */
+static void note_frames(struct sp_tunnel *t, struct sp_dgramq *q, size_t n, int lane,
+                        enum sp_class c, uint64_t now_us)
 {
     uint32_t lanes = (uint32_t)1 << lane;
-    uint8_t *p = sp_dgramq_head(q);
+    const uint8_t *p = sp_dgramq_head(q);
 
     for (size_t i = 0; i < n; i++) {
         struct sp_span frame = sp_span(p, sp_dgramq_len_at(q, i));
         uint64_t queued_us = sp_dgramq_time_at(q, i);
-        uint8_t *msg = p + SP_FRAME_CONTROL_HEADER_LEN;
+        uint16_t flow = sp_get_be16(p + 2);
 
-        if (sp_get_be16(p + 2) == SP_FLOW_CONTROL) {
-            sp_put_be32(msg + SP_CONTROL_SEQ_OFFSET, t->next_seq);
-            flow_open_left(t, sp_get_be16(msg + SP_CONTROL_FLOW_OFFSET), frame, lane, queued_us,
-                           now_us);
-        } else {
-            sp_put_be32(p + 4, t->next_seq);
-        }
+        if (flow == SP_FLOW_CONTROL)
+            flow_open_left(t, sp_get_be16(p + SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_FLOW_OFFSET),
+                           frame, lane, queued_us, now_us);
         repair_left(t, t->next_seq, frame, lanes, c, queued_us, now_us);
         copy_left(t, t->next_seq, c, now_us);
-        if (sp_get_be16(p + 2) != SP_FLOW_CONTROL)
-            parity_left(t, t->next_seq, sp_get_be16(p + 2),
-                        sp_span_skip(frame, SP_FRAME_HEADER_LEN), lanes, c, now_us);
+        if (flow != SP_FLOW_CONTROL)
+            parity_left(t, t->next_seq, flow, sp_span_skip(frame, SP_FRAME_HEADER_LEN), lanes, c,
+                        now_us);
         t->next_seq++;
         p += frame.len;
     }
     t->counters.datagrams_out += n;
 }
 
-static void hand(struct sp_tunnel *t, int lane, struct sp_span frames, uint64_t now_us)
-{
-    struct sp_lane *l = t->lanes[lane];
-
-    lane_send(l, frames, now_us);
-    l->turn = ++t->turns;
-}
-
-/* A record of the most urgent that waits. False: no lane takes it. */
+/* A record of the most urgent that waits. False: no lane takes it. What is to be remembered of it
+ * is written down when it has left already. */
 static bool send_record(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
 {
     struct sp_dgramq *q = &t->queue.of[c];
+    uint8_t record[SP_TUNNEL_RECORD_TARGET];
     int lane = tunnel_pick_lane(t, 0, SP_LANE_ANY, now_us);
     size_t n;
 
     if (lane == NO_LANE)
         return false;
-    width_on_sent(t, now_us);
     struct sp_span frames = sp_dgramq_front(q, SP_TUNNEL_RECORD_TARGET, &n);
-    number_frames(t, q, n, lane, c, now_us);
-    hand(t, lane, frames, now_us);
+    number_frames(t, q, n);
+    uint64_t queued_us = sp_dgramq_time_at(q, 0);
+    size_t with_copies = copy_ride(t, lane, queued_us, frames, record, now_us);
+    t->lanes[lane]->turn = ++t->turns;
+    lane_send(t->lanes[lane], with_copies > 0 ? sp_span(record, with_copies) : frames, now_us);
+    width_on_sent(t, now_us);
+    note_frames(t, q, n, lane, c, now_us);
     sp_dgramq_pop(q, n);
     return true;
 }
@@ -268,7 +299,8 @@ static struct sp_lane *any_lane(const struct sp_tunnel *t, int avoid)
         struct sp_lane *l = t->lanes[i];
         if (l == NULL)
             continue;
-        unsigned rank = 1 + 2 * (unsigned)can_take(l) + (unsigned)((int)i != avoid);
+        unsigned rank =
+            1 + 2 * (unsigned)(!l->suspect && has_room(l)) + (unsigned)((int)i != avoid);
         if (best == NULL || rank > best_rank || (rank == best_rank && l->turn < best->turn)) {
             best = l;
             best_rank = rank;

@@ -74,7 +74,7 @@ static void adapt(struct parity *p)
 {
     static const struct {
         unsigned per_mille, k, m;
-    } steps[] = {{35, 10, 3}, {14, 14, 2}, {1, 14, 1}, {0, 1, 0}};
+    } steps[] = {{35, 10, 3}, {7, 14, 2}, {1, 14, 1}, {0, 1, 0}};
     struct parity_window all = sum(p, PARITY_WINDOWS), recent = sum(p, RECENT);
     unsigned share = per_mille(&all), i = 0;
 
@@ -84,7 +84,7 @@ static void adapt(struct parity *p)
         share = 1;
     /* Losses in a row hit several of a group. */
     if (all.runs > 4 && all.missed * 10 > all.runs * 18 && share > 0 && share < 35)
-        share = share < 14 ? 14 : 35;
+        share = share < 7 ? 7 : 35;
     while (share < steps[i].per_mille)
         i++;
     (void)sp_parity_enc_set(&p->enc, steps[i].k, steps[i].m); /* within its bounds */

@@ -10,7 +10,7 @@
 #include "tunnel_impl.h"
 
 #define REORDER_US  SP_MS(2)
-#define AGAIN_US    SP_MS(20)
+#define AGAIN_US    SP_MS(20) /* or a round trip: what was asked for can't be here before */
 #define SENT_MAX    ((size_t)1024 * 1024)
 #define REPEATS_MAX 3 /* of one datagram */
 
@@ -76,7 +76,7 @@ static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg)
     if (t->repair.gap)
         report_at(t, now_us + REORDER_US);
     else if (len > 0)
-        report_at(t, now_us + AGAIN_US);
+        report_at(t, now_us + (t->width.rtt_us > AGAIN_US ? t->width.rtt_us : AGAIN_US));
 }
 
 /* --- what the far side misses --------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 
 #define RTT   SP_MS(20)
 #define APART SP_MS(8)
+#define RIDE  SP_MS(22)
 
 static struct two_ends e;
 static struct sp_flow *gw;
@@ -28,7 +29,7 @@ static void start(unsigned lanes)
 
 static void put_rtp(uint8_t type, size_t len)
 {
-    uint8_t packet[1200] = {0x80, type, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9};
+    uint8_t packet[1400] = {0x80, type, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9};
 
     ends_send(&e, gw, packet, len);
 }
@@ -68,7 +69,7 @@ START_TEST(later_and_by_another_lane)
 
     start(2);
     put_voice();
-    ends_wait(&e, APART - 1);
+    ends_wait(&e, RIDE - 1);
     ck_assert_uint_eq(on_wires(NULL), 1);
     ends_wait(&e, 1);
     ck_assert_uint_eq(on_wires(per), 2);
@@ -81,13 +82,87 @@ START_TEST(later_and_by_another_lane)
 }
 END_TEST
 
+/* Numbers of the gateway's frames on a lane's wire, one record after the other. */
+static size_t numbers_on(unsigned lane, uint32_t *seq, size_t max)
+{
+    struct sp_frame f;
+    struct sp_control c;
+    size_t n = 0;
+
+    for (size_t i = 0; n < max && ends_peek(&e, GATEWAY, lane, i, &f, &c); i++)
+        if (f.kind == SP_FRAME_DATA)
+            seq[n++] = f.seq;
+    return n;
+}
+
+START_TEST(within_the_next_that_leaves)
+{
+    uint32_t a[8], b[8];
+
+    start(2);
+    put_voice();
+    ends_wait(&e, APART);
+    put_rtp(96, 1000);
+    ends_flush(&e);
+    ck_assert_uint_eq(copied(), 1);
+    size_t n_a = numbers_on(0, a, 8), n_b = numbers_on(1, b, 8);
+    ck_assert_uint_eq(n_a + n_b, 3);
+    const uint32_t *both = n_a == 2 ? a : b, *one = n_a == 2 ? b : a;
+    ck_assert_uint_eq(both[0], one[0] + 1); /* what leaves, and behind it the copy */
+    ck_assert_uint_eq(both[1], one[0]);
+    ends_wait(&e, RIDE);
+    ck_assert_uint_eq(copied(), 1);
+    ends_settle(&e);
+    ck_assert_uint_eq(e.end[EDGE].n_got, 3);
+    ck_assert_uint_eq(ends_count(&e, EDGE)->dropped_copy, 1);
+    ends_close(&e);
+}
+END_TEST
+
+START_TEST(not_too_soon_and_not_in_a_full_record)
+{
+    start(4);
+    put_voice();
+    ends_wait(&e, APART - 1);
+    put_rtp(96, 100);
+    ends_flush(&e);
+    ck_assert_uint_eq(copied(), 0);
+    ends_wait(&e, 1);
+    put_rtp(96, 1300); /* with the copy it would be more than a record is to have */
+    ends_flush(&e);
+    ck_assert_uint_eq(copied(), 0);
+    ends_wait(&e, RIDE - APART);
+    ck_assert_uint_eq(copied(), 1); /* alone */
+    ends_close(&e);
+}
+END_TEST
+
+START_TEST(not_with_what_waited_for_a_lane)
+{
+    start(4);
+    put_voice();
+    ends_wait(&e, APART);
+    for (unsigned i = 0; i < 4; i++)
+        e.end[GATEWAY].lanes[i].full = true;
+    put_rtp(96, 500);
+    ends_flush(&e);
+    ends_wait(&e, SP_MS(3));
+    for (unsigned i = 0; i < 4; i++)
+        e.end[GATEWAY].lanes[i].full = false;
+    ends_wait(&e, SP_MS(10));
+    ck_assert_uint_eq(on_wires(NULL), 2);
+    ck_assert_uint_eq(copied(), 0);
+    ends_close(&e);
+}
+END_TEST
+
 START_TEST(each_in_its_time)
 {
     start(4);
     put_voice();
     ends_wait(&e, SP_MS(3));
     put_voice();
-    ends_wait(&e, SP_MS(5));
+    ends_wait(&e, RIDE - SP_MS(3));
     ck_assert_uint_eq(copied(), 1);
     ends_wait(&e, SP_MS(3) - 1);
     ck_assert_uint_eq(copied(), 1);
@@ -105,7 +180,7 @@ START_TEST(not_of_what_is_large_or_can_wait)
     put_rtp(200, 100); /* RTCP */
     ends_send(&e, gw, "what is it?", 11);
     ends_flush(&e);
-    ends_wait(&e, SP_MS(15));
+    ends_wait(&e, RIDE + SP_MS(5));
     ck_assert_uint_eq(copied(), 0);
     ends_close(&e);
 }
@@ -117,7 +192,7 @@ START_TEST(not_when_narrow)
     ends_live(&e, SP_SEC(10));
     ck_assert(!sp_tunnel_is_wide(e.end[GATEWAY].tunnel));
     put_voice();
-    ends_wait(&e, SP_MS(15));
+    ends_wait(&e, RIDE + SP_MS(5));
     ck_assert_uint_eq(on_wires(NULL), 1);
     ck_assert_uint_eq(copied(), 0);
     ends_close(&e);
@@ -128,14 +203,14 @@ START_TEST(not_when_something_waits)
 {
     start(4);
     put_voice();
-    ends_wait(&e, SP_MS(1));
+    ends_wait(&e, RIDE - SP_MS(1));
     for (unsigned i = 0; i < 4; i++)
         e.end[GATEWAY].lanes[i].full = true;
     ends_send(&e, gw, "x", 1);
     ends_flush(&e);
     for (unsigned i = 0; i < 4; i++)
         e.end[GATEWAY].lanes[i].full = false;
-    ends_wait(&e, SP_MS(20)); /* "x" leaves after the copy was due */
+    ends_wait(&e, RIDE); /* "x" leaves after the copy was due */
     ck_assert_uint_eq(on_wires(NULL), 2);
     ck_assert_uint_eq(copied(), 0);
     ends_close(&e);
@@ -146,7 +221,7 @@ START_TEST(not_by_the_same_lane)
 {
     start(1);
     put_voice();
-    ends_wait(&e, SP_MS(15));
+    ends_wait(&e, RIDE + SP_MS(5));
     ck_assert_uint_eq(on_wires(NULL), 1);
     ck_assert_uint_eq(copied(), 0);
     ends_close(&e);
@@ -158,7 +233,7 @@ START_TEST(no_more_than_are_remembered)
     start(4);
     for (unsigned i = 0; i < COPIES_MAX + 10; i++)
         put_voice();
-    ends_wait(&e, APART);
+    ends_wait(&e, RIDE);
     ck_assert_uint_eq(copied(), COPIES_MAX);
     ends_close(&e);
 }
@@ -172,6 +247,9 @@ int main(void)
 
     suite_add_tcase(suite, tc);
     tcase_add_test(tc, later_and_by_another_lane);
+    tcase_add_test(tc, within_the_next_that_leaves);
+    tcase_add_test(tc, not_too_soon_and_not_in_a_full_record);
+    tcase_add_test(tc, not_with_what_waited_for_a_lane);
     tcase_add_test(tc, each_in_its_time);
     tcase_add_test(tc, not_of_what_is_large_or_can_wait);
     tcase_add_test(tc, not_when_narrow);

@@ -403,6 +403,8 @@ START_TEST(memory_is_given_back)
     const struct parity *p = &e.end[EDGE].tunnel->parity;
     for (unsigned i = 0; i < 3; i++) {
         wake();
+        put_video();
+        ends_settle(&e);
         ck_assert_uint_gt(p->dec.window.n_chunks, 0);
         ends_live(&e, SP_SEC(4));
         ck_assert(sp_timer_is_set(&p->rest));

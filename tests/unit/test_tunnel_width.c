@@ -340,7 +340,7 @@ START_TEST(stops_copies)
 {
     start_wide(_i);
     ends_put_rtp(&e, gw, 111, 100);
-    ends_wait(&e, SP_MS(20));
+    ends_wait(&e, SP_MS(30));
     ck_assert_uint_eq(ends_count(&e, GATEWAY)->copied, _i ? 0 : 1);
     ends_close(&e);
 }
