@@ -109,7 +109,7 @@ static void check_lane_order(struct sim_ledger *l, unsigned lane, uint32_t index
     o->next++;
 }
 
-void sim_ledger_deliver(struct sim_ledger *l, unsigned lane, uint32_t flow, struct sp_span datagram)
+void sim_ledger_recover(struct sim_ledger *l, uint32_t flow, struct sp_span datagram)
 {
     uint32_t index = index_of(l, datagram);
     struct sim_ledger_entry *d = &l->entries[index];
@@ -121,7 +121,12 @@ void sim_ledger_deliver(struct sim_ledger *l, unsigned lane, uint32_t flow, stru
     SIM_REQUIRE(l->sim, memcmp(behind, l->pattern + index % SIM_LEDGER_PATTERN,
                                datagram.len - SIM_DATAGRAM_MIN) == 0);
     check_lateness(l, d);
-    check_lane_order(l, lane, index);
     d->delivered = true;
     l->delivered++;
+}
+
+void sim_ledger_deliver(struct sim_ledger *l, unsigned lane, uint32_t flow, struct sp_span datagram)
+{
+    check_lane_order(l, lane, index_of(l, datagram));
+    sim_ledger_recover(l, flow, datagram);
 }

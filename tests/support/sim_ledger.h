@@ -64,5 +64,7 @@ uint32_t sim_ledger_hand(struct sim_ledger *l, unsigned lane, struct sp_span dat
 /* It came by that lane and was given to that flow. */
 void sim_ledger_deliver(struct sim_ledger *l, unsigned lane, uint32_t flow,
                         struct sp_span datagram);
+/* The same, by no lane: it was made of others that came. */
+void sim_ledger_recover(struct sim_ledger *l, uint32_t flow, struct sp_span datagram);
 
 #endif
