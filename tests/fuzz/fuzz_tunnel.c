@@ -30,29 +30,67 @@ static struct two_ends *const e = &world.ends;
 
 /* --- traffic: each datagram says which it is, and whose ------------------------------------- */
 
+#define RTP  12 /* its header, before the mark of a datagram of media */
+#define MARK 8
+
+/* A mark, and behind it bytes that depend on it. */
+static void write_datagram(uint8_t *p, uint32_t index, uint16_t flow, size_t len)
+{
+    sp_put_be32(p, index);
+    sp_put_be16(p + 4, flow);
+    sp_put_be16(p + 6, (uint16_t)len);
+    for (size_t i = MARK; i < len; i++)
+        p[i] = (uint8_t)(index * 7 + i);
+}
+
 static void offer(struct sp_flow *f, unsigned side, size_t len)
 {
     static uint8_t bytes[SP_DATAGRAM_MAX + 1];
+
+    if (len < MARK)
+        len = MARK;
+    write_datagram(bytes, world.offered[side]++, sp_flow_number(f), len);
+    ends_send(e, f, bytes, len);
+}
+
+/* So that it is covered by parity, or goes twice. */
+static void offer_media(struct sp_flow *f, unsigned side, bool video)
+{
+    uint8_t bytes[RTP + 400] = {0x80, video ? 96 : 111};
+    size_t len = video ? 400 : 100;
     uint32_t index = world.offered[side]++;
 
-    sp_put_be32(bytes, index);
-    sp_put_be16(bytes + 4, sp_flow_number(f));
-    ends_send(e, f, bytes, len < 8 ? 8 : len);
+    sp_put_be16(bytes + 2, (uint16_t)index);
+    sp_put_be32(bytes + 4, (uint32_t)(e->now_us / 1000 * (video ? 90 : 48)));
+    bytes[11] = bytes[1];
+    write_datagram(bytes + RTP, index, sp_flow_number(f), len);
+    ends_send(e, f, bytes, RTP + len);
+}
+
+/* As far as it is remembered. */
+static void check_datagram(const struct end_got *got, unsigned side, uint16_t flow)
+{
+    size_t at = got->head[0] == 0x80 ? RTP : 0;
+    uint8_t expected[ENDS_HEAD];
+
+    REQUIRE(got->len >= at + MARK && got->flow == flow);
+    size_t len = got->len - at, n = len < ENDS_HEAD - at ? len : ENDS_HEAD - at;
+    uint32_t index = sp_get_be32(got->head + at);
+    write_datagram(expected, index, flow, n);
+    sp_put_be16(expected + 6, (uint16_t)len);
+    REQUIRE(memcmp(got->head + at, expected, n) == 0);
+    REQUIRE(at == 0 || sp_get_be16(got->head + 2) == (uint16_t)index);
+    REQUIRE(index < world.offered[1 - side]);
+    REQUIRE(index < SP_ARRAY_LEN(world.came[0]) && !world.came[side][index]);
+    world.came[side][index] = true;
 }
 
 static void on_datagrams(struct end *end, struct sp_flow *f)
 {
     unsigned side = end->side;
 
-    for (size_t i = world.told[side]; i < end->n_got && world.honest; i++) {
-        const struct end_got *got = &end->got[i % ENDS_GOT];
-        uint32_t index = sp_get_be32(got->head);
-
-        REQUIRE(got->len >= 8 && index < world.offered[1 - side]);
-        REQUIRE(sp_get_be16(got->head + 4) == sp_flow_number(f) && got->flow == sp_flow_number(f));
-        REQUIRE(index < SP_ARRAY_LEN(world.came[0]) && !world.came[side][index]);
-        world.came[side][index] = true;
-    }
+    for (size_t i = world.told[side]; i < end->n_got && world.honest; i++)
+        check_datagram(&end->got[i % ENDS_GOT], side, sp_flow_number(f));
     world.told[side] = end->n_got;
 }
 
@@ -88,6 +126,9 @@ static void check_end(unsigned side)
     REQUIRE(c->datagrams_in == e->end[side].n_got);
     REQUIRE(c->missed <= c->datagrams_out && c->repeated <= 3 * c->missed);
     REQUIRE(t->repair.sent.count <= c->datagrams_out && t->repair.sent.cap <= SENT_MAX);
+    REQUIRE(c->recovered <= t->parity.dec.recovered);
+    REQUIRE(t->parity.dec.n_groups <= SP_PARITY_GROUPS);
+    REQUIRE(t->parity.dec.held <= t->config.max_queue_bytes / 2 + SP_PARITY_SUM_MAX);
     REQUIRE(!world.honest || c->malformed == 0);
 }
 
@@ -119,19 +160,33 @@ static void close_flow(unsigned i, bool by_edge)
     }
 }
 
-static void talk(unsigned i, bool from_edge, size_t len)
+/* A flow as that side knows it, if it does. */
+static struct sp_flow *flow_of(unsigned i, unsigned side)
 {
     struct sp_flow *f = world.flow[i];
 
-    if (f == NULL)
-        return;
-    if (!from_edge) {
-        offer(f, GATEWAY, len);
-    } else if (e->end[EDGE].tunnel != NULL) {
-        f = flow_find(e->end[EDGE].tunnel, sp_flow_number(f));
-        if (f != NULL && f->state == FLOW_OPEN)
-            offer(f, EDGE, len);
-    }
+    if (f == NULL || side == GATEWAY)
+        return f;
+    if (e->end[EDGE].tunnel == NULL)
+        return NULL;
+    f = flow_find(e->end[EDGE].tunnel, sp_flow_number(f));
+    return f != NULL && f->state == FLOW_OPEN ? f : NULL;
+}
+
+static void talk(unsigned i, unsigned side, size_t len)
+{
+    struct sp_flow *f = flow_of(i, side);
+
+    if (f != NULL)
+        offer(f, side, len);
+}
+
+static void talk_media(unsigned i, unsigned side, bool video)
+{
+    struct sp_flow *f = flow_of(i, side);
+
+    if (f != NULL)
+        offer_media(f, side, video);
 }
 
 static void carry(unsigned from, unsigned number, size_t max)
@@ -191,6 +246,35 @@ static void forge_data(unsigned from, unsigned number, const uint8_t *p)
 
     sp_frame_data_header(frame, (uint16_t)(1 + p[0] % (2 * FLOWS)), sp_get_be32(p + 1), 4);
     forge(from, number, frame, sizeof frame);
+}
+
+/* One parity of a group that may never have been: around the highest number that came there, of so
+ * many datagrams. */
+static void forge_parity(unsigned from, unsigned number, const uint8_t *p)
+{
+    const struct sp_tunnel *to = e->end[1 - from].tunnel;
+    uint8_t frame[SP_FRAME_CONTROL_HEADER_LEN + SP_PARITY_HEADER_MAX + SP_PARITY_MEMBER_HEAD + 255];
+    uint8_t body[255];
+    struct sp_span out[SP_PARITY_MAX_M];
+    struct sp_parity_enc enc;
+    unsigned k = p[1] % 16 + 1u, m = p[2] % SP_PARITY_MAX_M + 1u, gap = p[2] >> 5;
+    if (to == NULL)
+        return;
+    memset(body, p[3], sizeof body);
+    sp_parity_enc_init(&enc, SP_SEC(1));
+    REQUIRE(sp_parity_enc_set(&enc, k, m) == 0);
+    uint32_t seq = to->window.highest - 128 + p[0];
+    for (unsigned i = 0; i < k; i++, seq += 1 + gap)
+        REQUIRE(sp_parity_enc_add(&enc, seq, (uint16_t)(1 + p[4] % FLOWS), sp_span(body, p[5]),
+                                  e->now_us) == 0);
+    size_t n = sp_parity_enc_close(&enc, out);
+    REQUIRE(n > 0 && out[n - 1].len + SP_FRAME_CONTROL_HEADER_LEN <= sizeof frame);
+    struct sp_span last = out[n - 1];
+    sp_frame_parity_header(frame, last.len);
+    memcpy(frame + SP_FRAME_CONTROL_HEADER_LEN, last.p, last.len);
+    frame[SP_FRAME_CONTROL_HEADER_LEN + p[6] % last.len] ^= p[7];
+    forge(from, number, frame, SP_FRAME_CONTROL_HEADER_LEN + last.len);
+    sp_parity_enc_fini(&enc);
 }
 
 static void forge_message(unsigned from, unsigned number, const struct sp_control *c)
@@ -269,13 +353,17 @@ static void relieve(void)
         }
 }
 
+/* Commands by their whole byte; all others are told by what it leaves when divided by 20. */
+#define MEDIA  240
+#define PARITY 241
+
 /* Returns how many bytes of the script it took. */
 static size_t command(const uint8_t *p, size_t left)
 {
     uint8_t arg = p[1];
     unsigned lane = arg % LANES, flow = arg % FLOWS, side = arg >> 7;
 
-    switch (p[0] % 20) {
+    switch (p[0] == MEDIA || p[0] == PARITY ? p[0] : p[0] % 20) {
     case 0:
         open_flow(flow);
         break;
@@ -353,6 +441,14 @@ static size_t command(const uint8_t *p, size_t left)
     case 19: /* as large as a datagram may be, or one more */
         talk(flow, side, SP_DATAGRAM_MAX + (arg & 0x40) / 0x40u);
         break;
+    case MEDIA:
+        talk_media(flow, side, arg & 0x40);
+        break;
+    case PARITY:
+        if (left < 10)
+            break;
+        forge_parity(side, lane, p + 2);
+        return 10;
     }
     return 2;
 }
