@@ -209,20 +209,21 @@ voice waited to be played, mean; made up: % of the voice that was heard but had 
 that came, mean, and of the last third; may: Mbit/s that the congestion control would have let out at the end;
 again: % of what came of video that was sent again, asked for or to find out what the way can carry; lost: % of the
 packets of video that never came; trip: ms, round trip, mean; wire: Mbit/s on a link in a direction, mean; up: ms from
-createOffer to the first picture; busy: % of the machine's processors, and of them the browsers' share."""
+createOffer to the first picture; busy: % of the machine's processors, and of them the browsers' share; samples: of
+getStats(), each of one second and one browser."""
 
 
 def browser(results):
-    """A table for each network, rate and congestion control."""
-    for (network, kbps, cc), some in groups(results, "network", "video_kbps", "cc"):
+    """A table for each rate and congestion control."""
+    for (kbps, cc), some in groups(results, "video_kbps", "cc"):
         ran = [r for r in some if "call" in r]
-        yield f"{network}: {kbps} kbit/s of video at most, TCP {cc}" + (
+        yield f"{kbps} kbit/s of video at most, TCP {cc}" + (
             f", {ran[0]['seconds']} s, {ran[0]['call']['version']}" if ran else ""
         )
         yield ""
         yield from browser_table(some)
         yield ""
-        busy = [f"{r['path']} seed {r['seed']}" for r in ran if browsers_were_busy(r)]
+        busy = [f"{r['network']} {r['path']} seed {r['seed']}" for r in ran if browsers_were_busy(r)]
         if busy:
             yield "The machine was busy, don't trust: " + ", ".join(busy)
             yield ""
@@ -230,27 +231,32 @@ def browser(results):
 
 
 def browser_table(results):
-    head = ["path", "frames", "freezes", "frozen, s", "picture buffer", "voice buffer", "made up, %"]
-    head += ["video", "at the end", "may", "again, %", "lost, %", "trip", "wire", "up", "busy, %", "seeds", "commit"]
+    head = ["network", "path", "frames", "freezes", "frozen, s", "picture buffer", "voice buffer", "made up, %"]
+    head += ["video", "at the end", "may", "again, %", "lost, %", "trip", "wire", "up", "busy, %", "samples"]
+    head += ["seeds", "commit"]
     rows = []
-    for (path,), some in groups(results, "path"):
-        ran = [r for r in some if "call" in r]
-        if not ran:
-            rows.append([path, "not run"] + [""] * (len(head) - 2))
-            continue
-        rows.append(
-            [
-                path,
-                *browser_figures([[Received(r["call"][side]) for side in "ab"] for r in ran]),
-                f"{median(ran, lambda r: r['wire_bytes'] * 8 / 1e6 / r['seconds'] / 4):.1f}",
-                f"{median(ran, lambda r: max(r['call'][side][0]['first_frame_ms'] for side in 'ab')):.0f}",
-                f"{median(ran, lambda r: r['load']['busy_percent']):.0f}, "
-                f"{median(ran, lambda r: sum(r['load']['browser_percent'])):.0f}",
-                ",".join(str(r["seed"]) for r in ran) + missing_seeds(some, "call"),
-                " ".join(dict.fromkeys(r["commit"] for r in ran)),
-            ]
-        )
+    for (network,), same in groups(results, "network"):
+        name = network
+        for (path,), some in groups(same, "path"):
+            ran = [r for r in some if "call" in r]
+            figures = browser_row(some, ran) if ran else ["not run"] + [""] * (len(head) - 3)
+            rows.append([name, path, *figures])
+            name = ""
     return table(head, rows)
+
+
+def browser_row(some, ran):
+    sides = [[Received(r["call"][side]) for side in "ab"] for r in ran]
+    return [
+        *browser_figures(sides),
+        f"{median(ran, lambda r: r['wire_bytes'] * 8 / 1e6 / r['seconds'] / 4):.1f}",
+        f"{median(ran, lambda r: max(r['call'][side][0]['first_frame_ms'] for side in 'ab')):.0f}",
+        f"{median(ran, lambda r: r['load']['busy_percent']):.0f}, "
+        f"{median(ran, lambda r: sum(r['load']['browser_percent'])):.0f}",
+        str(sum(len(side.samples) - 1 for both in sides for side in both)),
+        ",".join(str(r["seed"]) for r in ran) + missing_seeds(some, "call"),
+        " ".join(dict.fromkeys(r["commit"] for r in ran)),
+    ]
 
 
 def browser_figures(ran):

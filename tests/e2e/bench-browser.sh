@@ -22,7 +22,7 @@ bench() {
 }
 
 bench --path ours --again || fail "bench.sh browser ended with status $?"
-grep -Eq "^\| ours \| [0-9.]+ .* 1 \|" "$out" || fail "no row: $(cat "$out")"
+grep -Eq "^\| 10ms-0% \| ours \| [0-9.]+ .* 1 \|" "$out" || fail "no row: $(cat "$out")"
 python3 - "$root/build/bench/quick/browser.json" $seconds <<'PYTHON'
 import json, sys
 
@@ -72,7 +72,7 @@ ok "the row of a call is whole"
 status=0
 bench --path ours,udp --seeds 2 --show || status=$?
 [ "$status" = 1 ] || fail "with rows that were not run the status is $status"
-grep -Eq "^\| ours \| [0-9.]+ .* 1 \(not run: 2\) \|" "$out" || fail "what was not run is not shown: $(cat "$out")"
+grep -Eq "^\| 10ms-0% \| ours \| [0-9.]+ .* 1 \(not run: 2\) \|" "$out" || fail "what was not run is not shown: $(cat "$out")"
 ok "what was measured is kept, what was not is shown as that"
 for wrong in "--network 10ms" "--path car" "--seconds 1" "--plots" "--speed"; do
     status=0
