@@ -2,8 +2,8 @@
 /*
  * How wide a tunnel is. Narrow: all goes by one lane as long as that is well, which costs the
  * least. Wide: each datagram takes a lane that has nothing on the way, so that a lost segment holds
- * back nothing else, and what is urgent goes twice. It is wide at the beginning of a call, when
- * nobody knows what the network is like, and as long as something was missed of late.
+ * back nothing else, and what is urgent goes twice. It is wide at the beginning of a call, until
+ * enough has left to know what the network is like, and as long as something was missed of late.
  *
  * Where the path is full, losses are its way of saying so, and whatever is sent beside what was
  * asked to be sent makes it worse. Round trips tell: they grow with the queue of the bottleneck.
@@ -13,6 +13,7 @@
 #define QUIET_US SP_SEC(30) /* after this, what comes is a new call */
 #define FRESH_US SP_SEC(10)
 #define LOSSY_US SP_SEC(30)
+#define ENOUGH   1000 /* records: one loss in 200 is sure to have shown */
 
 /* The shortest round trip of the last one to two FLOOR_US is that of the empty path. */
 #define FLOOR_US SP_SEC(60)
@@ -55,8 +56,7 @@ static void on_timer(struct sp_timer *timer, uint64_t now_us, void *arg)
     struct sp_tunnel *t = arg;
 
     if (now_us < t->width.until_us) {
-        (void)sp_timerq_set(t->timers, timer,
-                            t->width.until_us); /* it has been set: room is there */
+        (void)sp_timerq_set(t->timers, timer, t->width.until_us); /* it has been: there is room */
         return;
     }
     t->width.wide = false;
@@ -67,13 +67,19 @@ void width_on_sent(struct sp_tunnel *t, uint64_t now_us)
 {
     struct width *w = &t->width;
 
-    if (w->sent_us == 0 || now_us - w->sent_us > QUIET_US)
+    if (w->sent_us == 0 || now_us - w->sent_us > QUIET_US) {
+        w->fresh = ENOUGH;
         widen(t, FRESH_US, now_us);
+    } else if (w->fresh > 0 && --w->fresh == 0 && w->wide && now_us >= w->lossy_until_us) {
+        w->until_us = now_us;
+        (void)sp_timerq_set(t->timers, &w->narrows, now_us);
+    }
     w->sent_us = now_us;
 }
 
 void width_on_missed(struct sp_tunnel *t, uint64_t now_us)
 {
+    t->width.lossy_until_us = now_us + LOSSY_US;
     widen(t, LOSSY_US, now_us);
 }
 

@@ -10,10 +10,11 @@
 #include "tunnel_impl.h"
 #include "two_ends_repair.h"
 
-#define RTT   SP_MS(20)
-#define FRESH SP_SEC(10) /* a call is new */
-#define LOSSY SP_SEC(30) /* after something was missed */
-#define QUIET SP_SEC(30) /* after this, what comes is a new call */
+#define RTT    SP_MS(20)
+#define FRESH  SP_SEC(10) /* a call is new */
+#define ENOUGH 1000       /* records after its first */
+#define LOSSY  SP_SEC(30) /* after something was missed */
+#define QUIET  SP_SEC(30) /* after this, what comes is a new call */
 
 static struct two_ends e;
 static struct sp_flow *gw;
@@ -82,6 +83,30 @@ START_TEST(a_call_goes_on_narrow)
         say();
         ends_live(&e, SP_SEC(1));
     }
+    ck_assert_uint_eq(told(GATEWAY), 2);
+    ends_close(&e);
+}
+END_TEST
+
+/* The first of a call and so many more. */
+static void say_until_narrow(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        ck_assert(is_wide(GATEWAY) == (i > 0));
+        say();
+        ends_lose_bytes(&e, GATEWAY);
+        ends_live(&e, SP_MS(3));
+    }
+}
+
+START_TEST(narrow_when_enough_has_left)
+{
+    start();
+    say_until_narrow(ENOUGH);
+    ck_assert(is_wide(GATEWAY));
+    say();
+    ends_live(&e, SP_MS(3));
+    ck_assert(!is_wide(GATEWAY));
     ck_assert_uint_eq(told(GATEWAY), 2);
     ends_close(&e);
 }
@@ -182,6 +207,24 @@ START_TEST(a_call_that_begins_while_it_is_lossy)
     ends_live(&e, 1);
     ck_assert(!is_wide(GATEWAY));
     ck_assert_uint_eq(told(GATEWAY), 4);
+    ends_close(&e);
+}
+END_TEST
+
+/* Missed in this call, or before it. */
+START_TEST(wide_whatever_has_left_when_something_was_missed)
+{
+    start();
+    if (_i == 0)
+        say_until_narrow(ENOUGH / 2);
+    miss_now();
+    ends_live(&e, SP_MS(100));
+    for (unsigned i = 0; i <= ENOUGH; i++) {
+        say();
+        ends_lose_bytes(&e, GATEWAY);
+        ends_live(&e, SP_MS(3));
+    }
+    ck_assert(is_wide(GATEWAY));
     ends_close(&e);
 }
 END_TEST
@@ -394,6 +437,8 @@ int main(void)
     suite_add_tcase(suite, tc);
     tcase_add_test(tc, wide_when_a_call_begins);
     tcase_add_test(tc, a_call_goes_on_narrow);
+    tcase_add_test(tc, narrow_when_enough_has_left);
+    tcase_add_loop_test(tc, wide_whatever_has_left_when_something_was_missed, 0, 2);
     tcase_add_test(tc, after_quiet_it_is_a_new_call);
     tcase_add_test(tc, wide_on_both_ends_when_something_is_missed);
     tcase_add_test(tc, each_that_is_missed_counts_anew);
