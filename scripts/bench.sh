@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # bench.sh [--quick] [BENCH...]
-# bench.sh quality|browser [OPTION...]
+# bench.sh quality|browser|relay [OPTION...]
 #
 # Measures sallyport beside Debian's coturn, in one run on this machine, and prints a table for each
 # bench. Only ratios within one run mean anything: let nothing else run meanwhile.
@@ -18,6 +18,12 @@
 #   browser   frames, freezes, jitter buffers and bit rate of a call of two Chromium on such links, by the same
 #             paths (25 minutes; goes on where it was ended). The same options, but for --plots
 #
+#   relay     what a datagram costs the server: processor time, loss, delay by every path at several loads, growth
+#             with the number of flows, memory of what is idle (8 minutes). Its options choose, and
+#             bench.sh relay --instructions
+#             counts instructions instead: repeatable, from commit to commit (15 minutes)
+#             bench.sh relay --help names all
+#
 #   BENCH     default: delay, cpu and connect
 #   --quick   a few rounds, to see that it runs: the figures mean nothing, and lie in build/bench/quick
 #   --help    this text
@@ -30,22 +36,22 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all_benches=(delay cpu connect quality browser)
+all_benches=(delay cpu connect quality browser relay)
 benches=()
-options=() # of quality or browser
+options=() # of quality, browser or relay
 folder=$root/build/bench
 plots="" incomplete=0
 while [ $# -gt 0 ]; do
     case $1 in
         --quick)
-            export BENCH_COUNT=50 BENCH_SETTLE=1 BENCH_ROUNDS=1 BENCH_MESSAGES=50
+            export BENCH_COUNT=50 BENCH_SETTLE=1 BENCH_ROUNDS=1 BENCH_MESSAGES=50 BENCH_QUICK=yes
             folder=$root/build/bench/quick
             ;;
         --help)
             usage
             exit 0
             ;;
-        quality | browser)
+        quality | browser | relay)
             benches+=("$1")
             for option in "${@:2}"; do
                 if [ "$1 $option" = "quality --plots" ]; then plots=yes; else options+=("$option"); fi
@@ -78,7 +84,7 @@ if [ -z "${BUILD_DIR-}" ]; then
     "$root/scripts/build.sh" --tests >/dev/null
     export BUILD_DIR=$root/build
 fi
-need_packages iproute2 iptables procps openssl curl coturn python3
+need_packages iproute2 iptables procps openssl curl coturn python3 util-linux
 [[ " ${benches[*]} " != *" browser "* ]] || need_browsers chromium
 mkdir -p "$folder"
 export BENCH_FOLDER=$folder

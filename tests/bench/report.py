@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tables of Markdown out of what the benches measured.
 
-    report.py delay|cpu|connect|quality|browser <RESULTS
+    report.py delay|cpu|connect|quality|browser|relay <RESULTS
 
 RESULTS is a JSON object a line, as tests/bench/*.sh write them.
 """
@@ -321,8 +321,115 @@ def browsers_were_busy(r):
     return links > 2000 or r["load"]["busy_percent"] > 95 or cameras < 0.95 * wanted or limited > 0
 
 
+RELAY_NOTE = """us: processor time of the server (gateway: of the gateway, too) for each datagram that came; lost: %; delay: us, one
+way; MB: of the server; own: us of the generator for each. ratio: to coturn on the same path, beside TLS-TLS, TLS-UDP
+and UDP-UDP where it has none. most: the highest rate at which less than 0.1 % was lost; more: the next that was tried.
+* the generator did not keep up: not the server's limit."""
+
+# What a path that coturn has not stands beside.
+BESIDE = {"tunnel-tunnel": "TLS-TLS", "tunnel-UDP": "TLS-UDP", "gateway-gateway": "UDP-UDP"}
+GENERATOR_LATE_MS = 50
+
+
+def relay(results):
+    parts = dict(groups(results, "part"))
+    for part, of_it in (("rows", relay_rows), ("growth", relay_growth), ("memory", relay_memory)):
+        if (part,) in parts:
+            yield from of_it(parts[part,])
+            yield ""
+    if ("instructions",) in parts:
+        yield from relay_instructions(parts["instructions",])
+        yield ""
+    yield RELAY_NOTE
+
+
+def server_us(r):
+    return r["server_cpu_ns"] / 1000 / max(1, r["delivered"])
+
+
+def ratio(mine, theirs):
+    return f"{mine / theirs:.2f}" if theirs else ""
+
+
+def relay_rows(results):
+    """A table for each size: a row for each path, load and server."""
+    for (size,), some in groups(results, "bytes"):
+        coturn = {(r["path"], r["load"]): r for r in some if r["server"] == "coturn"}
+        rows = []
+        for r in some:
+            load = {"coturn loses": "more"}.get(r["load"], r["load"])
+            beside = coturn.get((BESIDE.get(r["path"], r["path"]), load))
+            mine = r["server"] == "sallyport"
+            rows.append([
+                r["path"],
+                r["server"],
+                r["load"] + ("*" if r["late_ms"] >= GENERATOR_LATE_MS else ""),
+                f"{r['rate']:.0f}",
+                f"{server_us(r):.1f}" + (f" + {r['gateway_cpu_ns'] / 1000 / max(1, r['delivered']):.1f}" if r["gateway_cpu_ns"] else ""),
+                ratio(server_us(r), server_us(beside)) if mine and beside else "",
+                f"{100 * r['lost'] / r['sent']:.2f}",
+                f"{r['p50_us']:.0f}",
+                f"{r['p99_us']:.0f}",
+                f"{r['p999_us']:.0f}",
+                f"{r['server_rss_kb'] / 1024:.1f}",
+                f"{r['own_cpu_ns'] / 1000 / max(1, r['delivered']):.1f}",
+                str(r["sent"]),
+            ])
+        head = ["server", "load", "a second", "us", "ratio", "lost", "delay p50", "p99", "p99.9", "MB", "own", "of"]
+        yield from table([f"path, {size} bytes", *head], rows)
+        yield ""
+
+
+def relay_growth(results):
+    """us for each datagram, the load the same, on so many flows; and as a multiple of the fewest."""
+    flows = sorted({2 * r["pairs"] for r in results})
+    rows = []
+    for (path, server), some in groups(results, "path", "server"):
+        by = {2 * r["pairs"]: r for r in some}
+        first = next((server_us(by[n]) for n in flows if n in by and "not_run" not in by[n]), None)
+        cells = []
+        for n in flows:
+            if n not in by or "not_run" in by[n]:
+                cells.append("not run" + (f": {by[n]['not_run']}" if n in by else ""))
+            else:
+                lost = f", {100 * by[n]['lost'] / by[n]['sent']:.1f} % lost" if by[n]["lost"] else ""
+                cells.append(f"{server_us(by[n]):.1f} ({server_us(by[n]) / first:.2f}){lost}")
+        rows.append([path, server, *cells])
+    return table(["growth, us", "server", *(f"{n} flows" for n in flows)], rows)
+
+
+def relay_memory(results):
+    """KB for each end or, of tunnels, for each tunnel."""
+    rows = []
+    coturn = {}
+    for r in results:
+        each = (r["after_kb"] - r["before_kb"]) / (2 * r["pairs"])
+        if r["server"] == "coturn":
+            coturn[r["path"]] = each
+        what = {"UDP-UDP": "allocation, UDP client", "TLS-TLS": "allocation, TLS client", "tunnel-tunnel": "tunnel of 4 lanes"}
+        beside = coturn.get(r["path"])
+        rows.append([what[r["path"]], r["server"], str(2 * r["pairs"]), f"{each:.1f}", ratio(each, beside) if r["server"] == "sallyport" else ""])
+    return table(["memory of what is idle", "server", "of", "KB each", "ratio"], rows)
+
+
+def relay_instructions(results):
+    """The server's own, without the kernel's, for each datagram that came: one at a time, and twenty at once."""
+    rows = []
+    coturn = {}
+    for (path, server, size), some in groups(results, "path", "server", "bytes"):
+        each = {r["tick_us"]: r["instructions"] / max(1, r["delivered"]) for r in some}
+        ticks = sorted(each)
+        if server == "coturn":
+            coturn[path, size] = each
+        beside = coturn.get((BESIDE.get(path, path), size), {})
+        cells = [f"{each[t]:.0f}" for t in ticks]
+        cells += [ratio(each[t], beside.get(t)) if server == "sallyport" else "" for t in ticks]
+        rows.append([path, server, str(size), *cells])
+    return table(["instructions", "server", "bytes", "one", "twenty", "ratio", "ratio"], rows)
+
+
 def main():
-    tables = {"delay": delay, "cpu": cpu, "connect": connect, "quality": quality, "browser": browser}
+    tables = {"delay": delay, "cpu": cpu, "connect": connect, "quality": quality, "browser": browser, "relay": relay}
     if len(sys.argv) != 2 or sys.argv[1] not in tables:
         sys.exit(__doc__)
     results = [json.loads(line) for line in sys.stdin]

@@ -32,6 +32,8 @@ struct gateway_end {
     } got[GATEWAY_END_GOT]; /* datagrams that nobody has taken yet */
     size_t n_got;
     uint16_t wanted;
+    /* Set after init: gets the datagrams, and none are remembered. */
+    void (*take)(struct sp_flow *f, const struct sp_span *d, size_t n);
 };
 
 void gateway_end_init(struct gateway_end *g, struct io_loop *l);

@@ -20,12 +20,13 @@ server_program=${BUILD_DIR:-$root/build}/sallyport-server
 client_program=${BUILD_DIR:-$root/build}/sallyport-client
 
 # host_up: runs the script again in that namespace; the second time it returns. Packages have to be there by
-# then, for nothing can be downloaded within.
+# then, for nothing can be downloaded within. `host_arguments` may hold the arguments that it gets then.
+host_arguments=()
 host_up() {
     if [ "${E2E_HOST-}" != "$0" ]; then
         [ "$(id -u)" = 0 ] || skip "needs root"
         unshare --net --mount --pid --fork true 2>/dev/null || skip "needs namespaces"
-        E2E_HOST=$0 exec unshare --net --mount --pid --fork --kill-child --mount-proc bash "$0"
+        E2E_HOST=$0 exec unshare --net --mount --pid --fork --kill-child --mount-proc bash "$0" "${host_arguments[@]}"
     fi
     LAB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sallyport-test.XXXXXX")
     trap host_down EXIT

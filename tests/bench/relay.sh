@@ -1,0 +1,267 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# relay.sh [OPTION...]
+#
+# What relaying costs: sallyport and coturn under the same traffic from one generator (load.c), in turns in one run,
+# each on one processor of its own, the generator on another. Processor time is that of the whole server
+# process for each datagram that was delivered.
+#
+#   --part LIST    of rows (each path at light load, at the load where coturn begins to lose, and at the most that is
+#                  carried without loss), growth (the same load on more and more flows), memory (what is idle) and
+#                  instructions (of the server's own code, by callgrind; repeatable). Default: all but the last
+#   --instructions the same as --part instructions
+#   --path LIST    of UDP-UDP,TCP-TCP,TLS-TLS,TLS-UDP,tunnel-tunnel,tunnel-UDP,gateway-gateway. Default: all.
+#                  In X-UDP the second is a plain UDP peer; gateway: by UDP to a real gateway
+#   --bytes LIST   of a datagram; default: 1200,160
+#   --full         growth to 10,000 flows, and memory of 10,000
+#   --help         this text
+#
+# Called by scripts/bench.sh, which says what comes out.
+# shellcheck disable=SC2119 # the gateway is as gateway_start makes it
+set -euo pipefail
+# shellcheck source=tests/support/one-host.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/one-host.sh"
+# shellcheck source=tests/bench/coturn.sh
+. "$(dirname "${BASH_SOURCE[0]}")/coturn.sh"
+
+all_parts=(rows growth memory instructions)
+all_paths=(UDP-UDP TCP-TCP TLS-TLS TLS-UDP tunnel-tunnel tunnel-UDP gateway-gateway)
+parts=(rows growth memory) paths=("${all_paths[@]}") sizes=(1200 160) full=
+host_arguments=("$@")
+
+# one_of OPTION LIST VALUE...: the list's entries, each of which has to be one of these.
+one_of() {
+    local option=$1 list=$2 entry
+    shift 2
+    IFS=, read -ra chosen <<<"$list"
+    for entry in "${chosen[@]}"; do
+        [[ " $* " = *" $entry "* ]] || die 2 "$option $list: of $*, with commas"
+    done
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --part | --path | --bytes) [ $# -gt 1 ] || die 2 "$1 wants a list (--help says of what)" ;;&
+        --part)
+            one_of "$1" "$2" "${all_parts[@]}"
+            parts=("${chosen[@]}")
+            shift
+            ;;
+        --path)
+            one_of "$1" "$2" "${all_paths[@]}"
+            paths=("${chosen[@]}")
+            shift
+            ;;
+        --bytes)
+            [[ $2 =~ ^[1-9][0-9]{1,3}(,[1-9][0-9]{1,3})*$ ]] || die 2 "--bytes $2: wants numbers from 24 to 1400, with commas"
+            IFS=, read -ra sizes <<<"$2"
+            shift
+            ;;
+        --instructions) parts=(instructions) ;;
+        --full) full=yes ;;
+        --help)
+            usage
+            exit 0
+            ;;
+        *) die 2 "unknown option $1 (--help names all)" ;;
+    esac
+    shift
+done
+
+ours=198.51.100.2 theirs=198.51.100.3
+pairs=20 each=10 # pairs of each two tunnels
+light=2000 seconds=1 search=4000-400000 growth=(10 100 1000) growth_rate=4000 idle=1000 instructions_s=2
+if [ "$full" ]; then
+    growth+=(10000)
+    idle=10000
+fi
+if [ "${BENCH_QUICK-}" ]; then # that it runs is all that matters
+    pairs=2 each=1 light=200 seconds=0.2 search=400-400 growth=(2 8) growth_rate=200 idle=8 instructions_s=0.2
+fi
+
+# Others have the processor of the server as little as can be, and the server not that of the generator.
+server_on=() load_on=()
+if [ "$(nproc)" -gt 1 ]; then
+    load_on=(taskset -c 0)
+    server_on=(taskset -c 1)
+fi
+
+# What the servers need to have 10,000 connections and as many relayed addresses, if root may have that here.
+files=65536
+prlimit --nofile=$files true 2>/dev/null || files=$(ulimit -Hn)
+
+need_commands turnutils_stunclient=coturn curl=curl openssl=openssl ip=iproute2 taskset=util-linux
+[[ " ${parts[*]} " != *" instructions "* ]] || need_commands valgrind=valgrind
+host_up
+exec 3>&1 >&2 # results alone go to standard output
+ip route add local 10.64.0.0/16 dev lo # an address for each end
+
+# start sallyport|coturn [COMMAND...]: under that command, if any. Bounds that keep strangers off would count ours,
+# too, who are all alike.
+start() {
+    local server=$1 options
+    shift
+    limits=("${server_on[@]}" prlimit "--nofile=$files" "$@")
+    if [ "$server" = sallyport ]; then
+        options=(--allow-peer 10.64.0.0/16)
+        ! "$server_program" --help | grep -q -e '--workers' || options+=(--workers 1)
+        for bound in allocations-per-user answers-per-second tunnels-per-subject lanes-per-subject \
+            flows-per-subject handshakes-per-second; do
+            options+=("--max-$bound" 1000000)
+        done
+        server_start --relay-ip $ours --listen $ours:3478 "${options[@]}"
+        ln -sf server.pid "$LAB_DIR/sallyport.pid"
+    else
+        mapfile -t options < <(coturn_options $theirs 443)
+        host_spawn coturn "${limits[@]}" turnserver "${options[@]}" --relay-threads 1
+        coturn_wait $theirs
+    fi
+}
+
+stop() {
+    if [ "$1" = coturn ]; then
+        lab_stop coturn
+    else
+        rm "$LAB_DIR/sallyport.pid"
+        host_stop server
+    fi
+    rm -f "$LAB_DIR/${1/sallyport/server}.pid"
+}
+
+# target KIND SERVER: as load.c wants it.
+target() {
+    local addr=$ours
+    [ "$2" = sallyport ] || addr=$theirs
+    case $1 in
+        UDP) echo udp:$addr:3478 ;;
+        TCP) echo tcp:$addr:3478 ;;
+        TLS) echo tls:$addr:443 ;;
+        tunnel) echo tunnel:$addr:443 ;;
+        gateway) echo udp:192.0.2.1:3478 ;;
+    esac
+}
+
+# load PART PATH SERVER ARGUMENT...: its lines, each with what it belongs to.
+load() {
+    local part=$1 path=$2 server=$3 from to
+    shift 3
+    from=$(target "${path%-*}" "$server")
+    to=$(target "${path#*-}" "$server")
+    [[ $path != *-UDP || $path = UDP-UDP ]] || to=peer
+    [[ $path != gateway-* ]] || set -- "$@" gateway="$(lab_pid gateway)"
+    say "$part: $path, $server, $*"
+    timeout 300 "${load_on[@]}" "${BUILD_DIR:-$root/build}/tests/load" ca="$LAB_DIR/ca.pem" token="$LAB_DIR/token" \
+        sources=10.64.0.1 server="$(lab_pid "$server")" from="$from" to="$to" "$@" >"$LAB_DIR/load.out" ||
+        fail "$part, $path, $server: the generator ended with status $?"
+    sed "s/^{/{\"part\": \"$part\", \"path\": \"$path\", \"server\": \"$server\", /" "$LAB_DIR/load.out" | tee -a /dev/fd/3
+}
+
+# figure KEY LOAD: of what load said last.
+figure() {
+    sed -n 's/.*"load": "'"$2"'",.*"'"$1"'": \([0-9]*\).*/\1/p' "$LAB_DIR/load.out" | tail -n 1
+}
+
+has_coturn() {
+    [[ $1 != *tunnel* && $1 != *gateway* ]]
+}
+
+# The load where coturn begins to lose, on the path that this one stands beside; without it: none.
+declare -A coturn_loses=()
+beside() {
+    case $1 in
+        tunnel-UDP) echo TLS-UDP ;;
+        tunnel-tunnel) echo TLS-TLS ;;
+        gateway-gateway) echo UDP-UDP ;;
+        *) echo "$1" ;;
+    esac
+}
+
+rows() {
+    local size path rates more
+    for size in "${sizes[@]}"; do
+        for path in "${paths[@]}"; do
+            local settings=("pairs=$pairs" "flows=$each" "bytes=$size" "seconds=$seconds" "search=$search")
+            rates=light:$light
+            if has_coturn "$path"; then
+                load rows "$path" coturn "${settings[@]}" rates=$rates >/dev/null
+                coturn_loses[$path]=$(figure rate more)
+            fi
+            more=${coturn_loses[$(beside "$path")]-}
+            load rows "$path" sallyport "${settings[@]}" rates="$rates${more:+,coturn loses:$more}" >/dev/null
+        done
+    done
+}
+
+growth() {
+    local path flows
+    for path in "${paths[@]}"; do
+        [[ $path != gateway-* && $path != *-UDP ]] || [ "$path" = UDP-UDP ] || continue
+        for flows in "${growth[@]}"; do
+            for server in coturn sallyport; do
+                [ $server = sallyport ] || has_coturn "$path" || continue
+                if [ $((2 * flows + 200)) -gt "$files" ]; then
+                    printf '{"part": "growth", "path": "%s", "server": "%s", "pairs": %d, "not_run": "wants %d descriptors, may have %d"}\n' \
+                        "$path" $server $((flows / 2)) $((2 * flows + 200)) "$files" >&3
+                    continue
+                fi
+                load growth "$path" $server pairs=$((flows / 2)) flows=$((flows > 10 ? 5 : 1)) seconds=$seconds \
+                    rates=growth:$growth_rate >/dev/null
+            done
+        done
+    done
+}
+
+# What is idle, on servers that have done nothing before.
+memory() {
+    local path
+    for path in "${paths[@]}"; do
+        [[ " UDP-UDP TLS-TLS tunnel-tunnel " = *" $path "* ]] || continue
+        for server in coturn sallyport; do
+            [ $server = sallyport ] || has_coturn "$path" || continue
+            start $server
+            load memory "$path" $server traffic=none pairs=$((idle / 2)) flows=$((${#path} > 7 ? 0 : 1)) seconds=2 >/dev/null
+            stop $server
+        done
+    done
+}
+
+# instructions PATH: one at a time, and in bursts of twenty. A fixed number of datagrams, on servers of their own.
+instructions() {
+    local path server size tick dump
+    for path in "${paths[@]}"; do
+        [[ $path != gateway-* ]] || continue
+        for server in coturn sallyport; do
+            [ $server = sallyport ] || has_coturn "$path" || continue
+            start $server valgrind --quiet --tool=callgrind --callgrind-out-file="$LAB_DIR/callgrind"
+            for size in "${sizes[@]}"; do
+                for tick in 1000 20000; do
+                    rm -f "$LAB_DIR"/callgrind*
+                    load instructions "$path" $server pairs=$pairs flows=$each bytes="$size" seconds=$instructions_s \
+                        tick=$tick mark="$root/tests/bench/callgrind_mark.sh $(lab_pid $server)" rates=instructions:1000 \
+                        3>/dev/null >"$LAB_DIR/line"
+                    dump=$(cat "$LAB_DIR"/callgrind* | sed -n 's/^totals: //p' | sort -n | tail -n 1)
+                    [ "$dump" ] || fail "callgrind has written nothing"
+                    sed "s/}\$/, \"tick_us\": $tick, \"instructions\": $dump}/" "$LAB_DIR/line" >&3
+                done
+            done
+            stop $server
+        done
+    done
+}
+
+for part in "${parts[@]}"; do
+    case $part in
+        rows | growth)
+            start sallyport
+            start coturn
+            [[ " ${paths[*]} " != *" gateway-"* ]] || { limits=("${load_on[@]}") && gateway_start --lan 10.64.0.0/16; }
+            $part
+            host_stop gateway
+            rm -f "$LAB_DIR/gateway.pid"
+            stop coturn
+            stop sallyport
+            ;;
+        *) $part ;;
+    esac
+done
