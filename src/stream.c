@@ -27,7 +27,7 @@ enum news { ESTABLISHED = 1, INPUT = 2, HEARD_ALL = 4, WRITABLE = 8, CLOSED = 16
 struct sp_stream {
     uint32_t magic;
     enum state state;
-    struct sp_ticker *ticker;
+    struct sp_ticker *ticker; /* NULL: between two loops */
     struct sp_stream_events ev;
     void *arg;
     struct sp_addr remote, local;
@@ -47,7 +47,7 @@ struct sp_stream {
     const char *heard_all;   /* nothing will be added to `in`, and why; NULL: it may */
     int end_code, end_errno; /* for `closed` */
     const char *end_text;    /* or NULL: TLS's, or of end_errno */
-    bool *freed;             /* within a callback: set by sp_stream_free */
+    bool *freed;             /* within a callback: set when it is freed, or leaves */
 };
 
 /* --- ends ----------------------------------------------------------------------------------- */
@@ -464,16 +464,39 @@ int sp_stream_connect(struct sp_ticker *ticker, const struct sp_addr *remote, ui
     return 0;
 }
 
+/* Nothing of the loop knows it any more. */
+static void leave_loop(struct sp_stream *s)
+{
+    if (s->ticker == NULL)
+        return;
+    if (s->freed != NULL)
+        *s->freed = true;
+    s->freed = NULL;
+    ev_io_stop(s->ticker->loop, &s->io);
+    sp_timerq_cancel(&s->ticker->timers, &s->timer);
+    sp_deferred_cancel(&s->work);
+    s->ticker = NULL;
+}
+
+void sp_stream_leave(struct sp_stream *s)
+{
+    assert(s->magic == MAGIC && s->state == OPEN);
+    leave_loop(s);
+}
+
+void sp_stream_enter(struct sp_stream *s, struct sp_ticker *ticker)
+{
+    assert(s->magic == MAGIC && s->ticker == NULL);
+    s->ticker = ticker;
+    call_later(s); /* for the watcher, too */
+}
+
 void sp_stream_free(struct sp_stream *s)
 {
     if (s == NULL)
         return;
     assert(s->magic == MAGIC);
-    if (s->freed != NULL)
-        *s->freed = true;
-    ev_io_stop(s->ticker->loop, &s->io);
-    sp_timerq_cancel(&s->ticker->timers, &s->timer);
-    sp_deferred_cancel(&s->work);
+    leave_loop(s);
     if (s->fd >= 0)
         close(s->fd);
     sp_tls_free(s->tls);

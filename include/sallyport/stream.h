@@ -96,6 +96,13 @@ void sp_stream_half_close(struct sp_stream *s);
  * otherwise). Input is thrown away from here on. */
 void sp_stream_finish(struct sp_stream *s, uint64_t timeout_us);
 
+/* To another loop, in another thread: it leaves its own, which knows nothing of it from then on
+ * (safe from within its callbacks), and enters the other, called from there. In between nothing may
+ * be done with it but to free it. What was received stays; the new owner sets his events, and is
+ * then called as after sp_stream_set_events. Only an established one that is not being finished. */
+void sp_stream_leave(struct sp_stream *s);
+void sp_stream_enter(struct sp_stream *s, struct sp_ticker *ticker);
+
 /* At once, without a word to anybody; no callback follows. Safe from within its own callbacks. */
 void sp_stream_free(struct sp_stream *s);
 

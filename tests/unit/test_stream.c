@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@ struct end {
     bool hold;         /* consume nothing */
     bool greet;        /* write something as soon as it is established */
     bool tls_on_hello; /* the first byte decides, as on a port that serves both */
+    bool leave;        /* its loop, when something has come */
     struct sp_tls_ctx *ctx;
     enum { NEVER, IN_ESTABLISHED, IN_INPUT, IN_WRITABLE, IN_CLOSED } free_when;
 };
@@ -71,7 +73,11 @@ static void on_input(struct sp_stream *s, void *arg)
         ck_assert_int_eq(sp_stream_start_tls_server(s, e->ctx, SP_SEC(5)), 0);
         return;
     }
-    if (e->hold)
+    if (e->leave) {
+        sp_buf_consume(in, 1);
+        sp_stream_leave(s);
+    }
+    if (e->hold || e->leave)
         return;
     ck_assert_int_eq(sp_buf_append(&e->got, sp_buf_span(in)), 0);
     sp_buf_consume(in, in->len);
@@ -407,6 +413,84 @@ START_TEST(another_owner)
 }
 END_TEST
 
+#define MOVED_BYTES 300000 /* of which the first is consumed before it moves */
+
+static bool c_has_closed(void *arg)
+{
+    return ((struct end *)arg)->closes > 0;
+}
+
+/* The second half of a connection's life: hears the rest, answers, and waits for the end. */
+static void *live_on(void *arg)
+{
+    struct end *e = arg;
+    struct amount all = {e, MOVED_BYTES - 1};
+    struct io_loop loop;
+
+    io_loop_init(&loop);
+    sp_stream_enter(e->s, &loop.ticker);
+    sp_stream_set_events(e->s, &events, e);
+    if (io_loop_until(&loop, has_got, &all) && sp_stream_write(e->s, sp_span_str("thanks")) == 0)
+        io_loop_until(&loop, c_has_closed, e);
+    free_end(e);
+    io_loop_fini(&loop);
+    return NULL;
+}
+
+static bool b_was_told(void *arg)
+{
+    return ((struct rig *)arg)->b.inputs > 0;
+}
+
+START_TEST(another_loop)
+{
+    static uint8_t bytes[MOVED_BYTES];
+    struct end c = {0};
+    struct rig r;
+    pthread_t thread;
+
+    open_rig(&r);
+    connect_as(&r, _i == 1);
+    r.b.leave = true;
+    fill(bytes, sizeof bytes, (size_t)0 - 1);
+    for (size_t i = 0, n; i < sizeof bytes; i += n) {
+        n = sizeof bytes - i < 16000 ? sizeof bytes - i : 16000;
+        ck_assert_int_eq(sp_stream_write(r.a.s, sp_span(bytes + i, n)), 0);
+    }
+    ck_assert(io_loop_until(&r.loop, b_was_told, &r));
+    c.s = r.b.s;
+    r.b.s = NULL;
+    io_loop_for(&r.loop, 20); /* it would be noticed if somebody still listened here */
+    ck_assert_int_eq(r.b.inputs, 1);
+    sp_buf_init(&c.got, 1 << 20);
+    ck_assert_int_eq(pthread_create(&thread, NULL, live_on, &c), 0);
+    ck_assert(until_got(&r, &r.a, 6));
+    sp_stream_finish(r.a.s, SP_SEC(5));
+    ck_assert(io_loop_until(&r.loop, a_has_closed, &r));
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    check_pattern(&c.got, MOVED_BYTES - 1);
+    ck_assert_int_eq(c.closes, 1);
+    ck_assert_int_eq(c.why, SP_ECLOSED);
+    ck_assert_int_eq(r.b.inputs + r.b.closes, 1);
+    sp_buf_fini(&c.got);
+    close_rig(&r);
+}
+END_TEST
+
+/* Nobody took it. */
+START_TEST(freed_between_two_loops)
+{
+    struct rig r;
+
+    open_rig(&r);
+    connect_as(&r, _i == 1);
+    sp_stream_leave(r.b.s);
+    free_end(&r.b);
+    ck_assert(io_loop_until(&r.loop, a_has_closed, &r));
+    close_rig(&r);
+}
+END_TEST
+
 /* For each callback, plain and under TLS; the sanitizer looks for what is touched afterwards. */
 static void free_in(int when, bool tls)
 {
@@ -734,6 +818,8 @@ int main(void)
     tcase_add_test(tc, data_behind_the_handshake);
     tcase_add_loop_test(tc, held_then_closed, 0, 2);
     tcase_add_test(tc, another_owner);
+    tcase_add_loop_test(tc, another_loop, 0, 2);
+    tcase_add_loop_test(tc, freed_between_two_loops, 0, 2);
     tcase_add_loop_test(tc, freed_within, 0, 8);
     tcase_add_loop_test(tc, finish_sends_the_rest, 0, 2);
     tcase_add_test(tc, finish_is_bounded);
