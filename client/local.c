@@ -17,10 +17,8 @@
 #define PORT_TRIES 32
 
 /* A browser that does not read for that long has lost its call anyway. */
-static const struct sp_msg_stream_config tcp_config = {
-    .max_bytes = 256 * 1024,
-    .max_age_us = SP_SEC(2),
-};
+#define TCP_QUEUE_BYTES (256 * 1024)
+#define TCP_AGE_US      SP_SEC(2)
 
 struct port {
     struct sp_local *local;
@@ -168,6 +166,8 @@ static const struct sp_stream_events no_events = {0};
 /* Wraps a connection up to its messages; closes `fd` when there is no memory for that. */
 static struct sp_msg_stream *wrap(struct sp_local *l, int fd, struct sp_client *c)
 {
+    const struct sp_msg_stream_config config = {
+        .max_bytes = TCP_QUEUE_BYTES, .max_age_us = TCP_AGE_US, .rng = l->env->rng};
     struct sp_stream *s;
     struct sp_msg_stream *m;
 
@@ -175,7 +175,7 @@ static struct sp_msg_stream *wrap(struct sp_local *l, int fd, struct sp_client *
         close(fd);
         return NULL;
     }
-    if (sp_msg_stream_new(s, l->env->ticker, &tcp_config, &tcp_events, c, &m) != 0) {
+    if (sp_msg_stream_new(s, l->env->ticker, &config, &tcp_events, c, &m) != 0) {
         sp_stream_free(s);
         return NULL;
     }

@@ -169,8 +169,8 @@ int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struc
                             struct sp_guests *guests)
 {
     enum sp_turn_transport transport = sp_stream_tls(s) != NULL ? SP_TURN_TLS : SP_TURN_TCP;
-    const struct sp_msg_stream_config config = {.max_bytes = (size_t)env->bounds->queue_bytes,
-                                                .max_age_us = MAX_AGE_US};
+    const struct sp_msg_stream_config config = {
+        .max_bytes = (size_t)env->bounds->queue_bytes, .max_age_us = MAX_AGE_US, .rng = env->rng};
     struct sp_endpoint *ep = endpoint_new(env, owner);
 
     if (ep == NULL)

@@ -152,7 +152,7 @@ static const struct sp_counter sockets[] = {
     FIELD(turn_crowded, "sockets_turn_crowded_total", NULL,
           "TURN connections that were refused: too many without allocation from one address."),
     FIELD(turn_dropped, "sockets_turn_dropped_messages_total", NULL,
-          "Messages that clients by TCP and TLS did not read in time."),
+          "Messages that waited in vain for the connections of clients by TCP and TLS."),
 };
 #undef FIELD
 

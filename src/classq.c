@@ -17,6 +17,11 @@ void sp_classq_init(struct sp_classq *q, size_t max_bytes, uint64_t max_age_us)
     }
 }
 
+void sp_classq_set_age(struct sp_classq *q, enum sp_class c, uint64_t max_age_us)
+{
+    q->of[c].max_age_us = max_age_us;
+}
+
 void sp_classq_fini(struct sp_classq *q)
 {
     for (int c = 0; c < SP_N_CLASSES; c++)

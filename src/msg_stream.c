@@ -4,15 +4,18 @@
 #include <stdlib.h>
 
 #include "sallyport/chandata.h"
+#include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/turn_stream.h"
 
-#define BATCH 64 /* messages told at once */
+#define BATCH        64   /* messages told at once */
+#define CLASSIFY_MAX 4096 /* bytes of one whose class is looked for */
 
 struct sp_msg_stream {
     struct sp_stream *stream;
     struct sp_ticker *ticker;
-    struct sp_dgramq queue;
+    struct sp_classify classify;
+    struct sp_classq queue;
     struct sp_deferred flush;
     const struct sp_msg_stream_events *events;
     void *arg;
@@ -29,7 +32,8 @@ void sp_msg_stream_free(struct sp_msg_stream *m)
     if (m->freed != NULL)
         *m->freed = true;
     sp_deferred_cancel(&m->flush);
-    sp_dgramq_fini(&m->queue);
+    sp_classq_fini(&m->queue);
+    sp_classify_fini(&m->classify);
     sp_stream_free(m->stream);
     free(m);
 }
@@ -82,34 +86,43 @@ static void on_closed(struct sp_stream *s, int why, void *arg)
 
 static void tell_drops(struct sp_msg_stream *m)
 {
-    uint64_t all = m->queue.dropped_full + m->queue.dropped_old;
+    uint64_t all = sp_classq_dropped_full(&m->queue) + sp_classq_dropped_old(&m->queue);
 
     if (m->dropped != NULL)
         *m->dropped += all - m->dropped_told;
     m->dropped_told = all;
 }
 
-/* Only as the stream has room: what waits here may still be dropped. Each message is a TLS record
- * of its own, since there are clients that take one for the other (coturn's turnutils_uclient loses
- * the rest of a record that holds more); several records leave by one call of the system. */
+/* False: the stream takes no more. */
+static bool put_first(struct sp_msg_stream *m, enum sp_class c, size_t *room)
+{
+    size_t n;
+    struct sp_span record = sp_dgramq_front(&m->queue.of[c], 0, &n);
+
+    if (sp_stream_put(m->stream, record) != 0)
+        return false;
+    *room -= record.len < *room ? record.len : *room;
+    sp_dgramq_pop(&m->queue.of[c], n);
+    return true;
+}
+
+/* Only as the stream has room: what waits here may still be dropped, or be overtaken by what is
+ * more urgent. Each message is a TLS record of its own, since there are clients that take one for
+ * the other (coturn's turnutils_uclient loses the rest of a record that holds more); several
+ * records leave by one call of the system. */
 static void flush(struct sp_msg_stream *m, uint64_t now_us)
 {
-    size_t room = sp_stream_room(m->stream), n;
+    size_t room = sp_stream_room(m->stream);
+    enum sp_class c;
 
-    sp_dgramq_expire(&m->queue, now_us);
+    sp_classq_expire(&m->queue, now_us);
     tell_drops(m);
-    while (room > 0 && !sp_dgramq_empty(&m->queue)) {
-        struct sp_span record = sp_dgramq_front(&m->queue, 0, &n);
-        if (sp_stream_put(m->stream, record) != 0) {
-            sp_stream_flush(m->stream); /* what went before; if it has ended, `closed` follows */
-            break;
-        }
-        sp_dgramq_pop(&m->queue, n);
-        room -= record.len < room ? record.len : room;
-        if (room > 0 && !sp_dgramq_empty(&m->queue))
+    while (room > 0 && (c = sp_classq_first(&m->queue)) != SP_N_CLASSES) {
+        bool more = put_first(m, c, &room);
+        if (more && room > 0 && sp_classq_count(&m->queue) > 0)
             continue;
-        sp_stream_flush(m->stream);
-        room = sp_stream_room(m->stream);
+        sp_stream_flush(m->stream); /* if it has ended, `closed` follows */
+        room = more ? sp_stream_room(m->stream) : 0;
     }
 }
 
@@ -126,6 +139,30 @@ static void on_writable(struct sp_stream *s, void *arg)
     flush(m, sp_ticker_now(m->ticker));
 }
 
+/* One after the other to `to`; what that makes. */
+static struct sp_span join(uint8_t *to, const struct sp_span *parts, size_t n)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].len > 0)
+            memcpy(to + len, parts[i].p, parts[i].len);
+        len += parts[i].len;
+    }
+    return sp_span(to, len);
+}
+
+/* Nothing that is urgent is longer than what a path takes. */
+static enum sp_class class_of(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,
+                              size_t len, uint64_t now_us)
+{
+    uint8_t msg[CLASSIFY_MAX];
+
+    if (len > sizeof msg)
+        return SP_CLASS_DATA;
+    return sp_classify(&m->classify, 0, n == 1 ? parts[0] : join(msg, parts, n), now_us);
+}
+
 void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,
                         uint64_t now_us)
 {
@@ -133,17 +170,14 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
 
     for (size_t i = 0; i < n; i++)
         len += parts[i].len;
+    enum sp_class c = class_of(m, parts, n, len, now_us);
     size_t padding = sp_chandata_padding(len);
-    uint8_t *p = sp_dgramq_push(&m->queue, len + padding, now_us);
+    uint8_t *p = sp_classq_push(&m->queue, c, len + padding, now_us);
     tell_drops(m);
     if (p == NULL)
         return;
-    for (size_t i = 0; i < n; i++) {
-        if (parts[i].len > 0)
-            memcpy(p, parts[i].p, parts[i].len);
-        p += parts[i].len;
-    }
-    memset(p, 0, padding);
+    join(p, parts, n);
+    memset(p + len, 0, padding);
     sp_ticker_defer(m->ticker, &m->flush);
 }
 
@@ -173,7 +207,9 @@ int sp_msg_stream_new(struct sp_stream *s, struct sp_ticker *ticker,
     m->ticker = ticker;
     m->events = ev;
     m->arg = arg;
-    sp_dgramq_init(&m->queue, c->max_bytes, c->max_age_us);
+    sp_classify_init(&m->classify, c->rng);
+    sp_classq_init(&m->queue, c->max_bytes, c->max_age_us);
+    sp_classq_set_age(&m->queue, SP_CLASS_CONTROL, SP_NEVER);
     sp_deferred_init(&m->flush, on_flush, m);
     sp_stream_set_events(s, &stream_events, m);
     *out = m;
@@ -190,7 +226,7 @@ struct sp_stream *sp_msg_stream_stream(struct sp_msg_stream *m)
     return m->stream;
 }
 
-const struct sp_dgramq *sp_msg_stream_queue(const struct sp_msg_stream *m)
+const struct sp_classq *sp_msg_stream_queue(const struct sp_msg_stream *m)
 {
     return &m->queue;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Datagrams that wait for a lane, by class: the most urgent leave first, each class drops what is
- * too old for it to be played, and when all together are too much, the least urgent make room,
- * the oldest of them first. A row of dgramq.h's queues; knows no lanes.
+ * Datagrams that wait for a byte stream, by class: the most urgent leave first, each class drops
+ * what is too old for it to be played, and when all together are too much, the least urgent make
+ * room, the oldest of them first. A row of dgramq.h's queues; knows no streams.
  */
 #ifndef SALLYPORT_CLASSQ_H
 #define SALLYPORT_CLASSQ_H
@@ -18,6 +18,8 @@ struct sp_classq {
 
 /* `max_age_us`: of the most patient classes; voice is given up sooner. */
 void sp_classq_init(struct sp_classq *q, size_t max_bytes, uint64_t max_age_us);
+/* Of one class, instead; SP_NEVER: no bound. Before anything waits in it. */
+void sp_classq_set_age(struct sp_classq *q, enum sp_class c, uint64_t max_age_us);
 void sp_classq_fini(struct sp_classq *q);
 
 /* As sp_dgramq_push. NULL, and counted: longer than the bound, no memory, or what is more urgent

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * STUN and ChannelData over a stream (RFC 8656 section 12.5): cuts what comes into messages, in
- * batches; holds what leaves in a bounded, age-bounded queue, and gives the stream whole messages
- * only as it has room, so that what waits can still be dropped. Serves TURN over TCP and TLS on
- * the server and the browser's TCP side of the gateway. Knows no TURN.
+ * batches; holds what leaves in a bounded, age-bounded queue, the most urgent class first and in
+ * order within each, and gives the stream whole messages only as it has room, so that what waits
+ * can still be dropped or overtaken. Serves TURN over TCP and TLS on the server and the browser's
+ * TCP side of the gateway. Knows no TURN but what classify.h sees.
  */
 #ifndef SALLYPORT_MSG_STREAM_H
 #define SALLYPORT_MSG_STREAM_H
 
-#include "sallyport/dgramq.h"
+#include "sallyport/classq.h"
 #include "sallyport/stream.h"
 
 struct sp_msg_stream;
@@ -22,8 +23,9 @@ struct sp_msg_stream_events {
 };
 
 struct sp_msg_stream_config {
-    size_t max_bytes; /* of messages that wait */
-    uint64_t max_age_us;
+    size_t max_bytes;    /* of messages that wait */
+    uint64_t max_age_us; /* of most (sp_classq_init); what is SP_CLASS_CONTROL waits any time */
+    struct sp_rng *rng;  /* not kept */
 };
 
 /* Takes over the stream (bytes that wait in it included, handed on from the loop). SP_ENOMEM: it is
@@ -46,6 +48,6 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
                         uint64_t now_us);
 
 struct sp_stream *sp_msg_stream_stream(struct sp_msg_stream *m);
-const struct sp_dgramq *sp_msg_stream_queue(const struct sp_msg_stream *m);
+const struct sp_classq *sp_msg_stream_queue(const struct sp_msg_stream *m);
 
 #endif

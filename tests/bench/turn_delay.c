@@ -68,6 +68,7 @@ struct path {
 struct bench {
     struct io_loop loop;
     struct sp_tls_ctx *tls;
+    struct sp_rng_seeded rng; /* of maps' keys */
     unsigned count, bytes;
     double interval_s;
     struct path paths[PATHS_MAX];
@@ -181,7 +182,7 @@ static void open_tls(struct end *e, const struct sp_addr *server)
     static const struct sp_stream_events first = {
         .established = on_established, .input = on_input, .closed = on_closed};
     static const struct sp_msg_stream_events events = {on_messages, on_messages_closed};
-    static const struct sp_msg_stream_config config = {256 * 1024, SP_SEC(5)};
+    const struct sp_msg_stream_config config = {256 * 1024, SP_SEC(5), &e->bench->rng.rng};
     struct sp_ticker *ticker = &e->bench->loop.ticker;
 
     if (sp_stream_connect(ticker, server, SP_SEC(5), &first, e, &e->stream) != 0 ||
@@ -417,6 +418,7 @@ int main(int argc, char **argv)
     if (sp_tls_ctx_client(getenv("TURN_DELAY_CA"), NULL, &b.tls, why) != 0)
         die(why, "TLS");
     io_loop_init(&b.loop);
+    sp_rng_seeded_init(&b.rng, 1);
     for (size_t i = 0; i < b.n_paths; i++)
         open_path(&b.paths[i]);
     ev_timer_init(&b.tick, on_tick, 0.1, b.interval_s / (double)b.n_paths);

@@ -129,6 +129,23 @@ START_TEST(voice_is_given_up_sooner)
 }
 END_TEST
 
+START_TEST(an_age_of_its_own)
+{
+    sp_classq_init(&q, 100, AGE);
+    sp_classq_set_age(&q, SP_CLASS_CONTROL, SP_NEVER);
+    sp_classq_set_age(&q, SP_CLASS_DATA, AGE + 5);
+    push(SP_CLASS_CONTROL, "c", 10);
+    ck_assert_uint_eq(sp_classq_next(&q), SP_NEVER);
+    push(SP_CLASS_DATA, "d", 10);
+    ck_assert_uint_eq(sp_classq_next(&q), 10 + AGE + 5 + 1);
+    sp_classq_expire(&q, SP_SEC(100));
+    check_waits(SP_CLASS_CONTROL, "c");
+    check_waits(SP_CLASS_DATA, "");
+    ck_assert_uint_eq(sp_classq_dropped_old(&q), 1);
+    sp_classq_fini(&q);
+}
+END_TEST
+
 START_TEST(no_memory)
 {
     sp_classq_init(&q, 100, AGE);
@@ -154,6 +171,7 @@ int main(void)
     tcase_add_test(tc, the_least_urgent_make_room);
     tcase_add_test(tc, the_more_urgent_stay);
     tcase_add_test(tc, voice_is_given_up_sooner);
+    tcase_add_test(tc, an_age_of_its_own);
     tcase_add_test(tc, no_memory);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

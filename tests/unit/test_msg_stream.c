@@ -17,6 +17,7 @@
 /* A message stream, and at the far end a plain socket that may do anything. */
 struct rig {
     struct io_loop loop;
+    struct sp_rng_seeded rng;
     struct sp_msg_stream *m;
     int far;
     size_t calls, n, closes;
@@ -74,15 +75,17 @@ static void no_end(struct sp_stream *s, int why, void *arg)
 }
 
 /* `early`: what lies in the stream before anybody knew that it carries messages. */
-static void open_rig(struct rig *r, const struct sp_msg_stream_config *c, struct sp_span early)
+static void open_rig_with(struct rig *r, size_t max_bytes, uint64_t max_age_us,
+                          struct sp_span early)
 {
-    static const struct sp_msg_stream_config plain = {64 * 1024, SP_SEC(1)};
     static const struct sp_stream_events first = {.input = keep_input, .closed = no_end};
     struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0), addr;
     struct sp_stream *s;
     int listening;
 
     *r = (struct rig){0};
+    sp_rng_seeded_init(&r->rng, 1);
+    const struct sp_msg_stream_config config = {max_bytes, max_age_us, &r->rng.rng};
     io_loop_init(&r->loop);
     sp_buf_init(&r->got, 8 << 20);
     ck_assert_int_eq(sp_sock_listen(&any, NULL, &listening, &addr), 0);
@@ -99,10 +102,14 @@ static void open_rig(struct rig *r, const struct sp_msg_stream_config *c, struct
         ck_assert_int_eq(send(r->far, early.p, early.len, MSG_NOSIGNAL), (int)early.len);
     io_loop_for(&r->loop, 10);
     ck_assert_uint_eq(sp_stream_in(s)->len, early.len);
-    ck_assert_int_eq(
-        sp_msg_stream_new(s, &r->loop.ticker, c != NULL ? c : &plain, &events, r, &r->m), 0);
+    ck_assert_int_eq(sp_msg_stream_new(s, &r->loop.ticker, &config, &events, r, &r->m), 0);
     ck_assert_ptr_eq(sp_msg_stream_stream(r->m), s);
     ck_assert_uint_eq(r->calls, 0);
+}
+
+static void open_rig(struct rig *r, struct sp_span early)
+{
+    open_rig_with(r, 64 * 1024, SP_SEC(1), early);
 }
 
 static void close_rig(struct rig *r)
@@ -181,7 +188,7 @@ START_TEST(cut_anywhere)
     struct rig r;
 
     sp_buf_init(&want, 10000);
-    open_rig(&r, NULL, sp_span(NULL, 0));
+    open_rig(&r, sp_span(NULL, 0));
     size_t len = make_mix(wire, &want);
     for (size_t i = 0; i < len; i++) {
         far_send(&r, wire + i, 1);
@@ -201,7 +208,7 @@ START_TEST(in_batches)
 
     for (size_t i = 0; i < 200; i++)
         make_stun(wire + 20 * i);
-    open_rig(&r, NULL, sp_span(NULL, 0));
+    open_rig(&r, sp_span(NULL, 0));
     far_send(&r, wire, sizeof wire);
     ck_assert(until(&r, 200, 0));
     ck_assert_uint_eq(r.n, 200);
@@ -218,7 +225,7 @@ START_TEST(bytes_that_waited)
 
     sp_buf_init(&want, 10000);
     size_t len = make_mix(wire, &want);
-    open_rig(&r, NULL, sp_span(wire, len - 3)); /* the last one is not whole */
+    open_rig(&r, sp_span(wire, len - 3)); /* the last one is not whole */
     ck_assert(until(&r, 11, 0));
     far_send(&r, wire + len - 3, 3);
     ck_assert(until(&r, 12, 0));
@@ -233,7 +240,7 @@ START_TEST(neither_stun_nor_channel_data)
     uint8_t wire[40];
     struct rig r;
 
-    open_rig(&r, NULL, sp_span(NULL, 0));
+    open_rig(&r, sp_span(NULL, 0));
     r.free_in_closed = _i == 1;
     make_stun(wire);
     memcpy(wire + 20, "GET / HTTP/1.1\r\n\r\n!!", 20);
@@ -251,7 +258,7 @@ START_TEST(far_end_closes)
 {
     struct rig r;
 
-    open_rig(&r, NULL, sp_span(NULL, 0));
+    open_rig(&r, sp_span(NULL, 0));
     r.free_in_closed = _i == 1;
     close(r.far);
     r.far = -1;
@@ -269,7 +276,7 @@ START_TEST(freed_within)
 
     for (size_t i = 0; i < 150; i++)
         make_stun(wire + 20 * i);
-    open_rig(&r, NULL, sp_span(NULL, 0));
+    open_rig(&r, sp_span(NULL, 0));
     r.free_at = (size_t)_i;
     far_send(&r, wire, sizeof wire);
     ck_assert(until(&r, (size_t)_i, 0));
@@ -303,7 +310,7 @@ START_TEST(padded)
     struct rig r;
     size_t used = 0;
 
-    open_rig(&r, NULL, sp_span(NULL, 0));
+    open_rig(&r, sp_span(NULL, 0));
     for (size_t len = 0; len <= 9; len++) {
         size_t n = make_chandata(msg, len, 0xee);
         struct sp_span parts[] = {sp_span(msg, 4), sp_span(NULL, 0), sp_span(msg + 4, n - 4)};
@@ -312,10 +319,10 @@ START_TEST(padded)
         memset(want + used + n, 0, (0 - n) & 3);
         used += n + ((0 - n) & 3);
     }
-    ck_assert_uint_eq(sp_dgramq_bytes(sp_msg_stream_queue(r.m)), used); /* at the turn's end */
+    ck_assert_uint_eq(sp_classq_bytes(sp_msg_stream_queue(r.m)), used); /* at the turn's end */
     ck_assert_uint_eq(far_receive(&r, got, sizeof got, used), used);
     ck_assert(memcmp(got, want, used) == 0);
-    ck_assert(sp_dgramq_empty(sp_msg_stream_queue(r.m)));
+    ck_assert(sp_classq_count(sp_msg_stream_queue(r.m)) == 0);
     close_rig(&r);
 }
 END_TEST
@@ -353,22 +360,22 @@ static void send_number(struct rig *r, unsigned number)
  * end is whole. */
 START_TEST(slow_reader)
 {
-    struct sp_msg_stream_config c = {50000, SP_SEC(60)};
+    const size_t max_bytes = 50000;
     static uint8_t got[16 << 20];
     const unsigned total = 10000;
     uint64_t counted = 7;
     struct rig r;
     unsigned last;
 
-    open_rig(&r, &c, sp_span(NULL, 0));
+    open_rig_with(&r, max_bytes, SP_SEC(60), sp_span(NULL, 0));
     sp_msg_stream_count_drops(r.m, &counted);
     for (unsigned i = 0; i < total; i++) {
         send_number(&r, i);
-        ck_assert_uint_le(sp_dgramq_bytes(sp_msg_stream_queue(r.m)), c.max_bytes);
+        ck_assert_uint_le(sp_classq_bytes(sp_msg_stream_queue(r.m)), max_bytes);
         if (i % 10 == 0)
             ev_run(r.loop.loop, EVRUN_NOWAIT);
     }
-    uint64_t dropped = sp_msg_stream_queue(r.m)->dropped_full;
+    uint64_t dropped = sp_classq_dropped_full(sp_msg_stream_queue(r.m));
     ck_assert_uint_gt(dropped, 0);
     ck_assert_uint_eq(counted, 7 + dropped);
     ck_assert_uint_le(sp_stream_pending(sp_msg_stream_stream(r.m)), 2 * SP_SOCK_NOTSENT_MAX);
@@ -380,38 +387,157 @@ START_TEST(slow_reader)
 }
 END_TEST
 
+/* Until the kernel has taken all that it ever will, and 20,000 bytes wait here. How many were sent.
+ */
+static unsigned fill(struct rig *r, void (*send_one)(struct rig *r, unsigned number))
+{
+    size_t waiting;
+    unsigned i = 0;
+
+    do {
+        while (sp_classq_bytes(sp_msg_stream_queue(r->m)) < 20000) {
+            ck_assert_uint_lt(i, 20000);
+            send_one(r, i++);
+            ev_run(r->loop.loop, EVRUN_NOWAIT);
+        }
+        waiting = sp_classq_bytes(sp_msg_stream_queue(r->m));
+        io_loop_for(&r->loop, 50);
+    } while (sp_classq_bytes(sp_msg_stream_queue(r->m)) != waiting);
+    return i;
+}
+
 START_TEST(too_old)
 {
-    struct sp_msg_stream_config c = {50000, SP_MS(300)};
     static uint8_t got[16 << 20];
     struct rig r;
-    unsigned last, i = 0;
-    size_t waiting;
+    unsigned last, i;
 
-    open_rig(&r, &c, sp_span(NULL, 0));
-    /* Until the kernel has taken all that it ever will. */
-    do {
-        while (sp_dgramq_bytes(sp_msg_stream_queue(r.m)) < 20000) {
-            ck_assert_uint_lt(i, 20000);
-            send_number(&r, i++);
-            ev_run(r.loop.loop, EVRUN_NOWAIT);
-        }
-        waiting = sp_dgramq_bytes(sp_msg_stream_queue(r.m));
-        io_loop_for(&r.loop, 50);
-    } while (sp_dgramq_bytes(sp_msg_stream_queue(r.m)) != waiting);
-    uint64_t before = sp_msg_stream_queue(r.m)->dropped_old;
+    open_rig_with(&r, 50000, SP_MS(300), sp_span(NULL, 0));
+    i = fill(&r, send_number);
+    uint64_t before = sp_classq_dropped_old(sp_msg_stream_queue(r.m));
     io_loop_for(&r.loop, 350);
     send_number(&r, i++);
     io_loop_for(&r.loop, 5);
-    uint64_t dropped = sp_msg_stream_queue(r.m)->dropped_old;
+    uint64_t dropped = sp_classq_dropped_old(sp_msg_stream_queue(r.m));
     /* A probe of the closed window may have taken some along, but none has stayed. */
     ck_assert_uint_gt(dropped, before);
-    ck_assert_uint_le(sp_dgramq_bytes(sp_msg_stream_queue(r.m)), 1204);
-    ck_assert_uint_eq(sp_msg_stream_queue(r.m)->dropped_full, 0);
+    ck_assert_uint_le(sp_classq_bytes(sp_msg_stream_queue(r.m)), 1204);
+    ck_assert_uint_eq(sp_classq_dropped_full(sp_msg_stream_queue(r.m)), 0);
     size_t want = (i - dropped) * 1204;
     ck_assert_uint_eq(far_receive(&r, got, sizeof got, want), want);
     check_received(got, want, &last);
     ck_assert_uint_eq(last, i - 1);
+    close_rig(&r);
+}
+END_TEST
+
+/* --- what is urgent ------------------------------------------------------------------------- */
+
+#define CONTROL 'c'
+#define VOICE   'v'
+#define RTCP    'r'
+#define VIDEO   'p'
+
+/* A message that is what `kind` says, and holds the kind and `number` at its end. */
+static void send_kind(struct rig *r, uint8_t kind, unsigned number)
+{
+    static const size_t lens[] = {[CONTROL] = 20, [VOICE] = 160, [RTCP] = 60, [VIDEO] = 1200};
+    uint8_t msg[1204];
+    size_t len = make_chandata(msg, lens[kind], 0);
+    uint8_t *p = msg + 4;
+
+    if (kind == CONTROL) {
+        make_stun(p);
+    } else {
+        p[0] = 0x80;
+        p[1] = kind == RTCP ? 200 : 96;
+        sp_put_be16(p + 2, (uint16_t)number);
+        sp_put_be32(p + 8, kind); /* SSRC */
+    }
+    p[lens[kind] - 5] = kind;
+    sp_put_be32(p + lens[kind] - 4, number);
+    struct sp_span s = sp_span(msg, len);
+    sp_msg_stream_send(r->m, &s, 1, sp_ticker_now(&r->loop.ticker));
+}
+
+static void send_video(struct rig *r, unsigned number)
+{
+    send_kind(r, VIDEO, number);
+}
+
+/* What the far end gets, one after the other; `next` counts those of each kind. */
+static uint8_t next_kind(struct sp_span *s, unsigned next[static 128])
+{
+    struct sp_span msg;
+    size_t used;
+
+    if (sp_turn_stream_next(*s, &msg, &used) != 0)
+        return 0;
+    *s = sp_span_skip(*s, used);
+    uint8_t kind = msg.p[msg.len - 5];
+    ck_assert_uint_lt(kind, 128);
+    ck_assert_uint_eq(sp_get_be32(msg.p + msg.len - 4), next[kind]);
+    next[kind]++;
+    return kind;
+}
+
+/* However much video waits, what is urgent leaves as soon as anything does, and in its order. */
+START_TEST(voice_does_not_wait_behind_video)
+{
+    static const uint8_t urgent[] = {CONTROL, CONTROL, VOICE, VOICE, VOICE, RTCP};
+    static uint8_t got[16 << 20];
+    unsigned next[128] = {0};
+    struct rig r;
+
+    open_rig_with(&r, 50000, SP_SEC(60), sp_span(NULL, 0));
+    unsigned videos = fill(&r, send_video);
+    size_t waiting = sp_classq_count(sp_msg_stream_queue(r.m));
+    for (unsigned i = 0; i < 3; i++)
+        send_kind(&r, VOICE, i);
+    send_kind(&r, RTCP, 0);
+    for (unsigned i = 0; i < 2; i++)
+        send_kind(&r, CONTROL, i);
+    size_t want = videos * 1204 + 2 * 24 + 3 * 164 + 64;
+    ck_assert_uint_eq(far_receive(&r, got, sizeof got, want), want);
+
+    struct sp_span s = sp_span(got, want);
+    for (size_t i = 0; i < videos - waiting; i++)
+        ck_assert_uint_eq(next_kind(&s, next), VIDEO);
+    for (size_t i = 0; i < sizeof urgent; i++)
+        ck_assert_uint_eq(next_kind(&s, next), urgent[i]);
+    for (size_t i = 0; i < waiting; i++)
+        ck_assert_uint_eq(next_kind(&s, next), VIDEO);
+    ck_assert_uint_eq(s.len, 0);
+    close_rig(&r);
+}
+END_TEST
+
+/* What TURN itself answers waits as long as it has to; media does not. */
+START_TEST(control_is_never_too_old)
+{
+    static uint8_t got[16 << 20];
+    unsigned next[128] = {0};
+    struct rig r;
+
+    open_rig_with(&r, 50000, SP_MS(300), sp_span(NULL, 0));
+    unsigned videos = fill(&r, send_video);
+    for (unsigned i = 0; i < 5; i++)
+        send_kind(&r, CONTROL, i);
+    io_loop_for(&r.loop, 350);
+    uint8_t stun[20];
+    struct sp_span answer = sp_span(stun, make_stun(stun));
+    sp_msg_stream_send(r.m, &answer, 1, sp_ticker_now(&r.loop.ticker));
+    io_loop_for(&r.loop, 5);
+    size_t dropped = sp_classq_dropped_old(sp_msg_stream_queue(r.m));
+    ck_assert_uint_gt(dropped, 0);
+    size_t want = (videos - dropped) * 1204 + 5 * 24 + 20;
+    ck_assert_uint_eq(far_receive(&r, got, sizeof got, want), want);
+    struct sp_span s = sp_span(got, want - 20);
+    while (next_kind(&s, next) != 0)
+        ;
+    ck_assert_uint_eq(s.len, 0);
+    ck_assert_uint_eq(next[CONTROL], 5);
+    ck_assert(memcmp(got + want - 20, stun, 20) == 0);
     close_rig(&r);
 }
 END_TEST
@@ -433,6 +559,8 @@ int main(void)
     tcase_add_test(tc, padded);
     tcase_add_test(tc, slow_reader);
     tcase_add_test(tc, too_old);
+    tcase_add_test(tc, voice_does_not_wait_behind_video);
+    tcase_add_test(tc, control_is_never_too_old);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
