@@ -23,6 +23,7 @@
 #include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "drain.h"
 #include "edge_admin.h"
@@ -30,6 +31,7 @@
 #include "sallyport/err.h"
 #include "sallyport/notify.h"
 #include "sallyport/process.h"
+#include "sallyport/sock.h"
 
 _Static_assert(SP_KEYS_WHY_MAX == SP_SHARED_WHY_MAX, "one buffer for whoever has something to say");
 
@@ -193,6 +195,17 @@ static void say_room(const struct edge *e)
                 SP_F_UINT("behind_gateways", sockets ? least(clients, room) : clients));
 }
 
+/* As who we are from now on. */
+static void say_congestion(const struct edge *e)
+{
+    const struct sp_edge_config *c = e->config;
+    const char *name = c->worker.turn_congestion;
+
+    if ((c->shared.serve & SP_SERVE_TURN) && name != NULL && sp_sock_try_congestion(name) != 0)
+        sp_log_info(&c->log, "TURN by TCP and TLS has the system's congestion control",
+                    SP_F_STR("wanted", name), SP_F_STR("reason", strerrordesc_np(errno)));
+}
+
 int sp_edge_run(const struct sp_edge_config *c)
 {
     struct edge e = {.config = c};
@@ -203,6 +216,7 @@ int sp_edge_run(const struct sp_edge_config *c)
         status = 1;
     if (status == 0) {
         say_room(&e);
+        say_congestion(&e);
         say_ready(&e);
         ev_run(e.loop, 0);
         sp_log_info(&c->log, "stopped");

@@ -180,11 +180,13 @@ int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struc
     int err = sp_guests_add(guests, &ep->guest, sp_stream_remote(s));
     if (err == 0)
         err = sp_msg_stream_new(s, env->ticker, &config, &stream_events, ep, &ep->stream);
-    if (err == 0)
-        sp_msg_stream_count_drops(ep->stream, env->turn_dropped);
-    else
+    if (err != 0) {
         sp_endpoint_free(ep);
-    return err;
+        return err;
+    }
+    sp_stream_tune_sole(s, env->congestion);
+    sp_msg_stream_count_drops(ep->stream, env->turn_dropped);
+    return 0;
 }
 
 const char *sp_endpoint_subject(const struct sp_endpoint *ep)

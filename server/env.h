@@ -23,6 +23,7 @@ struct sp_env {
     struct sp_turn *turn;
     const struct sp_keyring *keys;
     uint64_t *turn_dropped; /* counts what TURN clients by TCP and TLS don't read; or NULL */
+    const char *congestion; /* of TURN connections by TCP and TLS; NULL: the system's */
     const struct sp_bounds *bounds;
     struct sp_bound_hits *hits;
     size_t max_strangers; /* of bounds, as far as there are descriptors */

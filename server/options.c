@@ -147,6 +147,16 @@ static const char *check_alternate(const char *value)
                  "name";
 }
 
+/* As sysctl net.ipv4.tcp_available_congestion_control has it: as long as the kernel takes. */
+static const char *check_congestion(const char *value)
+{
+    size_t len = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_-");
+    return len > 0 && len < SP_CONGESTION_MAX && value[len] == '\0'
+               ? NULL
+               : "wants a name as in net.ipv4.tcp_available_congestion_control, such as cubic, or "
+                 "system";
+}
+
 static const struct sp_option table[] = {
     {.name = "listen",
      .arg = "ADDR:PORT",
@@ -230,6 +240,17 @@ static const struct sp_option table[] = {
      .help = "never relay to these",
      .flags = SP_OPTION_REPEAT | SP_OPTION_RARE,
      .check = sp_option_check_cidr},
+    {.name = "turn-congestion",
+     .arg = "NAME",
+     .help = "congestion control of TURN by TCP and TLS",
+     .more = "Who comes without a gateway has one connection for all media, and most others give "
+             "up more than half of it on a link that loses one packet in fifty. Where the kernel "
+             "lacks this one, or keeps it for root, the system's is used, as with system. Linux: "
+             "modprobe tcp_bbr.",
+     .preset = SP_EDGE_CONGESTION,
+     .words = "system",
+     .flags = SP_OPTION_RARE,
+     .check = check_congestion},
     {.name = "site",
      .arg = "DIR",
      .help = "what strangers see (or --fallback)",
@@ -501,6 +522,9 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
     sp_options_confine(o, &c->confine);
     sp_bounds_read(o, &w->bounds);
     w->linger_us = SP_SEC(sp_options_number(o, "linger", 30));
+    w->turn_congestion = sp_options_get(o, "turn-congestion", SP_EDGE_CONGESTION);
+    if (strcmp(w->turn_congestion, "system") == 0)
+        w->turn_congestion = NULL;
     c->has_admin = sp_options_addr(o, "admin", SP_EDGE_ADMIN, &c->admin);
 
     int err = set_listen(o, "listen", "[::]:443", w->listen, &w->n_listen, why);

@@ -33,7 +33,8 @@ struct sp_edge_config {
     struct sp_options *options; /* owns the strings */
 };
 
-#define SP_EDGE_ADMIN "127.0.0.1:9641" /* default of --admin */
+#define SP_EDGE_ADMIN      "127.0.0.1:9641" /* default of --admin */
+#define SP_EDGE_CONGESTION "bbr"            /* of --turn-congestion */
 
 /* The table, for --help and for tests. */
 extern const struct sp_options_spec sp_edge_options;

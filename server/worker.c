@@ -396,6 +396,7 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
                              .turn_dropped = &w->turn_dropped,
                              .bounds = &w->config.bounds,
                              .hits = &w->hits,
+                             .congestion = c->turn_congestion,
                              .max_strangers = max_strangers(&c->bounds)};
     sp_deferred_init(&w->ending.tell, on_tell, w);
     sp_timer_init(&w->ending.look, on_look, w);

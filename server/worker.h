@@ -25,6 +25,7 @@ struct sp_worker_config {
     size_t n_relay_ips;
     uint16_t min_port, max_port; /* 0: virtual relayed addresses */
     uint64_t linger_us;
+    const char *turn_congestion; /* sp_env's */
     struct sp_bounds bounds;
 };
 

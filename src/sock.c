@@ -6,6 +6,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h> /* not netinet/tcp.h: its tcp_info ends before bytes_acked */
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -196,6 +197,28 @@ bool sp_sock_tune_lane(int fd)
     (void)set_int(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1);
     (void)set_int(fd, IPPROTO_TCP, TCP_RTO_MIN_US, 20 * 1000);
     return set_int(fd, IPPROTO_TCP, TCP_DELACK_MAX_US, 8 * 1000) == 0;
+}
+
+static int set_congestion(int fd, const char *name)
+{
+    return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name));
+}
+
+void sp_sock_tune_sole(int fd, const char *congestion)
+{
+    (void)set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, SP_SOCK_NOTSENT_SOLE);
+    if (congestion != NULL)
+        (void)set_congestion(fd, congestion);
+}
+
+int sp_sock_try_congestion(const char *name)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || set_congestion(fd, name) != 0)
+        return fail(fd);
+    close(fd);
+    return 0;
 }
 
 void sp_sock_ack_now(int fd)

@@ -37,7 +37,8 @@ struct sp_stream {
     struct sp_deferred work; /* something happened outside of the loop's calls */
     struct sp_buf in, out;   /* plain; under TLS `out` is what was written before it */
     struct sp_tls *tls;      /* NULL: plain */
-    size_t room;             /* SP_SOCK_NOTSENT_MAX less what the kernel may hold unsent */
+    size_t unsent_max;       /* what the kernel may hold unsent … */
+    size_t room;             /* … less what it may hold by now */
     unsigned news;
     bool ack_now; /* after each read */
     bool blocked; /* the owner has been, or will be, told a room of 0 */
@@ -89,13 +90,13 @@ static void count_sent(struct sp_stream *s, size_t n)
 {
     size_t unsent = 0;
 
-    if (s->room > n + SP_SOCK_NOTSENT_MAX / 2) {
+    if (s->room > n + s->unsent_max / 2) {
         s->room -= n;
         return;
     }
     if (sp_sock_notsent(s->fd, &unsent) != 0)
         unsent = 0;
-    s->room = unsent < SP_SOCK_NOTSENT_MAX ? SP_SOCK_NOTSENT_MAX - unsent : 0;
+    s->room = unsent < s->unsent_max ? s->unsent_max - unsent : 0;
 }
 
 /* As much as the socket takes. False: it takes no more, or broke. */
@@ -355,7 +356,7 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
         return;
     }
     if (revents & EV_WRITE) {
-        count_sent(s, SP_SOCK_NOTSENT_MAX); /* ask anew */
+        count_sent(s, s->unsent_max); /* ask anew */
         flush(s);
     }
     if (revents & EV_READ)
@@ -413,7 +414,7 @@ static struct sp_stream *make(struct sp_ticker *ticker, int fd, enum state state
     s->ev = *ev;
     s->arg = arg;
     s->fd = fd;
-    s->room = SP_SOCK_NOTSENT_MAX;
+    s->room = s->unsent_max = SP_SOCK_NOTSENT_MAX;
     sp_buf_init(&s->in, SP_STREAM_IN_MAX);
     sp_buf_init(&s->out, SP_STREAM_OUT_MAX);
     sp_timer_init(&s->timer, on_timer, s);
@@ -635,6 +636,15 @@ void sp_stream_finish(struct sp_stream *s, uint64_t timeout_us)
 void sp_stream_tune_lane(struct sp_stream *s)
 {
     s->ack_now = !sp_sock_tune_lane(s->fd);
+}
+
+void sp_stream_tune_sole(struct sp_stream *s, const char *congestion)
+{
+    sp_sock_tune_sole(s->fd, congestion);
+    s->unsent_max = SP_SOCK_NOTSENT_SOLE;
+    s->room = 0;
+    count_sent(s, 0);   /* ask anew */
+    sp_stream_flush(s); /* which sees whether that is less than there is */
 }
 
 /* --- questions ------------------------------------------------------------------------------ */

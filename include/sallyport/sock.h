@@ -57,6 +57,21 @@ int sp_sock_tune_stream(int fd);
 bool sp_sock_tune_lane(int fd);
 void sp_sock_ack_now(int fd);
 
+/*
+ * The only connection that somebody has, and so what voice and video share: no more than
+ * SP_SOCK_NOTSENT_SOLE unsent in the kernel, since on a lossy link, where a round trip carries some
+ * ten segments, 16 KB would be 80 ms that voice waits behind video; and this congestion control, if
+ * the kernel has it and lets us (NULL: the system's). The far end is a browser's, which is free
+ * with its acknowledgements: sooner retransmission and acknowledgements, as lanes have, were
+ * measured to be of no use.
+ */
+#define SP_SOCK_NOTSENT_SOLE 4096
+void sp_sock_tune_sole(int fd, const char *congestion);
+
+/* Whether that congestion control is to be had. SP_ESYS, with errno. */
+#define SP_CONGESTION_MAX 16 /* bytes of a name, with the end */
+int sp_sock_try_congestion(const char *name);
+
 /* How much of it there is. SP_ESYS: not TCP. */
 int sp_sock_notsent(int fd, size_t *out);
 

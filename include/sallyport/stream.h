@@ -75,8 +75,8 @@ int sp_stream_put(struct sp_stream *s, struct sp_span bytes);
 void sp_stream_flush(struct sp_stream *s);
 
 /* How much may be written now so that nothing waits in this process behind a slow socket: 0 while
- * earlier bytes wait, here or (SP_SOCK_NOTSENT_MAX of them) unsent in the kernel, and until it is
- * established; `writable` tells when that ends. */
+ * earlier bytes wait, here or (SP_SOCK_NOTSENT_MAX of them, or what it was tuned to) unsent in the
+ * kernel, and until it is established; `writable` tells when that ends. */
 size_t sp_stream_room(const struct sp_stream *s);
 
 /* Bytes (of ciphertext, under TLS) that wait in this process. */
@@ -84,6 +84,8 @@ size_t sp_stream_pending(const struct sp_stream *s);
 
 /* From now on it is a tunnel's lane (sp_sock_tune_lane). */
 void sp_stream_tune_lane(struct sp_stream *s);
+/* From now on it is the only connection that somebody has (sp_sock_tune_sole). */
+void sp_stream_tune_sole(struct sp_stream *s, const char *congestion);
 
 /* The kernel's side of it. SP_ESYS. */
 int sp_stream_tcp_info(const struct sp_stream *s, struct sp_sock_tcp *out);

@@ -119,6 +119,41 @@ START_TEST(a_lane_is_tuned)
 }
 END_TEST
 
+static void check_congestion(int fd, const char *want)
+{
+    char name[16] = "";
+    socklen_t len = sizeof name;
+
+    ck_assert_int_eq(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len), 0);
+    ck_assert_str_eq(name, want);
+}
+
+/* With the one congestion control that every kernel has; and what is not to be had changes nothing.
+ */
+START_TEST(a_sole_connection_is_tuned)
+{
+    char before[16] = "";
+    socklen_t len = sizeof before;
+    int a, b;
+
+    connect_pair(&a, &b);
+    ck_assert_int_eq(sp_sock_tune_stream(a), 0);
+    ck_assert_int_eq(getsockopt(a, IPPROTO_TCP, TCP_CONGESTION, before, &len), 0);
+    sp_sock_tune_sole(a, NULL);
+    check_congestion(a, before);
+    ck_assert_int_eq(get_int(a, IPPROTO_TCP, TCP_NOTSENT_LOWAT), SP_SOCK_NOTSENT_SOLE);
+    sp_sock_tune_sole(a, "reno");
+    check_congestion(a, "reno");
+    sp_sock_tune_sole(a, "no-such-control");
+    check_congestion(a, "reno");
+    ck_assert_int_eq(sp_sock_try_congestion("reno"), 0);
+    ck_assert_int_eq(sp_sock_try_congestion("no-such-control"), SP_ESYS);
+    ck_assert_int_ne(errno, 0);
+    close(a);
+    close(b);
+}
+END_TEST
+
 START_TEST(tcp_info)
 {
     static uint8_t data[100000];
@@ -299,6 +334,7 @@ int main(void)
     tcase_add_test(tc, advice);
     tcase_add_test(tc, stream_pair);
     tcase_add_test(tc, a_lane_is_tuned);
+    tcase_add_test(tc, a_sole_connection_is_tuned);
     tcase_add_test(tc, tcp_info);
     tcase_add_test(tc, ports_taken);
     tcase_add_test(tc, not_our_address);

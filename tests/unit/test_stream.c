@@ -324,6 +324,52 @@ START_TEST(back_pressure)
 }
 END_TEST
 
+static size_t unsent(struct rig *r)
+{
+    struct sp_sock_tcp info;
+
+    ck_assert_int_eq(sp_stream_tcp_info(r->a.s, &info), 0);
+    return info.notsent_bytes;
+}
+
+/* What had room before has none once the kernel may hold less, and is told when it has some again.
+ */
+START_TEST(tuned_while_the_kernel_is_full)
+{
+    static uint8_t chunk[1000];
+    size_t sent = 0, total = 6 << 20;
+    struct rig r;
+
+    open_rig(&r);
+    connect_as(&r, false);
+    r.b.hold = true;
+    for (int full = 0; full < 2 && sent < total;) { /* and stays so */
+        fill(chunk, sizeof chunk, sent);
+        ck_assert_int_eq(sp_stream_write(r.a.s, sp_span(chunk, sizeof chunk)), 0);
+        sent += sizeof chunk;
+        full = unsent(&r) > SP_SOCK_NOTSENT_SOLE ? full + 1 : 0;
+        io_loop_for(&r.loop, full > 0 ? 20 : 0);
+    }
+    ck_assert_uint_lt(sent, total);
+    ck_assert_uint_gt(sp_stream_room(r.a.s), 0);
+    sp_stream_tune_sole(r.a.s, NULL);
+    ck_assert_uint_eq(sp_stream_room(r.a.s), 0);
+    io_loop_for(&r.loop, 20);
+    ck_assert_int_eq(r.a.writables, 0);
+
+    struct sp_buf *in = sp_stream_in(r.b.s);
+    ck_assert_int_eq(sp_buf_append(&r.b.got, sp_buf_span(in)), 0);
+    sp_buf_consume(in, in->len);
+    r.b.hold = false;
+    ck_assert(until_got(&r, &r.b, sent));
+    check_pattern(&r.b.got, sent);
+    io_loop_for(&r.loop, 20);
+    ck_assert_int_eq(r.a.writables, 1);
+    ck_assert_uint_eq(sp_stream_room(r.a.s), SP_SOCK_NOTSENT_SOLE);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(output_bound)
 {
     static uint8_t chunk[50000];
@@ -814,6 +860,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, there_and_back, 0, 2);
     tcase_add_loop_test(tc, back_pressure, 0, 2);
+    tcase_add_test(tc, tuned_while_the_kernel_is_full);
     tcase_add_loop_test(tc, output_bound, 0, 2);
     tcase_add_test(tc, data_behind_the_handshake);
     tcase_add_loop_test(tc, held_then_closed, 0, 2);

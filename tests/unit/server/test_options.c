@@ -44,6 +44,7 @@ START_TEST(defaults)
     ck_assert_uint_eq(c.worker.min_port, 49152);
     ck_assert_uint_eq(c.worker.max_port, 65535);
     ck_assert_uint_eq(c.worker.linger_us, SP_SEC(30));
+    ck_assert_str_eq(c.worker.turn_congestion, SP_EDGE_CONGESTION);
     ck_assert(c.has_admin);
     ck_assert_str_eq(sp_addr_format(&c.admin, text), "127.0.0.1:9641");
     ck_assert_int_eq(c.log.level, SP_LOG_INFO);
@@ -53,6 +54,20 @@ START_TEST(defaults)
     struct sp_bounds bounds;
     sp_bounds_default(&bounds);
     ck_assert_mem_eq(&c.worker.bounds, &bounds, sizeof bounds);
+    sp_edge_config_fini(&c);
+}
+END_TEST
+
+START_TEST(congestion)
+{
+    struct sp_edge_config c;
+    char why[SP_OPTIONS_ERR_MAX];
+
+    ck_assert_int_eq(parse(GOOD "--turn-congestion dctcp", &c, why), 0);
+    ck_assert_str_eq(c.worker.turn_congestion, "dctcp");
+    sp_edge_config_fini(&c);
+    ck_assert_int_eq(parse(GOOD "--turn-congestion system", &c, why), 0);
+    ck_assert_ptr_null(c.worker.turn_congestion);
     sp_edge_config_fini(&c);
 }
 END_TEST
@@ -176,6 +191,8 @@ static const struct {
     {GOOD "--alternate-server 192.0.2.1 --alternate-server 192.0.2.2:443", "--alternate-server",
      "one for IPv4"},
     {GOOD "--linger 0", "--linger", "3600"},
+    {GOOD "--turn-congestion Cubic", "--turn-congestion", "cubic"},
+    {GOOD "--turn-congestion longer-than-fits", "--turn-congestion", "system"},
     {GOOD "--log-level loud", "--log-level", "error|warn|info|debug"},
     {GOOD "--allow-peer 10.0.0.1/8", "--allow-peer", "CIDR"},
     {GOOD "--user alice", "--user", "NAME:PASSWORD"},
@@ -222,6 +239,7 @@ int main(void)
 
     tcase_add_test(tc, the_table);
     tcase_add_test(tc, defaults);
+    tcase_add_test(tc, congestion);
     tcase_add_test(tc, what_strangers_see);
     tcase_add_test(tc, values);
     tcase_add_test(tc, draining);
