@@ -64,7 +64,7 @@ if chosen style; then
     need_commands clang-tidy=clang-tidy clang-format=clang-format shellcheck=shellcheck
 fi
 if chosen e2e && [ "$(id -u)" = 0 ]; then
-    need_packages iproute2 iptables nftables procps tcpdump openssl curl coturn python3-aioice mandoc shellcheck \
+    need_packages iproute2 iptables nftables procps tcpdump openssl curl coturn valgrind python3-aioice mandoc shellcheck \
         libndpi-bin tshark systemd buildah mmdebstrap
     need_browsers chromium firefox-esr
 fi

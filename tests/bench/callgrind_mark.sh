@@ -3,6 +3,6 @@
 #
 # callgrind_mark.sh PID start|end: from here on count the instructions of this process; write down what they were.
 case $2 in
-    start) exec callgrind_control -z "$1" ;;
-    end) exec callgrind_control -d "$1" ;;
+    start) exec callgrind_control -z "$1" >/dev/null ;;
+    end) exec callgrind_control -d "$1" >/dev/null ;;
 esac

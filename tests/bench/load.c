@@ -19,7 +19,7 @@
 
 #define RATES_MAX    32
 #define LOSSLESS     1000 /* one of so many may be lost, and it still counts as none */
-#define LATE_MS      50   /* the generator itself has not kept up */
+#define BEHIND_MS    50   /* the generator itself has not kept up */
 #define SEARCH_FINE  1.08 /* how near the search comes */
 #define VOICE_PER_S  50
 #define VOICE_BYTES  160
@@ -247,14 +247,14 @@ static void print_result(const struct load *l, const struct settings *s, const c
     print_setting(l, s);
     printf(
         ", \"load\": \"%s\", \"bytes\": %u, \"rate\": %.0f, \"seconds\": %.3f, \"sent\": %" PRIu64
-        ", \"delivered\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"refused\": %" PRIu64
-        ", \"copies\": %" PRIu64 ", \"wrong\": %" PRIu64,
-        load, s->bytes, r->rate, r->seconds, r->sent, r->delivered, r->sent - r->delivered,
+        ", \"delivered\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"late\": %" PRIu64
+        ", \"refused\": %" PRIu64 ", \"copies\": %" PRIu64 ", \"wrong\": %" PRIu64,
+        load, s->bytes, r->rate, r->seconds, r->sent, r->delivered, r->sent - r->delivered, r->late,
         r->refused, r->copies, r->wrong);
-    printf(", \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"late_ms\": %.2f"
+    printf(", \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"behind_ms\": %.2f"
            ", \"own_cpu_ns\": %" PRIu64 ", \"server_cpu_ns\": %" PRIu64
            ", \"gateway_cpu_ns\": %" PRIu64 ", \"server_rss_kb\": %" PRIu64 "}\n",
-           r->p50_us, r->p99_us, r->p999_us, r->late_ms, r->own_cpu_ns, r->server_cpu_ns,
+           r->p50_us, r->p99_us, r->p999_us, r->behind_ms, r->own_cpu_ns, r->server_cpu_ns,
            r->gateway_cpu_ns, r->server_rss_kb);
     fflush(stdout);
 }
@@ -268,10 +268,10 @@ static void measure_constant(struct load *l, const struct settings *s, double ra
     load_measure(l, s->warm, s->seconds, r);
 }
 
-/* Nothing lost, and the generator did what it was to do. */
+/* Nothing lost or too late to be of use, and the generator did what it was to do. */
 static bool is_carried(const struct load_result *r)
 {
-    return (r->sent - r->delivered) * LOSSLESS <= r->sent && r->late_ms < LATE_MS;
+    return (r->sent - r->delivered + r->late) * LOSSLESS <= r->sent && r->behind_ms < BEHIND_MS;
 }
 
 /* Prints the highest rate that was carried ("most"), and the lowest that was not ("more"). */
@@ -283,8 +283,9 @@ static void search(struct load *l, const struct settings *s)
     for (;;) {
         measure_constant(l, s, rate, &r);
         fprintf(stderr,
-                "load: %.0f a second: %" PRIu64 " of %" PRIu64 " lost, p99 %.0f us, late %.1f ms\n",
-                rate, r.sent - r.delivered, r.sent, r.p99_us, r.late_ms);
+                "load: %.0f a second: %" PRIu64 " of %" PRIu64 " lost, %" PRIu64
+                " late, p99 %.0f us, behind %.1f ms\n",
+                rate, r.sent - r.delivered, r.sent, r.late, r.p99_us, r.behind_ms);
         if (is_carried(&r))
             most = r;
         else

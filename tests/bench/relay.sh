@@ -71,13 +71,13 @@ done
 
 ours=198.51.100.2 theirs=198.51.100.3
 pairs=20 each=10 # pairs of each two tunnels
-light=2000 seconds=1 search=4000-400000 growth=(10 100 1000) growth_rate=4000 idle=1000 instructions_s=2
+light=2000 seconds=1 search=4000-400000 growth=(10 100 1000) growth_rate=4000 idle=1000 idle_s=2 instructions_s=2
 if [ "$full" ]; then
     growth+=(10000)
     idle=10000
 fi
 if [ "${BENCH_QUICK-}" ]; then # that it runs is all that matters
-    pairs=2 each=1 light=200 seconds=0.2 search=400-400 growth=(2 8) growth_rate=200 idle=8 instructions_s=0.2
+    pairs=2 each=1 light=200 seconds=0.2 search=400-400 growth=(2 8) growth_rate=200 idle=8 idle_s=0.2 instructions_s=0.1
 fi
 
 # Others have the processor of the server as little as can be, and the server not that of the generator.
@@ -220,7 +220,7 @@ memory() {
         for server in coturn sallyport; do
             [ $server = sallyport ] || has_coturn "$path" || continue
             start $server
-            load memory "$path" $server traffic=none pairs=$((idle / 2)) flows=$((${#path} > 7 ? 0 : 1)) seconds=2 >/dev/null
+            load memory "$path" $server traffic=none pairs=$((idle / 2)) flows=$((${#path} > 7 ? 0 : 1)) seconds=$idle_s >/dev/null
             stop $server
         done
     done

@@ -321,14 +321,14 @@ def browsers_were_busy(r):
     return links > 2000 or r["load"]["busy_percent"] > 95 or cameras < 0.95 * wanted or limited > 0
 
 
-RELAY_NOTE = """us: processor time of the server (gateway: of the gateway, too) for each datagram that came; lost: %; delay: us, one
-way; MB: of the server; own: us of the generator for each. ratio: to coturn on the same path, beside TLS-TLS, TLS-UDP
-and UDP-UDP where it has none. most: the highest rate at which less than 0.1 % was lost; more: the next that was tried.
+RELAY_NOTE = """us: processor time of the server (gateway: of the gateway, too) for each datagram that came; lost: %; late: % that
+came after more than 100 ms; delay: us, one way; MB: of the server; own: us of the generator for each. ratio: to coturn on the same path, beside TLS-TLS, TLS-UDP
+and UDP-UDP where it has none. most: the highest rate at which less than 0.1 % was lost or late; more: the next that was tried.
 * the generator did not keep up: not the server's limit."""
 
 # What a path that coturn has not stands beside.
 BESIDE = {"tunnel-tunnel": "TLS-TLS", "tunnel-UDP": "TLS-UDP", "gateway-gateway": "UDP-UDP"}
-GENERATOR_LATE_MS = 50
+GENERATOR_BEHIND_MS = 50
 
 
 def relay(results):
@@ -363,11 +363,12 @@ def relay_rows(results):
             rows.append([
                 r["path"],
                 r["server"],
-                r["load"] + ("*" if r["late_ms"] >= GENERATOR_LATE_MS else ""),
+                r["load"] + ("*" if r["behind_ms"] >= GENERATOR_BEHIND_MS else ""),
                 f"{r['rate']:.0f}",
                 f"{server_us(r):.1f}" + (f" + {r['gateway_cpu_ns'] / 1000 / max(1, r['delivered']):.1f}" if r["gateway_cpu_ns"] else ""),
                 ratio(server_us(r), server_us(beside)) if mine and beside else "",
                 f"{100 * r['lost'] / r['sent']:.2f}",
+                f"{100 * r['late'] / r['sent']:.2f}",
                 f"{r['p50_us']:.0f}",
                 f"{r['p99_us']:.0f}",
                 f"{r['p999_us']:.0f}",
@@ -375,7 +376,7 @@ def relay_rows(results):
                 f"{r['own_cpu_ns'] / 1000 / max(1, r['delivered']):.1f}",
                 str(r["sent"]),
             ])
-        head = ["server", "load", "a second", "us", "ratio", "lost", "delay p50", "p99", "p99.9", "MB", "own", "of"]
+        head = ["server", "load", "a second", "us", "ratio", "lost", "late", "delay p50", "p99", "p99.9", "MB", "own", "of"]
         yield from table([f"path, {size} bytes", *head], rows)
         yield ""
 

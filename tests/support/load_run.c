@@ -16,9 +16,9 @@
 #define REMIND_S    0.1
 #define PATIENCE_MS 10000
 #define EACH_MS     10
-#define SETTLE_MS   100 /* what is on its way then is not counted */
-#define QUIET_MS    200 /* nothing came for so long: nothing will come */
-#define DRAIN_MAX   20  /* times that */
+#define QUIET_MS    100       /* nothing came for so long: nothing will come */
+#define DRAIN_MAX   100       /* times that */
+#define USELESS_NS  100000000 /* of a call it is as good as lost then */
 #define MORE_FILES  64
 
 static _Noreturn void die(const char *what)
@@ -48,8 +48,8 @@ static void send_due(struct load *l, enum load_stream_kind stream)
 
     if (s->ends == 0)
         return;
-    if ((double)now_ns - s->due_ns > (double)l->late_ns)
-        l->late_ns = (uint64_t)((double)now_ns - s->due_ns);
+    if ((double)now_ns - s->due_ns > (double)l->behind_ns)
+        l->behind_ns = (uint64_t)((double)now_ns - s->due_ns);
     while (l->left > 0 && l->sent < until && load_shape_next(s, now_ns, &end))
         send_burst(l, stream, end);
 }
@@ -264,7 +264,7 @@ static bool send_for(struct load *l, double seconds)
 
     for (int i = 0; i < LOAD_STREAMS; i++)
         load_shape_start(&l->shapes[i], now_ns);
-    l->sent = l->late_ns = 0;
+    l->sent = l->behind_ns = 0;
     l->left = (uint64_t)(total_rate(l) * seconds + 0.5);
     l->loop.patience_ms = (unsigned)(3000 * seconds) + 1000;
     l->sending = true;
@@ -273,16 +273,17 @@ static bool send_for(struct load *l, double seconds)
     return done;
 }
 
+/* Until nothing comes any more, of this or of earlier times. */
 static void drain(struct load *l)
 {
+    const struct load_tally *t = &l->world.tally;
     uint64_t before;
     unsigned times = 0;
 
     do {
-        before = l->world.tally.delivered;
+        before = t->delivered + t->before;
         io_loop_for(&l->loop, QUIET_MS);
-    } while (before != l->world.tally.delivered && l->world.tally.delivered < l->sent &&
-             times++ < DRAIN_MAX);
+    } while (before != t->delivered + t->before && times++ < DRAIN_MAX);
 }
 
 static void mark(const struct load *l, const char *what)
@@ -322,7 +323,7 @@ void load_measure(struct load *l, double warm_s, double seconds, struct load_res
     l->world.since_ns = UINT64_MAX;
     start_ticking(l, l->c.tick_us);
     send_for(l, warm_s);
-    io_loop_for(&l->loop, SETTLE_MS);
+    drain(l);
     mark(l, "start");
     *t = (struct load_tally){0};
     l->world.refused = 0;
@@ -342,11 +343,12 @@ void load_measure(struct load *l, double warm_s, double seconds, struct load_res
                                 .delivered = t->delivered,
                                 .copies = t->copies,
                                 .wrong = t->wrong,
+                                .late = load_tally_longer(t, USELESS_NS),
                                 .refused = l->world.refused,
                                 .p50_us = load_tally_quantile_us(t, 0.5),
                                 .p99_us = load_tally_quantile_us(t, 0.99),
                                 .p999_us = load_tally_quantile_us(t, 0.999),
-                                .late_ms = (double)l->late_ns / 1e6,
+                                .behind_ms = (double)l->behind_ns / 1e6,
                                 .own_cpu_ns = own_cpu_ns() - own,
                                 .server_cpu_ns = server[1].cpu_ns - server[0].cpu_ns,
                                 .gateway_cpu_ns = gateway[1].cpu_ns - gateway[0].cpu_ns,

@@ -44,14 +44,15 @@ struct load {
     struct load_shape shapes[LOAD_STREAMS];
     bool sending;
     uint64_t sent, left; /* datagrams: in this phase; still to be sent in it */
-    uint64_t late_ns;    /* the longest that one had to wait for its turn here */
+    uint64_t behind_ns;  /* the longest that one had to wait for its turn here */
 };
 
 struct load_result {
     double rate; /* datagrams a second, of all ends together, that it was to be */
     double seconds;
     uint64_t sent, delivered, copies, wrong, refused;
-    double p50_us, p99_us, p999_us, late_ms;
+    uint64_t late; /* of delivered: after more than 100 ms */
+    double p50_us, p99_us, p999_us, behind_ms;
     uint64_t own_cpu_ns, server_cpu_ns, gateway_cpu_ns, server_rss_kb;
 };
 

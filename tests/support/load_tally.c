@@ -88,8 +88,10 @@ void load_tally_take(struct load_tally *t, struct load_seen *seen, struct sp_spa
         t->copies++;
         return;
     }
-    if ((sent_ns = sp_get_be64(datagram.p + STAMP_AT)) < want->since_ns)
+    if ((sent_ns = sp_get_be64(datagram.p + STAMP_AT)) < want->since_ns) {
+        t->before++;
         return;
+    }
     t->delivered++;
     t->bytes += datagram.len;
     t->delays[step_of(now_ns - sent_ns)]++;
@@ -105,4 +107,13 @@ double load_tally_quantile_us(const struct load_tally *t, double q)
             return value_of(i) / 1000;
     }
     return 0;
+}
+
+uint64_t load_tally_longer(const struct load_tally *t, uint64_t ns)
+{
+    uint64_t n = 0;
+
+    for (size_t i = step_of(ns) + 1; i < LOAD_OCTAVES * LOAD_STEPS; i++)
+        n += t->delays[i];
+    return n;
 }

@@ -29,6 +29,7 @@ void load_stamp(uint8_t *out, uint32_t end, enum load_stream_kind stream, uint32
 struct load_tally {
     uint64_t delivered, bytes;
     uint64_t copies; /* came twice, within the last 64 of their sender */
+    uint64_t before; /* sent before what is counted */
     uint64_t wrong;  /* not one of ours, of another end, or another length */
     uint64_t delays[LOAD_OCTAVES * LOAD_STEPS];
 };
@@ -51,5 +52,8 @@ void load_tally_take(struct load_tally *t, struct load_seen *seen, struct sp_spa
 
 /* 0 when nothing came. */
 double load_tally_quantile_us(const struct load_tally *t, double q);
+
+/* How many took longer, to a step. */
+uint64_t load_tally_longer(const struct load_tally *t, uint64_t ns);
 
 #endif

@@ -46,6 +46,7 @@ START_TEST(what_was_sent_before_counts_for_nothing)
     fresh();
     take(7, LOAD_VOICE, 0, 99 * S, 2 * S);
     ck_assert_uint_eq(tally.delivered + tally.wrong + tally.copies, 0);
+    ck_assert_uint_eq(tally.before, 1);
     take(7, LOAD_VOICE, 1, 100 * S, 0);
     ck_assert_uint_eq(tally.delivered, 1);
 }
@@ -94,6 +95,9 @@ START_TEST(quantiles_are_near)
         double us = load_tally_quantile_us(&tally, q);
         ck_assert(us <= q * 10000 + 2 && us >= q * 10000 / 1.02 - 1);
     }
+    ck_assert_uint_ge(load_tally_longer(&tally, 9 * MS), 1000 - 160);
+    ck_assert_uint_le(load_tally_longer(&tally, 9 * MS), 1000);
+    ck_assert_uint_eq(load_tally_longer(&tally, 11 * MS), 0);
     take(7, LOAD_VOICE, 10001, 101 * S, 3600 * S); /* beyond all steps */
     ck_assert(load_tally_quantile_us(&tally, 1) > 16e6);
 }
