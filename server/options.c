@@ -243,8 +243,8 @@ static const struct sp_option table[] = {
     {.name = "turn-congestion",
      .arg = "NAME",
      .help = "congestion control of TURN by TCP and TLS",
-     .more = "Who comes without a gateway has one connection for all media, and most others give "
-             "up more than half of it on a link that loses one packet in fifty. Where the kernel "
+     .more = "Who comes without a gateway has one connection for all media, and by cubic it "
+             "carries less than a call wants where one packet in fifty is lost. Where the kernel "
              "lacks this one, or keeps it for root, the system's is used, as with system. Linux: "
              "modprobe tcp_bbr.",
      .preset = SP_EDGE_CONGESTION,
