@@ -10,7 +10,9 @@
 #ifndef SALLYPORT_SERVER_DRAIN_H
 #define SALLYPORT_SERVER_DRAIN_H
 
-#include "worker.h"
+#include <stdatomic.h>
+
+#include "crew.h"
 
 struct sp_drain_config {
     uint64_t timeout_us; /* 0: stops at once */
@@ -21,20 +23,23 @@ enum sp_drain_state { SP_RUNNING, SP_DRAINING, SP_STOPPING, SP_ENDED };
 
 struct sp_drain {
     const struct sp_drain_config *config;
-    struct sp_worker *worker;
+    struct sp_crew *crew;
+    struct sp_ticker *ticker;
     const struct sp_log *log;
     enum sp_drain_state state;
+    atomic_uint drained_workers, stopped_workers; /* so many have said so */
+    ev_async said;
     bool waited, drained; /* there was an allocation to wait for; there is none any more */
     struct sp_timer timer;
     void (*ended)(void *arg);
     void *arg;
 };
 
-/* `ended` is called once. All is borrowed. */
-void sp_drain_init(struct sp_drain *d, const struct sp_drain_config *config,
-                   struct sp_worker *worker, const struct sp_log *log, void (*ended)(void *arg),
+/* `ended` is called once, from the ticker's loop, which is none of the crew's. All is borrowed. */
+void sp_drain_init(struct sp_drain *d, const struct sp_drain_config *config, struct sp_crew *crew,
+                   struct sp_ticker *ticker, const struct sp_log *log, void (*ended)(void *arg),
                    void *arg);
-/* Before the worker is freed; harmless on a zeroed one. */
+/* When no worker runs any more. Harmless on a zeroed one. */
 void sp_drain_fini(struct sp_drain *d);
 
 /* One step further. */

@@ -14,8 +14,9 @@
  *              another allocation here, in memory (hairpin) ◀─┘        └─▶ relay ─▶ UDP peers
  *
  * conn tells by the first bytes, outside and then inside TLS, what a connection is. All of this
- * lives on a worker (worker.c): one loop, one thread, no locks. This file owns what workers share
- * and what a process has once: settings, signals, the admin port.
+ * lives on a worker (worker.c): one loop, one thread, no locks. There is one for each processor
+ * (crew.c); what belongs to another one's tunnel or relayed address goes to him by post.c. This
+ * file owns what workers share and what a process has once: settings, signals, the admin port.
  */
 #include "edge.h"
 
@@ -42,7 +43,9 @@ struct edge {
     struct ev_loop *loop;
     struct sp_rng rng;
     struct sp_shared *shared;
-    struct sp_worker *worker;
+    struct sp_relay_ips *relay_ips;
+    struct sp_crew *crew;
+    struct sp_ticker ticker; /* of signals, the end, and the admin port */
     struct sp_edge_view view;
     struct sp_admin *admin;
     struct sp_drain drain;
@@ -65,6 +68,11 @@ static void on_ended(void *arg)
     ev_break(e->loop, EVBREAK_ALL);
 }
 
+static void set_keys(struct sp_worker *w, void *arg)
+{
+    sp_worker_set_keys(w, arg);
+}
+
 static void reload(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     struct edge *e = watcher->data;
@@ -77,7 +85,7 @@ static void reload(struct ev_loop *loop, ev_signal *watcher, int events)
         sp_log_error(&e->config->log, "nothing was reread", SP_F_STR("reason", why));
         return;
     }
-    sp_worker_set_keys(e->worker, keys);
+    sp_crew_each(e->crew, set_keys, keys);
     sp_keys_unref(keys);
     sp_log_info(&e->config->log, "certificate, secrets and users reread");
 }
@@ -101,9 +109,9 @@ static void say_ready(const struct edge *e)
 
     printf("ready");
     for (size_t i = 0; i < c->n_listen; i++)
-        printf(" tcp %s", sp_addr_format(sp_worker_listen(e->worker, i), text));
+        printf(" tcp %s", sp_addr_format(sp_crew_listen(e->crew, i), text));
     for (size_t i = 0; i < c->n_listen_udp; i++)
-        printf(" udp %s", sp_addr_format(sp_worker_listen_udp(e->worker, i), text));
+        printf(" udp %s", sp_addr_format(sp_crew_listen_udp(e->crew, i), text));
     for (size_t i = 0; i < c->n_relay_ips; i++)
         printf(" relay %s%s", sp_addr_format_ip(&c->relay_ips[i].public_, text),
                c->min_port == 0 ? " (virtual)" : "");
@@ -115,16 +123,24 @@ static void say_ready(const struct edge *e)
 }
 
 /* 0, or the exit status, with one line in `why`. */
-static int start_worker(struct edge *e, char why[static SP_SHARED_WHY_MAX])
+static int start_workers(struct edge *e, char why[static SP_SHARED_WHY_MAX])
 {
     const struct sp_edge_config *c = e->config;
+    const struct sp_worker_config *w = &c->worker;
     struct sp_worker_share share = {.shared = e->shared, .log = &c->log};
     int err = sp_keys_load(&c->keys, &e->rng, &share.keys, why);
 
     if (err != 0)
         return err == SP_ENOMEM ? 1 : 2;
-    err = sp_worker_new(e->loop, &c->worker, &share, &e->worker, why);
-    sp_keys_unref(share.keys); /* it holds them by itself */
+    err = sp_relay_ips_new(w->relay_ips, w->n_relay_ips, w->min_port, w->max_port, &e->relay_ips);
+    if (err != 0) {
+        sp_keys_unref(share.keys);
+        snprintf(why, SP_SHARED_WHY_MAX, "no memory");
+        return 1;
+    }
+    share.relay_ips = e->relay_ips;
+    err = sp_crew_new(c->workers, w, &share, &e->crew, why);
+    sp_keys_unref(share.keys); /* they hold them by themselves */
     return err == 0 ? 0 : 1;
 }
 
@@ -139,20 +155,23 @@ static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
         return 1;
     }
     sp_rng_system_init(&e->rng);
+    sp_ticker_init(&e->ticker, e->loop);
     int err = sp_shared_new(&c->shared, &e->shared, why);
     if (err != 0)
         return err == SP_EINVAL ? 2 : 1;
-    int status = start_worker(e, why);
+    int status = start_workers(e, why);
     if (status != 0)
         return status;
-    e->view = (struct sp_edge_view){
-        .worker = e->worker, .config = &c->worker, .start_unix_s = sp_clock_unix_s()};
+    e->view = (struct sp_edge_view){.crew = e->crew,
+                                    .ticker = &e->ticker,
+                                    .config = &c->worker,
+                                    .start_unix_s = sp_clock_unix_s()};
     if (c->has_admin && sp_edge_admin_open(&e->view, &c->log, &c->admin, &e->admin) != 0) {
         snprintf(why, SP_SHARED_WHY_MAX, "cannot listen on %s (--admin): %m%s",
                  sp_addr_format(&c->admin, text), sp_sock_listen_advice(errno));
         return 1;
     }
-    sp_drain_init(&e->drain, &c->drain, e->worker, &c->log, on_ended, e);
+    sp_drain_init(&e->drain, &c->drain, e->crew, &e->ticker, &c->log, on_ended, e);
     watch_signals(e);
     return 0;
 }
@@ -214,6 +233,10 @@ int sp_edge_run(const struct sp_edge_config *c)
 
     if (status == 0 && confine(&e, why) != 0)
         status = 1;
+    if (status == 0 && sp_crew_start(e.crew) != 0) {
+        snprintf(why, sizeof why, "cannot start %u threads (--workers): %m", c->workers);
+        status = 1;
+    }
     if (status == 0) {
         say_room(&e);
         say_congestion(&e);
@@ -223,9 +246,12 @@ int sp_edge_run(const struct sp_edge_config *c)
     } else {
         fprintf(stderr, "sallyport-server: %s\n", why);
     }
-    sp_drain_fini(&e.drain);
     sp_admin_close(e.admin);
-    sp_worker_free(e.worker);
+    sp_crew_free(e.crew);
+    sp_drain_fini(&e.drain);
+    if (e.ticker.loop != NULL)
+        sp_ticker_fini(&e.ticker);
+    sp_relay_ips_free(e.relay_ips);
     sp_shared_free(e.shared);
     return status;
 }

@@ -9,12 +9,27 @@
 
 #define TUNNELS_MAX 64 /* in one answer */
 
+static void add_stats(struct sp_worker *w, void *arg)
+{
+    struct sp_worker_stats one;
+
+    sp_worker_stats(w, &one);
+    sp_server_stats_add(arg, &one);
+}
+
+/* Of all workers together. */
+static void stats(const struct sp_edge_view *v, struct sp_worker_stats *out)
+{
+    *out = (struct sp_worker_stats){.allocations = 0};
+    sp_crew_each(v->crew, add_stats, out);
+}
+
 static void healthz(struct sp_admin_reply *r, void *arg)
 {
     const struct sp_edge_view *v = arg;
     struct sp_worker_stats s;
 
-    sp_worker_stats(v->worker, &s);
+    stats(v, &s);
     if (s.draining)
         r->status = 503; /* a balancer sends nobody here any more */
     sp_admin_put(r, s.draining ? "draining\n" : "ok\n");
@@ -29,7 +44,7 @@ static void metrics(struct sp_admin_reply *r, void *arg)
     const struct sp_counter_group *groups = sp_server_metrics(&n_groups);
     const struct sp_counter *tunnel = sp_tunnel_counter_table(&n_tunnel);
 
-    sp_worker_stats(v->worker, &s);
+    stats(v, &s);
     r->type = SP_PROMETHEUS_TYPE;
     sp_prometheus_init(&p, &r->body);
     sp_prometheus_build_info(&p);
@@ -47,11 +62,10 @@ static json_t *json_listen(const struct sp_edge_view *v)
 
     for (size_t i = 0; i < v->config->n_listen; i++)
         json_array_append_new(list, json_pack("{s:s, s:o}", "transport", "tcp", "address",
-                                              sp_admin_json_addr(sp_worker_listen(v->worker, i))));
+                                              sp_admin_json_addr(sp_crew_listen(v->crew, i))));
     for (size_t i = 0; i < v->config->n_listen_udp; i++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:o}", "transport", "udp", "address",
-                                        sp_admin_json_addr(sp_worker_listen_udp(v->worker, i))));
+        json_array_append_new(list, json_pack("{s:s, s:o}", "transport", "udp", "address",
+                                              sp_admin_json_addr(sp_crew_listen_udp(v->crew, i))));
     return list;
 }
 
@@ -98,16 +112,29 @@ static json_t *json_tunnel(const struct sp_session *s, uint64_t now_us)
                      "counters", sp_admin_json_table(table, n, sp_tunnel_counters(t.tunnel)));
 }
 
-/* Not more than an answer holds: who wants all of thousands reads the log. */
-static json_t *json_tunnels(const struct sp_edge_view *v, uint64_t now_us)
-{
-    const struct sp_sessions *all = sp_worker_sessions(v->worker);
-    const struct sp_session *s = NULL;
-    json_t *list = json_array();
+struct tunnels {
+    json_t *list;
+    size_t n;
+};
 
-    for (size_t n = 0; n < TUNNELS_MAX && (s = sp_sessions_next(all, s)) != NULL; n++)
-        json_array_append_new(list, json_tunnel(s, now_us));
-    return list;
+/* Not more than an answer holds: who wants all of thousands reads the log. */
+static void add_tunnels(struct sp_worker *w, void *arg)
+{
+    const struct sp_sessions *all = sp_worker_sessions(w);
+    uint64_t now_us = sp_ticker_now(sp_worker_ticker(w));
+    const struct sp_session *s = NULL;
+    struct tunnels *t = arg;
+
+    for (; t->n < TUNNELS_MAX && (s = sp_sessions_next(all, s)) != NULL; t->n++)
+        json_array_append_new(t->list, json_tunnel(s, now_us));
+}
+
+static json_t *json_tunnels(const struct sp_edge_view *v)
+{
+    struct tunnels t = {.list = json_array()};
+
+    sp_crew_each(v->crew, add_tunnels, &t);
+    return t.list;
 }
 
 static void status(struct sp_admin_reply *r, void *arg)
@@ -117,9 +144,9 @@ static void status(struct sp_admin_reply *r, void *arg)
     size_t n_groups, n_tunnel;
     const struct sp_counter_group *groups = sp_server_metrics(&n_groups);
     const struct sp_counter *tunnel = sp_tunnel_counter_table(&n_tunnel);
-    uint64_t now_us = sp_ticker_now(sp_worker_ticker(v->worker));
+    uint64_t now_us = sp_ticker_now(v->ticker);
 
-    sp_worker_stats(v->worker, &s);
+    stats(v, &s);
     json_t *root = json_pack("{s:s, s:s, s:I, s:I}", "version", SALLYPORT_VERSION, "crypto",
                              sp_crypto_describe(), "started_unix", (json_int_t)v->start_unix_s,
                              "uptime_seconds", (json_int_t)((now_us - v->start_us) / 1000000));
@@ -129,7 +156,7 @@ static void status(struct sp_admin_reply *r, void *arg)
     json_object_set_new(root, "listen", json_listen(v));
     json_object_set_new(root, "relays", json_relays(v));
     json_object_set_new(root, "now", sp_admin_json_table(groups[0].table, groups[0].n, &s));
-    json_object_set_new(root, "tunnels", json_tunnels(v, now_us));
+    json_object_set_new(root, "tunnels", json_tunnels(v));
     json_object_set_new(root, "counters", counters);
     sp_admin_put_json(r, root);
 }
@@ -143,7 +170,6 @@ static const struct sp_admin_route routes[] = {
 int sp_edge_admin_open(struct sp_edge_view *v, const struct sp_log *log, const struct sp_addr *addr,
                        struct sp_admin **out)
 {
-    v->start_us = sp_ticker_now(sp_worker_ticker(v->worker));
-    return sp_admin_open(sp_worker_ticker(v->worker), log, addr, routes, SP_ARRAY_LEN(routes), v,
-                         out);
+    v->start_us = sp_ticker_now(v->ticker);
+    return sp_admin_open(v->ticker, log, addr, routes, SP_ARRAY_LEN(routes), v, out);
 }

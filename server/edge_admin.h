@@ -5,13 +5,14 @@
 #ifndef SALLYPORT_SERVER_EDGE_ADMIN_H
 #define SALLYPORT_SERVER_EDGE_ADMIN_H
 
+#include "crew.h"
 #include "sallyport/admin.h"
-#include "worker.h"
 
 /* Where it looks; stays where it is while the port is open. */
 struct sp_edge_view {
-    struct sp_worker *worker;
-    const struct sp_worker_config *config; /* what it was made with */
+    struct sp_crew *crew;
+    struct sp_ticker *ticker;              /* of none of them */
+    const struct sp_worker_config *config; /* what they were made with */
     uint64_t start_unix_s;
     uint64_t start_us; /* set when the port is opened */
 };

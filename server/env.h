@@ -8,6 +8,7 @@
 
 #include "bounds.h"
 #include "keys.h"
+#include "post.h"
 #include "sallyport/dgram.h"
 #include "sallyport/log.h"
 #include "sallyport/rng.h"
@@ -21,6 +22,7 @@ struct sp_env {
     const struct sp_log *log;
     struct sp_dgram_pool *dgrams;
     struct sp_turn *turn;
+    struct sp_post *post; /* to the other workers; NULL: there is none */
     const struct sp_keyring *keys;
     uint64_t *turn_dropped; /* counts what TURN clients by TCP and TLS don't read; or NULL */
     const char *congestion; /* of TURN connections by TCP and TLS; NULL: the system's */

@@ -155,10 +155,24 @@ static bool wants_lane(const struct http_conn *c, const struct sp_http_head *h,
            sp_upgrade_parse_request(h, config->tunnel_path, out) == 0;
 }
 
+/* A lane of another worker's tunnel goes to him, with all that it said: he answers it. */
+static bool hand_over(struct http_conn *c, const struct sp_upgrade *u)
+{
+    const struct sp_env *env = &c->service->env;
+    unsigned worker = sp_tunnel_id_worker(&u->id);
+
+    if (u->is_new || worker == env->worker || env->post == NULL ||
+        sp_post_connection(env->post, worker, c->stream) != 0)
+        return false;
+    leave(c);
+    return true;
+}
+
 /*
- * 0: it is a lane, and no longer ours. *not_now: the token is good, and nothing is wrong but that
- * there is no room, or no future, for what it asks. Who learns that is no stranger; from the site's
- * answer a gateway would take it that its tunnel is forgotten, and blame its token.
+ * 0: it is a lane, or will be one elsewhere, and no longer ours. *not_now: the token is good, and
+ * nothing is wrong but that there is no room, or no future, for what it asks. Who learns that is no
+ * stranger; from the site's answer a gateway would take it that its tunnel is forgotten, and blame
+ * its token.
  */
 static int join(struct http_conn *c, const struct sp_upgrade *u, size_t head_len, bool *not_now)
 {
@@ -168,6 +182,8 @@ static int join(struct http_conn *c, const struct sp_upgrade *u, size_t head_len
 
     if (err != 0)
         return err;
+    if (hand_over(c, u))
+        return 0;
     err = sp_session_join(c->service->sessions, u, claims.subject, c->stream, &id);
     *not_now = err != 0 && err != SP_ENOENT;
     if (err == 0)

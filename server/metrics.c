@@ -53,6 +53,10 @@ static const struct sp_counter turn[] = {
     FIELD(hairpin_datagrams, "turn_hairpin_datagrams_total", NULL,
           "Datagrams from one allocation to another in memory; also counted as to a client."),
     FIELD(hairpin_bytes, "turn_hairpin_bytes_total", NULL, "Bytes of these."),
+    FIELD(handed_over_datagrams, "turn_handed_over_datagrams_total", NULL,
+          "Datagrams from an allocation of one worker for one of another."),
+    FIELD(from_other_datagrams, "turn_from_other_datagrams_total", NULL,
+          "Datagrams that came from an allocation of another worker."),
     FIELD(dropped_no_permission, DROPPED("no_permission"),
           "Datagrams that were not relayed: no permission for the peer, no allocation, no such "
           "channel, a peer that may not be relayed to, a plain peer of a virtual relayed address, "
@@ -156,6 +160,15 @@ static const struct sp_counter sockets[] = {
 };
 #undef FIELD
 
+#define FIELD(...) SP_COUNTER(struct sp_post_counters, __VA_ARGS__)
+static const struct sp_counter post[] = {
+    FIELD(datagrams_dropped, "workers_dropped_datagrams_total", NULL,
+          "Datagrams that the other worker did not take in time."),
+    FIELD(connections, "workers_connections_total", NULL,
+          "Lanes that went to the worker of their tunnel."),
+};
+#undef FIELD
+
 #define GROUP(name, table, part)                                                 \
     {                                                                            \
         name, table, SP_ARRAY_LEN(table), offsetof(struct sp_worker_stats, part) \
@@ -169,9 +182,22 @@ static const struct sp_counter_group groups[] = {
     GROUP("fallback", fallback, fallback),
     GROUP("tunnels", sessions, sessions),
     GROUP("relays", relays, relays),
+    GROUP("workers", post, post),
     {"sockets", sockets, SP_ARRAY_LEN(sockets), 0},
     {"bounds_hit", sp_bound_hits_table, SP_BOUNDS_N, offsetof(struct sp_worker_stats, bounds)},
 };
+
+void sp_server_stats_add(struct sp_worker_stats *sum, const struct sp_worker_stats *one)
+{
+    size_t n_tunnel;
+    const struct sp_counter *tunnel = sp_tunnel_counter_table(&n_tunnel);
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(groups); i++)
+        sp_counters_add(groups[i].table, groups[i].n, (char *)sum + groups[i].offset,
+                        (const char *)one + groups[i].offset);
+    sp_counters_add(tunnel, n_tunnel, &sum->sessions.tunnels, &one->sessions.tunnels);
+    sum->draining = sum->draining > 0; /* it is said to all of them at once */
+}
 
 const struct sp_counter_group *sp_server_metrics(size_t *n)
 {

@@ -260,6 +260,16 @@ static const struct sp_option table[] = {
      .help = "what strangers see: that web server, by HTTP",
      .flags = SP_OPTION_RARE,
      .check = check_fallback},
+    {.name = "workers",
+     .arg = "N",
+     .help = "threads that share the work",
+     .more = "Each has connections, tunnels and allocations of its own, and bounds: with N of them "
+             "there may be N times as many. More than there are processors gain nothing. A port "
+             "that a client has reserved (EVEN-PORT) is its worker's.",
+     .preset = "1",
+     .flags = SP_OPTION_NUMBER | SP_OPTION_RARE,
+     .min = 1,
+     .max = SP_WORKERS_MAX},
     {.name = "linger",
      .arg = "SECONDS",
      .help = "how long a tunnel outlives its lanes",
@@ -525,6 +535,7 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
     w->turn_congestion = sp_options_get(o, "turn-congestion", SP_EDGE_CONGESTION);
     if (strcmp(w->turn_congestion, "system") == 0)
         w->turn_congestion = NULL;
+    c->workers = (unsigned)sp_options_number(o, "workers", 1);
     c->has_admin = sp_options_addr(o, "admin", SP_EDGE_ADMIN, &c->admin);
 
     int err = set_listen(o, "listen", "[::]:443", w->listen, &w->n_listen, why);

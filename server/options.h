@@ -14,13 +14,13 @@
 #include "worker.h"
 
 #define SP_PEER_RULES_MAX 256
-#define SP_RELAY_IPS_MAX  16
 
 struct sp_edge_config {
     struct sp_keys_config keys;
     struct sp_shared_config shared;
     struct sp_drain_config drain;
     struct sp_worker_config worker;
+    unsigned workers;
     struct sp_relay_ip relay_ips[SP_RELAY_IPS_MAX];
     struct sp_addr own[SP_RELAY_IPS_MAX]; /* what the world sees of them */
     struct sp_cidr allow[SP_PEER_RULES_MAX], deny[SP_PEER_RULES_MAX];

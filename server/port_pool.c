@@ -2,6 +2,7 @@
 #include "port_pool.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "sallyport/err.h"
@@ -10,26 +11,26 @@
  * a search finds what is left. */
 #define THROWS 16
 
+#define NOBODY 0
+
 struct sp_port_pool {
-    struct sp_rng *rng;
     uint16_t min;
-    size_t n, n_free;
-    uint64_t taken[]; /* one bit a port, from min on */
+    size_t n;
+    _Atomic uint8_t owners[]; /* from min on: NOBODY, or the worker's index + 1 */
 };
 
-int sp_port_pool_new(uint16_t min, uint16_t max, struct sp_rng *rng, struct sp_port_pool **out)
+int sp_port_pool_new(uint16_t min, uint16_t max, struct sp_port_pool **out)
 {
     if (min == 0 || min > max)
         return SP_EINVAL;
 
     size_t n = (size_t)max - min + 1;
-    struct sp_port_pool *p = calloc(1, sizeof *p + (n + 63) / 64 * sizeof p->taken[0]);
+    struct sp_port_pool *p = calloc(1, sizeof *p + n * sizeof p->owners[0]);
 
     if (p == NULL)
         return SP_ENOMEM;
-    p->rng = rng;
     p->min = min;
-    p->n = p->n_free = n;
+    p->n = n;
     *out = p;
     return 0;
 }
@@ -39,65 +40,64 @@ void sp_port_pool_free(struct sp_port_pool *p)
     free(p);
 }
 
-static bool is_free(const struct sp_port_pool *p, size_t i)
+static bool claim(struct sp_port_pool *p, size_t i, uint8_t owner)
 {
-    return i < p->n && (p->taken[i / 64] >> (i % 64) & 1) == 0;
+    uint8_t nobody = NOBODY;
+
+    return i < p->n && atomic_load_explicit(&p->owners[i], memory_order_relaxed) == NOBODY &&
+           atomic_compare_exchange_strong_explicit(&p->owners[i], &nobody, owner,
+                                                   memory_order_relaxed, memory_order_relaxed);
 }
 
-static void mark(struct sp_port_pool *p, size_t i)
+static void release(struct sp_port_pool *p, size_t i)
 {
-    p->taken[i / 64] |= UINT64_C(1) << (i % 64);
-    p->n_free--;
+    atomic_store_explicit(&p->owners[i], NOBODY, memory_order_relaxed);
 }
 
-static bool fits(const struct sp_port_pool *p, size_t i, bool even, bool pair)
+static bool claim_fitting(struct sp_port_pool *p, size_t i, uint8_t owner, bool even, bool pair)
 {
     if (even && (p->min + i) % 2 != 0)
         return false;
-    return is_free(p, i) && (!pair || is_free(p, i + 1));
+    if (!claim(p, i, owner))
+        return false;
+    if (!pair || claim(p, i + 1, owner))
+        return true;
+    release(p, i);
+    return false;
 }
 
-int sp_port_pool_take(struct sp_port_pool *p, bool even, bool pair, uint16_t *port)
+int sp_port_pool_take(struct sp_port_pool *p, unsigned worker, struct sp_rng *rng, bool even,
+                      bool pair, uint16_t *port)
 {
+    uint8_t owner = (uint8_t)(worker + 1);
     size_t at = 0;
     bool found = false;
 
+    assert(worker < SP_WORKERS_MAX);
     even = even || pair;
-    if (p->n_free == 0)
-        return SP_EFULL;
     for (int i = 0; i < THROWS && !found; i++) {
-        at = (size_t)sp_rng_below(p->rng, p->n);
-        found = fits(p, at, even, pair);
+        at = (size_t)sp_rng_below(rng, p->n);
+        found = claim_fitting(p, at, owner, even, pair);
     }
     for (size_t i = 0; i < p->n && !found; i++) {
         at = (at + 1) % p->n;
-        found = fits(p, at, even, pair);
+        found = claim_fitting(p, at, owner, even, pair);
     }
     if (!found)
         return SP_EFULL;
-    mark(p, at);
-    if (pair)
-        mark(p, at + 1);
     *port = (uint16_t)(p->min + at);
     return 0;
 }
 
-bool sp_port_pool_is_taken(const struct sp_port_pool *p, uint16_t port)
+int sp_port_pool_owner(const struct sp_port_pool *p, uint16_t port)
 {
-    return port >= p->min && (size_t)port - p->min < p->n && !is_free(p, (size_t)port - p->min);
+    if (port < p->min || (size_t)port - p->min >= p->n)
+        return -1;
+    return atomic_load_explicit(&p->owners[port - p->min], memory_order_relaxed) - 1;
 }
 
 void sp_port_pool_give(struct sp_port_pool *p, uint16_t port)
 {
-    assert(sp_port_pool_is_taken(p, port));
-
-    size_t i = (size_t)port - p->min;
-
-    p->taken[i / 64] &= ~(UINT64_C(1) << (i % 64));
-    p->n_free++;
-}
-
-size_t sp_port_pool_free_count(const struct sp_port_pool *p)
-{
-    return p->n_free;
+    assert(sp_port_pool_owner(p, port) >= 0);
+    release(p, (size_t)port - p->min);
 }

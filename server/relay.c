@@ -3,28 +3,24 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "port_pool.h"
 #include "sallyport/err.h"
 #include "sallyport/list.h"
 #include "sallyport/ratelimit.h"
 #include "sallyport/sock.h"
 
-#define IPS_MAX    16
 #define BIND_TRIES 16 /* ports that turn out to be somebody else's */
 #define BATCH      64
 
+/* An address with its ports. */
 struct relay_ip {
-    struct sp_relay_ip ip;
+    const struct sp_relay_ip *ip;
     struct sp_port_pool *ports;
 };
 
 struct sp_relays {
     struct sp_env env;
-    struct relay_ip ips[IPS_MAX];
-    size_t n_ips;
-    bool virtual_;
+    const struct sp_relay_ips *ips;
     struct sp_ratelimit log_limit;
     struct sp_list open;                /* relays with a socket */
     struct sp_relays_counters counters; /* `dropped`: of relays that are closed */
@@ -38,66 +34,47 @@ struct relay {
     struct sp_link link;
 };
 
-static struct relay_ip *ip_of_family(struct sp_relays *r, uint16_t family)
+static bool ip_at(const struct sp_relays *r, size_t i, struct relay_ip *out)
 {
-    for (size_t i = 0; i < r->n_ips; i++)
-        if (r->ips[i].ip.local.family == family)
-            return &r->ips[i];
-    return NULL;
+    *out = (struct relay_ip){sp_relay_ips_at(r->ips, i), sp_relay_ips_ports(r->ips, i)};
+    return true;
 }
 
-static struct relay_ip *ip_of(struct sp_relays *r, const struct sp_addr *local)
+static bool ip_of_family(const struct sp_relays *r, uint16_t family, struct relay_ip *out)
 {
-    for (size_t i = 0; i < r->n_ips; i++)
-        if (sp_addr_same_ip(&r->ips[i].ip.local, local))
-            return &r->ips[i];
-    return NULL;
+    for (size_t i = 0; i < sp_relay_ips_count(r->ips); i++)
+        if (sp_relay_ips_at(r->ips, i)->local.family == family)
+            return ip_at(r, i, out);
+    return false;
 }
 
-int sp_relay_ip_check(const struct sp_relay_ip *ip)
+static bool ip_of(const struct sp_relays *r, const struct sp_addr *local, struct relay_ip *out)
 {
-    struct sp_addr bound;
-    int fd, err = sp_sock_udp(&ip->local, NULL, &fd, &bound);
-
-    if (err == 0)
-        close(fd);
-    return err;
+    for (size_t i = 0; i < sp_relay_ips_count(r->ips); i++)
+        if (sp_addr_same_ip(&sp_relay_ips_at(r->ips, i)->local, local))
+            return ip_at(r, i, out);
+    return false;
 }
 
 void sp_relays_free(struct sp_relays *r)
 {
-    if (r == NULL)
-        return;
-    for (size_t i = 0; i < r->n_ips; i++)
-        sp_port_pool_free(r->ips[i].ports);
     free(r);
 }
 
-int sp_relays_new(const struct sp_env *env, const struct sp_relay_ip *ips, size_t n,
-                  uint16_t min_port, uint16_t max_port, struct sp_relays **out)
+int sp_relays_new(const struct sp_env *env, const struct sp_relay_ips *ips, struct sp_relays **out)
 {
+    struct sp_relays *r = calloc(1, sizeof *r);
     int err = 0;
 
-    if (n == 0 || n > IPS_MAX)
-        return SP_EINVAL;
-    struct sp_relays *r = calloc(1, sizeof *r);
     if (r == NULL)
         return SP_ENOMEM;
     r->env = *env;
+    r->ips = ips;
     sp_list_init(&r->open);
     sp_ratelimit_init(&r->log_limit, 1, 1);
-    r->virtual_ = min_port == 0;
-    if (r->virtual_) {
-        min_port = SP_PORT_DYNAMIC_MIN;
-        max_port = SP_PORT_DYNAMIC_MAX;
-    }
-    for (size_t i = 0; i < n && err == 0; i++) {
-        r->ips[i].ip = ips[i];
-        err = sp_port_pool_new(min_port, max_port, env->rng, &r->ips[i].ports);
-        if (err == 0) {
-            r->n_ips++;
-            err = sp_turn_add_relay_ip(env->turn, &ips[i].local, &ips[i].public_);
-        }
+    for (size_t i = 0; i < sp_relay_ips_count(ips) && err == 0; i++) {
+        const struct sp_relay_ip *ip = sp_relay_ips_at(ips, i);
+        err = sp_turn_add_relay_ip(env->turn, &ip->local, &ip->public_);
     }
     if (err != 0) {
         sp_relays_free(r);
@@ -132,9 +109,16 @@ static void log_failure(struct sp_relays *r, const struct sp_addr *local, int wh
                     SP_F_STR("reason", strerrordesc_np(why)));
 }
 
+static int take_port(struct sp_relays *r, const struct relay_ip *ip,
+                     const struct sp_turn_relay_request *want, uint16_t *port)
+{
+    return sp_port_pool_take(ip->ports, r->env.worker, r->env.rng, want->even_port, want->reserve,
+                             port);
+}
+
 /* Tries a few ports: another program may sit on one of the range. Those stay taken meanwhile, so
  * that the same one isn't tried again. */
-static int open_socket(struct sp_relays *r, struct relay_ip *ip, struct relay *relay,
+static int open_socket(struct sp_relays *r, const struct relay_ip *ip, struct relay *relay,
                        const struct sp_turn_relay_request *want, uint16_t *port)
 {
     /* A key frame comes as one burst, and the system's default holds fewer than a hundred
@@ -145,12 +129,12 @@ static int open_socket(struct sp_relays *r, struct relay_ip *ip, struct relay *r
     int err = SP_EFULL;
 
     while (n_busy < BIND_TRIES) {
-        struct sp_addr local = ip->ip.local;
+        struct sp_addr local = ip->ip->local;
         err = 0;
         if (want->port != 0)
             *port = want->port; /* reserved before, and taken since */
         else
-            err = sp_port_pool_take(ip->ports, want->even_port, want->reserve, port);
+            err = take_port(r, ip, want, port);
         if (err != 0)
             break;
         local.port = *port;
@@ -173,7 +157,7 @@ static int open_socket(struct sp_relays *r, struct relay_ip *ip, struct relay *r
     return err;
 }
 
-static int open_relay(struct sp_relays *r, struct relay_ip *ip,
+static int open_relay(struct sp_relays *r, const struct relay_ip *ip,
                       const struct sp_turn_relay_request *want, struct sp_turn_alloc *alloc,
                       struct sp_turn_relay *out)
 {
@@ -181,9 +165,9 @@ static int open_relay(struct sp_relays *r, struct relay_ip *ip,
     struct relay *relay = NULL;
     int err = 0;
 
-    if (r->virtual_) {
+    if (sp_relay_ips_are_virtual(r->ips)) {
         if (port == 0)
-            err = sp_port_pool_take(ip->ports, want->even_port, want->reserve, &port);
+            err = take_port(r, ip, want, &port);
     } else {
         relay = calloc(1, sizeof *relay);
         if (relay == NULL)
@@ -197,7 +181,8 @@ static int open_relay(struct sp_relays *r, struct relay_ip *ip,
         free(relay);
         return err;
     }
-    *out = (struct sp_turn_relay){.relay = relay, .local = ip->ip.local, .public_ = ip->ip.public_};
+    *out =
+        (struct sp_turn_relay){.relay = relay, .local = ip->ip->local, .public_ = ip->ip->public_};
     out->local.port = out->public_.port = port;
     return 0;
 }
@@ -205,9 +190,11 @@ static int open_relay(struct sp_relays *r, struct relay_ip *ip,
 int sp_relays_open(struct sp_relays *r, const struct sp_turn_relay_request *want,
                    struct sp_turn_alloc *alloc, struct sp_turn_relay *out)
 {
-    struct relay_ip *ip = ip_of_family(r, want->family);
+    struct relay_ip ip;
+    int err = SP_EINVAL;
 
-    int err = ip == NULL ? SP_EINVAL : open_relay(r, ip, want, alloc, out);
+    if (ip_of_family(r, want->family, &ip))
+        err = open_relay(r, &ip, want, alloc, out);
     if (err == 0)
         r->counters.opened++;
     else
@@ -237,10 +224,10 @@ void sp_relays_close(struct sp_relays *r, const struct sp_turn_relay *relay)
 
 void sp_relays_end_reservation(struct sp_relays *r, const struct sp_addr *local)
 {
-    struct relay_ip *ip = ip_of(r, local);
+    struct relay_ip ip;
 
-    if (ip != NULL)
-        sp_port_pool_give(ip->ports, local->port);
+    if (ip_of(r, local, &ip))
+        sp_port_pool_give(ip.ports, local->port);
 }
 
 void sp_relays_send(void *relay, const struct sp_addr *peer, bool dont_fragment,

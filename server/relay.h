@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Relayed addresses: hands out ports and opens their UDP sockets for the TURN engine, and brings it
+ * Relayed addresses: takes ports and opens their UDP sockets for the TURN engine, and brings it
  * what arrives there. With virtual addresses there are numbers and no sockets. Knows no
  * allocation beyond its handle.
  */
@@ -8,11 +8,7 @@
 #define SALLYPORT_SERVER_RELAY_H
 
 #include "env.h"
-
-/* One --relay-ip: what sockets are bound to, and what everybody is told. Port 0. */
-struct sp_relay_ip {
-    struct sp_addr local, public_;
-};
+#include "relay_ips.h"
 
 struct sp_relays;
 
@@ -21,13 +17,9 @@ struct sp_relays_counters {
     uint64_t dropped; /* datagrams that the kernel did not take */
 };
 
-/* Whether sockets can be bound to it. SP_ESYS with errno. */
-int sp_relay_ip_check(const struct sp_relay_ip *ip);
-
-/* `ips`: at least one; the first of a family serves it. `min_port` 0: virtual addresses. Tells the
- * engine which addresses are ours. SP_ENOMEM, SP_EINVAL. */
-int sp_relays_new(const struct sp_env *env, const struct sp_relay_ip *ips, size_t n,
-                  uint16_t min_port, uint16_t max_port, struct sp_relays **out);
+/* `ips` is borrowed; the first of a family serves it. Tells the engine which addresses are ours.
+ * SP_ENOMEM. */
+int sp_relays_new(const struct sp_env *env, const struct sp_relay_ips *ips, struct sp_relays **out);
 /* After the engine has ended its allocations. */
 void sp_relays_free(struct sp_relays *r);
 

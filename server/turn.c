@@ -119,6 +119,13 @@ void sp_turn_from_peer(struct sp_turn *t, struct sp_turn_alloc *alloc,
     sp_turn_outbox_flush(&t->out);
 }
 
+void sp_turn_from_other(struct sp_turn *t, const struct sp_addr *relayed,
+                        const struct sp_turn_peer_dgram *d, uint64_t now_us)
+{
+    sp_turn_data_other(t, relayed, d, now_us);
+    sp_turn_outbox_flush(&t->out);
+}
+
 void sp_turn_path_gone(struct sp_turn *t, const struct sp_turn_path *path)
 {
     struct sp_turn_alloc *a = sp_turn_alloc_at(t, path);

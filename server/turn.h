@@ -30,7 +30,7 @@ int sp_turn_new(const struct sp_turn_config *config, const struct sp_turn_auth *
                 const struct sp_peer_policy *policy, struct sp_timerq *timers, struct sp_rng *rng,
                 struct sp_turn **out);
 
-/* Before the first input. `effects` is copied; all of them must be there. */
+/* Before the first input. `effects` is copied; all of them must be there but hand_over. */
 void sp_turn_set_effects(struct sp_turn *t, const struct sp_turn_effects *effects, void *arg);
 
 /* Who may allocate from now on; what runs goes on, and is refreshed by who is in the new one. */
@@ -64,6 +64,10 @@ void sp_turn_from_client(struct sp_turn *t, const struct sp_turn_path *path,
 void sp_turn_from_peer(struct sp_turn *t, struct sp_turn_alloc *alloc,
                        const struct sp_addr *relay_local, const struct sp_turn_peer_dgram *d,
                        size_t n, uint64_t now_us);
+
+/* A datagram that another engine of this server handed over: hairpin between two of them. */
+void sp_turn_from_other(struct sp_turn *t, const struct sp_addr *relayed,
+                        const struct sp_turn_peer_dgram *d, uint64_t now_us);
 
 /* The path is gone (connection closed, flow ended): its allocation ends. Harmless without one. */
 void sp_turn_path_gone(struct sp_turn *t, const struct sp_turn_path *path);

@@ -113,6 +113,18 @@ void sp_turn_data_peer(struct sp_turn *t, struct sp_turn_alloc *a, const struct 
     deliver(t, a, &d->from, d->body, now_us);
 }
 
+void sp_turn_data_other(struct sp_turn *t, const struct sp_addr *relayed,
+                        const struct sp_turn_peer_dgram *d, uint64_t now_us)
+{
+    struct sp_turn_alloc *a = sp_turn_relayed_find(&t->relayed, relayed);
+
+    t->counters.from_other_datagrams++;
+    if (a == NULL) /* it has just ended */
+        t->counters.dropped_no_allocation++;
+    else
+        deliver(t, a, &d->from, d->body, now_us);
+}
+
 /* --- to a peer ---------------------------------------------------------------------------- */
 
 struct datagram {
@@ -159,6 +171,13 @@ static void send_on(struct sp_turn *t, struct sp_turn_alloc *a, struct sp_turn_r
         if (other != NULL) {
             if (deliver(t, other, &leg->relay.public_, d->body, now_us))
                 COUNT(t, a, hairpin, d->body.len);
+            return;
+        }
+        if (t->effects.hand_over != NULL &&
+            t->effects.hand_over(t->arg, d->peer, &leg->relay.public_, d->body)) {
+            t->counters.handed_over_datagrams++;
+            a->usage.hairpin_datagrams++;
+            a->usage.hairpin_bytes += d->body.len;
             return;
         }
     }

@@ -24,4 +24,8 @@ void sp_turn_data_send(struct sp_turn *t, struct sp_turn_alloc *a, const struct 
 void sp_turn_data_peer(struct sp_turn *t, struct sp_turn_alloc *a, const struct sp_turn_leg *leg,
                        const struct sp_turn_peer_dgram *d, uint64_t now_us);
 
+/* From an allocation of another engine, to a relayed address here. */
+void sp_turn_data_other(struct sp_turn *t, const struct sp_addr *relayed,
+                        const struct sp_turn_peer_dgram *d, uint64_t now_us);
+
 #endif

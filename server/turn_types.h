@@ -93,6 +93,11 @@ struct sp_turn_effects {
     void (*relay_close)(void *arg, const struct sp_turn_relay *relay);
     /* A reserved port that nobody took in time, or could not be opened. */
     void (*reservation_end)(void *arg, const struct sp_addr *local);
+    /* A datagram for one of this server's own relay addresses, at a port that is no relayed address
+     * of this engine: whether another engine has it, and gets it (sp_turn_from_other there). NULL:
+     * there is no other one. */
+    bool (*hand_over)(void *arg, const struct sp_addr *relayed, const struct sp_addr *from,
+                      struct sp_span body);
     void (*alloc_begin)(void *arg, const struct sp_turn_alloc *alloc);
     void (*alloc_end)(void *arg, const struct sp_turn_alloc *alloc, enum sp_turn_end why);
 };
@@ -136,10 +141,11 @@ struct sp_turn_counters {
     uint64_t bindings_limited;   /* the same for Binding successes */
     uint64_t unanswered;         /* by UDP, not authenticated, and the error would be longer */
     /* Data only, and payload bytes. What comes in goes out or is dropped:
-     * from_client + from_peer = to_client + to_peer + dropped. */
+     * from_client + from_peer + from_other = to_client + to_peer + handed_over + dropped. */
     uint64_t from_client_datagrams, from_client_bytes, to_client_datagrams, to_client_bytes;
     uint64_t from_peer_datagrams, from_peer_bytes, to_peer_datagrams, to_peer_bytes;
     uint64_t hairpin_datagrams, hairpin_bytes; /* of to_client: from another allocation here */
+    uint64_t handed_over_datagrams, from_other_datagrams; /* to, from another engine here */
     uint64_t dropped_no_permission, dropped_no_allocation, dropped_no_channel, dropped_denied_peer;
     uint64_t dropped_virtual; /* to a plain peer, but the relayed address is virtual */
     uint64_t dropped_too_big;

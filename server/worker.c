@@ -41,6 +41,7 @@ struct ending {
 struct sp_worker {
     struct sp_worker_config config;
     const struct sp_shared *shared;
+    const struct sp_relay_ips *relay_ips;
     struct sp_keys *keys;
     struct sp_keyring keyring; /* the same, as parts see it */
     struct sp_env env;
@@ -93,6 +94,30 @@ static int take_http(struct sp_stream *s, void *arg)
     return sp_http_service_take(w->http, s);
 }
 
+/* What came to another worker, and belongs here. */
+static void on_post_datagram(void *arg, const struct sp_addr *relayed, const struct sp_addr *from,
+                             struct sp_span body)
+{
+    struct sp_worker *w = arg;
+    const struct sp_turn_peer_dgram d = {*from, body};
+
+    sp_turn_from_other(w->env.turn, relayed, &d, sp_ticker_now(&w->ticker));
+}
+
+static void on_post_connection(void *arg, struct sp_stream *s)
+{
+    struct sp_worker *w = arg;
+
+    sp_stream_enter(s, &w->ticker);
+    if (w->ending.stopping || take_http(s, w) != 0)
+        sp_stream_free(s);
+}
+
+static const struct sp_post_events post_events = {
+    .datagram = on_post_datagram,
+    .connection = on_post_connection,
+};
+
 static const struct sp_conn_takers takers = {.turn = take_turn, .http = take_http};
 
 static bool same_path(const struct sp_dgram_in *a, const struct sp_dgram_in *b)
@@ -142,6 +167,17 @@ static void on_emit(void *arg, const struct sp_turn_out *out, size_t n)
     (void)arg;
     for (size_t i = 0; i < n; i++)
         emit_one(&out[i]);
+}
+
+/* One of our relay addresses, and no port of this worker's. */
+static bool on_hand_over(void *arg, const struct sp_addr *relayed, const struct sp_addr *from,
+                         struct sp_span body)
+{
+    struct sp_worker *w = arg;
+    int owner = w->env.post != NULL ? sp_relay_ips_owner(w->relay_ips, relayed) : -1;
+
+    return owner >= 0 &&
+           sp_post_datagram(w->env.post, (unsigned)owner, relayed, from, body) != SP_ENOENT;
 }
 
 static int on_relay_open(void *arg, const struct sp_turn_relay_request *want,
@@ -257,14 +293,15 @@ static const struct sp_turn_effects effects = {
     .relay_open = on_relay_open,
     .relay_close = on_relay_close,
     .reservation_end = on_reservation_end,
+    .hand_over = on_hand_over,
     .alloc_begin = on_alloc_begin,
     .alloc_end = on_alloc_end,
 };
 
 /* --- life ----------------------------------------------------------------------------------- */
 
-static int say(char why[static SP_SHARED_WHY_MAX], const char *what, const struct sp_addr *a,
-               int err)
+int sp_worker_say(char why[static SP_SHARED_WHY_MAX], const char *what, const struct sp_addr *a,
+                  int err)
 {
     char addr[SP_ADDR_STRLEN] = "";
 
@@ -291,7 +328,7 @@ static int check_relay_ips(const struct sp_worker_config *c, char why[static SP_
     for (size_t i = 0; c->min_port != 0 && i < c->n_relay_ips; i++) {
         int err = sp_relay_ip_check(&c->relay_ips[i]);
         if (err != 0)
-            return say(why, "cannot relay by (--relay-ip)", &c->relay_ips[i].local, err);
+            return sp_worker_say(why, "cannot relay by (--relay-ip)", &c->relay_ips[i].local, err);
     }
     return 0;
 }
@@ -332,11 +369,10 @@ static int start_turn(struct sp_worker *w, char why[static SP_SHARED_WHY_MAX])
     tc.worker = c->index;
     int err = sp_turn_new(&tc, w->keys->auth, w->policy, &w->ticker.timers, &w->rng, &w->env.turn);
     if (err != 0)
-        return say(why, "cannot start the TURN engine", NULL, err);
+        return sp_worker_say(why, "cannot start the TURN engine", NULL, err);
     sp_turn_set_effects(w->env.turn, &effects, w);
-    err =
-        sp_relays_new(&w->env, c->relay_ips, c->n_relay_ips, c->min_port, c->max_port, &w->relays);
-    return err == 0 ? 0 : say(why, "cannot set up relayed addresses", NULL, err);
+    err = sp_relays_new(&w->env, w->relay_ips, &w->relays);
+    return err == 0 ? 0 : sp_worker_say(why, "cannot set up relayed addresses", NULL, err);
 }
 
 static int start_parts(struct sp_worker *w)
@@ -356,19 +392,23 @@ static int start_parts(struct sp_worker *w)
 static int start_listening(struct sp_worker *w, char why[static SP_SHARED_WHY_MAX])
 {
     const struct sp_worker_config *c = &w->config;
-    const struct sp_sock_options tcp = {0}, udp = {.rcvbuf = 4 << 20, .sndbuf = 4 << 20};
+    const struct sp_sock_options tcp = {.reuse_port = c->share_ports},
+                                 udp = {.rcvbuf = 4 << 20,
+                                        .sndbuf = 4 << 20,
+                                        .reuse_port = c->share_ports};
     int err;
 
     for (size_t i = 0; i < c->n_listen; i++) {
         err = sp_listener_open(&w->ticker, w->env.log, &c->listen[i], &tcp, on_accept, w,
                                &w->listeners[i]);
         if (err != 0)
-            return say(why, "cannot listen (--listen) on TCP", &c->listen[i], err);
+            return sp_worker_say(why, "cannot listen (--listen) on TCP", &c->listen[i], err);
     }
     for (size_t i = 0; i < c->n_listen_udp; i++) {
         err = sp_dgram_open(w->env.dgrams, &c->listen_udp[i], &udp, on_udp, w, &w->udp[i]);
         if (err != 0)
-            return say(why, "cannot listen (--listen-udp) on UDP", &c->listen_udp[i], err);
+            return sp_worker_say(why, "cannot listen (--listen-udp) on UDP", &c->listen_udp[i],
+                                 err);
     }
     return 0;
 }
@@ -380,9 +420,10 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
     struct sp_worker *w = calloc(1, sizeof *w);
 
     if (w == NULL)
-        return say(why, "cannot start", NULL, SP_ENOMEM);
+        return sp_worker_say(why, "cannot start", NULL, SP_ENOMEM);
     w->config = *c;
     w->shared = share->shared;
+    w->relay_ips = share->relay_ips;
     w->keys = sp_keys_ref(share->keys);
     w->keyring.now = w->keys;
     sp_list_init(&w->endpoints);
@@ -402,15 +443,21 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
     sp_timer_init(&w->ending.look, on_look, w);
     sp_guests_init(&w->guests, w->env.max_strangers, (size_t)c->bounds.strangers_per_address,
                    &w->rng);
-    int err = check_relay_ips(c, why);
+    int err = share->office != NULL
+                  ? sp_post_open(share->office, c->index, &w->ticker, &post_events, w, &w->env.post)
+                  : 0;
+    if (err != 0)
+        sp_worker_say(why, "cannot start", NULL, err);
+    else
+        err = check_relay_ips(c, why);
     if (err == 0 && (err = sp_dgram_pool_new(&w->ticker, &w->env.dgrams)) != 0)
-        say(why, "cannot start", NULL, err);
+        sp_worker_say(why, "cannot start", NULL, err);
     if (err == 0 && (err = start_policy(w)) != 0)
-        say(why, "cannot start", NULL, err);
+        sp_worker_say(why, "cannot start", NULL, err);
     if (err == 0)
         err = start_turn(w, why);
     if (err == 0 && (err = start_parts(w)) != 0)
-        say(why, "cannot start", NULL, err);
+        sp_worker_say(why, "cannot start", NULL, err);
     if (err == 0)
         err = start_listening(w, why);
     if (err != 0) {
@@ -440,6 +487,7 @@ void sp_worker_free(struct sp_worker *w)
     sp_relays_free(w->relays);
     if (w->env.dgrams != NULL)
         sp_dgram_pool_free(w->env.dgrams);
+    sp_post_close(w->env.post);
     sp_own_addrs_free(w->own);
     sp_peer_policy_free(w->policy);
     sp_ticker_fini(&w->ticker);
@@ -496,6 +544,8 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         .turn_crowded = w->crowded,
         .turn_dropped = w->turn_dropped,
     };
+    if (w->env.post != NULL)
+        out->post = *sp_post_counters(w->env.post);
     sp_relays_counters(w->relays, &out->relays);
     sp_sessions_counters(w->sessions, &out->sessions);
     out->bounds.tunnel_flows = out->sessions.tunnels.flows_crowded;

@@ -27,13 +27,16 @@ struct sp_worker_config {
     uint64_t linger_us;
     const char *turn_congestion; /* sp_env's */
     struct sp_bounds bounds;
+    bool share_ports; /* with other workers, who listen on the same */
 };
 
 /* What it has in common with others. */
 struct sp_worker_share {
     const struct sp_shared *shared;
-    struct sp_keys *keys; /* counted up */
+    const struct sp_relay_ips *relay_ips; /* made of the config's */
+    struct sp_keys *keys;                 /* counted up */
     const struct sp_log *log;
+    struct sp_post_office *office; /* NULL: it is alone */
 };
 
 struct sp_worker;
@@ -43,6 +46,10 @@ struct sp_worker;
 int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
                   const struct sp_worker_share *share, struct sp_worker **out,
                   char why[static SP_SHARED_WHY_MAX]);
+
+/* One line of what could not be done with `a` (or NULL), and why; returns `err`. */
+int sp_worker_say(char why[static SP_SHARED_WHY_MAX], const char *what, const struct sp_addr *a,
+                  int err);
 
 /* Takes nothing new: no tunnel, no allocation, no second request on a connection of the site. It
  * goes on listening, so that tunnels can replace their lanes. `fn` is called from the loop when no
@@ -79,6 +86,7 @@ struct sp_worker_stats {
     struct sp_http_counters http;
     struct sp_fallback_counters fallback;
     struct sp_bound_hits bounds;
+    struct sp_post_counters post;
     uint64_t accept_pauses, udp_received, udp_sent, udp_dropped;
     uint64_t turn_pushed_out, turn_crowded; /* connections that had no allocation yet */
     uint64_t turn_dropped;                  /* messages that clients by TCP and TLS did not read */

@@ -101,13 +101,15 @@ void server_env_open(struct server_env *e, uint16_t min_port, uint16_t max_port)
     sp_bounds_default(&e->bounds);
     REQUIRE(sp_dgram_pool_new(&e->loop.ticker, &e->env.dgrams) == 0);
     open_turn(e);
-    REQUIRE(sp_relays_new(&e->env, &ip, 1, min_port, max_port, &e->relays) == 0);
+    REQUIRE(sp_relay_ips_new(&ip, 1, min_port, max_port, &e->relay_ips) == 0);
+    REQUIRE(sp_relays_new(&e->env, e->relay_ips, &e->relays) == 0);
 }
 
 void server_env_close(struct server_env *e)
 {
     sp_turn_free(e->env.turn);
     sp_relays_free(e->relays);
+    sp_relay_ips_free(e->relay_ips);
     sp_dgram_pool_free(e->env.dgrams);
     sp_turn_auth_free(e->auth);
     sp_peer_policy_free(e->policy);

@@ -26,6 +26,7 @@ struct server_env {
     struct sp_bounds bounds;
     struct sp_bound_hits hits;
     struct sp_env env;
+    struct sp_relay_ips *relay_ips;
     struct sp_relays *relays;
     unsigned begun, ended; /* allocations */
 };

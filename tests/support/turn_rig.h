@@ -217,10 +217,10 @@ static inline void rig_check(const struct rig *rig)
 {
     const struct sp_turn_counters *c = sp_turn_counters(rig->turn);
 
-    REQUIRE(c->from_client_datagrams + c->from_peer_datagrams ==
-            c->to_client_datagrams + c->to_peer_datagrams + c->dropped_no_permission +
-                c->dropped_no_allocation + c->dropped_no_channel + c->dropped_denied_peer +
-                c->dropped_virtual + c->dropped_too_big);
+    REQUIRE(c->from_client_datagrams + c->from_peer_datagrams + c->from_other_datagrams ==
+            c->to_client_datagrams + c->to_peer_datagrams + c->handed_over_datagrams +
+                c->dropped_no_permission + c->dropped_no_allocation + c->dropped_no_channel +
+                c->dropped_denied_peer + c->dropped_virtual + c->dropped_too_big);
     REQUIRE(c->hairpin_datagrams <= c->to_client_datagrams);
     REQUIRE(c->from_client_bytes + c->from_peer_bytes >= c->to_client_bytes + c->to_peer_bytes);
     REQUIRE(rig->begun - rig_ended(rig) == sp_turn_alloc_count(rig->turn));

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "metrics.h"
 #include "require.h"
 #include "sallyport/clock.h"
 #include "sallyport/upgrade.h"
@@ -53,15 +54,36 @@ void worker_rig_init(struct worker_rig *r)
     sp_bounds_default(&r->wc.bounds);
 }
 
-int worker_rig_start(struct worker_rig *r)
+static struct sp_worker_share share_of(struct worker_rig *r)
 {
     struct sp_worker_share share = {.log = NULL};
 
     REQUIRE(sp_shared_new(&r->sc, &r->shared, r->why) == 0);
     REQUIRE(sp_keys_load(&r->kc, &r->rng, &share.keys, r->why) == 0);
+    REQUIRE(sp_relay_ips_new(r->wc.relay_ips, r->wc.n_relay_ips, r->wc.min_port, r->wc.max_port,
+                             &r->relay_ips) == 0);
     share.shared = r->shared;
+    share.relay_ips = r->relay_ips;
+    return share;
+}
+
+int worker_rig_start(struct worker_rig *r)
+{
+    struct sp_worker_share share = share_of(r);
     int err = sp_worker_new(r->loop.loop, &r->wc, &share, &r->w, r->why);
+
     sp_keys_unref(share.keys);
+    return err;
+}
+
+int worker_rig_start_crew(struct worker_rig *r, unsigned n)
+{
+    struct sp_worker_share share = share_of(r);
+    int err = sp_crew_new(n, &r->wc, &share, &r->crew, r->why);
+
+    sp_keys_unref(share.keys);
+    if (err == 0)
+        REQUIRE(sp_crew_start(r->crew) == 0);
     return err;
 }
 
@@ -77,9 +99,18 @@ int worker_rig_reload(struct worker_rig *r)
     return 0;
 }
 
-void worker_rig_close(struct worker_rig *r)
+void worker_rig_stop(struct worker_rig *r)
 {
     sp_worker_free(r->w);
+    sp_crew_free(r->crew);
+    r->w = NULL;
+    r->crew = NULL;
+}
+
+void worker_rig_close(struct worker_rig *r)
+{
+    worker_rig_stop(r);
+    sp_relay_ips_free(r->relay_ips);
     sp_shared_free(r->shared);
     sp_tls_ctx_unref(r->client);
     unlink(r->secrets);
@@ -89,7 +120,7 @@ void worker_rig_close(struct worker_rig *r)
 
 const struct sp_addr *worker_rig_tcp(const struct worker_rig *r)
 {
-    return sp_worker_listen(r->w, 0);
+    return r->crew != NULL ? sp_crew_listen(r->crew, 0) : sp_worker_listen(r->w, 0);
 }
 
 struct sp_addr worker_rig_udp(const struct worker_rig *r, const char *ip)
@@ -97,13 +128,26 @@ struct sp_addr worker_rig_udp(const struct worker_rig *r, const char *ip)
     struct sp_addr a;
 
     REQUIRE(sp_addr_parse_ip(ip, &a) == 0);
-    a.port = sp_worker_listen_udp(r->w, 0)->port;
+    a.port =
+        (r->crew != NULL ? sp_crew_listen_udp(r->crew, 0) : sp_worker_listen_udp(r->w, 0))->port;
     return a;
+}
+
+static void add_stats(struct sp_worker *w, void *arg)
+{
+    struct sp_worker_stats one;
+
+    sp_worker_stats(w, &one);
+    sp_server_stats_add(arg, &one);
 }
 
 struct sp_worker_stats worker_rig_stats(const struct worker_rig *r)
 {
-    struct sp_worker_stats s;
-    sp_worker_stats(r->w, &s);
+    struct sp_worker_stats s = {.allocations = 0};
+
+    if (r->crew != NULL)
+        sp_crew_each(r->crew, add_stats, &s);
+    else
+        sp_worker_stats(r->w, &s);
     return s;
 }

@@ -6,9 +6,9 @@
 #ifndef SALLYPORT_TEST_WORKER_RIG_H
 #define SALLYPORT_TEST_WORKER_RIG_H
 
+#include "crew.h"
 #include "io_loop.h"
 #include "tls_files.h"
-#include "worker.h"
 
 struct worker_rig {
     struct io_loop loop;
@@ -21,7 +21,9 @@ struct worker_rig {
     struct sp_keys_config kc;
     struct sp_worker_config wc;
     struct sp_shared *shared;
-    struct sp_worker *w;
+    struct sp_relay_ips *relay_ips;
+    struct sp_worker *w; /* or */
+    struct sp_crew *crew;
     struct sp_tls_ctx *client;
     char why[SP_SHARED_WHY_MAX];
 };
@@ -31,8 +33,12 @@ struct worker_rig {
 void worker_rig_init(struct worker_rig *r);
 /* What sp_worker_new says. */
 int worker_rig_start(struct worker_rig *r);
-/* What sp_keys_load says; the worker has other keys when it was 0. */
+/* Several of them, each in a thread of its own; what sp_crew_new says. */
+int worker_rig_start_crew(struct worker_rig *r, unsigned n);
+/* What sp_keys_load says; the one worker has other keys when it was 0. */
 int worker_rig_reload(struct worker_rig *r);
+/* What worker_rig_close does with workers, if something has to come in between. */
+void worker_rig_stop(struct worker_rig *r);
 void worker_rig_close(struct worker_rig *r);
 
 const struct sp_addr *worker_rig_tcp(const struct worker_rig *r);

@@ -37,13 +37,14 @@ static void open_rig(struct rig *r, uint64_t timeout_us)
 {
     *r = (struct rig){.config = {.timeout_us = timeout_us}};
     worker_rig_init(&r->r);
-    ck_assert_int_eq(worker_rig_start(&r->r), 0);
-    sp_drain_init(&r->drain, &r->config, r->r.w, NULL, on_ended, r);
+    ck_assert_int_eq(worker_rig_start_crew(&r->r, 2), 0);
+    sp_drain_init(&r->drain, &r->config, r->r.crew, &r->r.loop.ticker, NULL, on_ended, r);
     server_env_token("office", SP_TOKEN_SCOPE_TUNNEL, 60, r->token);
 }
 
 static void close_rig(struct rig *r)
 {
+    worker_rig_stop(&r->r);
     sp_drain_fini(&r->drain);
     worker_rig_close(&r->r);
 }

@@ -29,9 +29,11 @@ static void open_rig(struct rig *r)
     const struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
 
     worker_rig_init(&r->r);
-    ck_assert_int_eq(worker_rig_start(&r->r), 0);
-    r->view =
-        (struct sp_edge_view){.worker = r->r.w, .config = &r->r.wc, .start_unix_s = 1700000000};
+    ck_assert_int_eq(worker_rig_start_crew(&r->r, 3), 0);
+    r->view = (struct sp_edge_view){.crew = r->r.crew,
+                                    .ticker = &r->r.loop.ticker,
+                                    .config = &r->r.wc,
+                                    .start_unix_s = 1700000000};
     ck_assert_int_eq(sp_edge_admin_open(&r->view, NULL, &any, &r->admin), 0);
 }
 
@@ -90,14 +92,21 @@ static void nothing(struct sp_worker *w, void *arg)
     (void)arg;
 }
 
+static void drain(struct sp_worker *w, void *arg)
+{
+    const struct sp_turn_alternates nowhere = {.v4.family = SP_FAMILY_NONE};
+    (void)arg;
+
+    sp_worker_drain(w, &nowhere, nothing, NULL);
+}
+
 /* A balancer sends nobody here any more. */
 START_TEST(healthz_while_draining)
 {
-    const struct sp_turn_alternates nowhere = {.v4.family = SP_FAMILY_NONE};
     struct rig r;
 
     open_rig(&r);
-    sp_worker_drain(r.r.w, &nowhere, nothing, NULL);
+    sp_crew_each(r.r.crew, drain, NULL);
     ck_assert_uint_eq(get(&r, "/healthz"), 503);
     ck_assert_str_eq(r.text, "draining\n");
     ck_assert_uint_eq(get(&r, "/metrics"), 200);
@@ -162,7 +171,7 @@ START_TEST(status)
     ck_assert_ptr_nonnull(json_string_value(json_object_get(o, "crypto")));
     ck_assert(json_is_integer(json_object_get(json_object_get(o, "now"), "tunnels")));
     const json_t *counters = json_object_get(o, "counters");
-    ck_assert_uint_eq(json_object_size(counters), 9);
+    ck_assert_uint_eq(json_object_size(counters), 10);
     const json_t *turn = json_object_get(counters, "turn");
     ck_assert_uint_eq(json_object_size(turn), sizeof(struct sp_turn_counters) / sizeof(uint64_t));
     ck_assert_int_eq(json_integer_value(json_object_get(turn, "binding_requests")), 1);

