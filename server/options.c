@@ -244,9 +244,9 @@ static const struct sp_option table[] = {
      .arg = "NAME",
      .help = "congestion control of TURN by TCP and TLS",
      .more = "Who comes without a gateway has one connection for all media, and by cubic it "
-             "carries less than a call wants where one packet in fifty is lost. Where the kernel "
-             "lacks this one, or keeps it for root, the system's is used, as with system. Linux: "
-             "modprobe tcp_bbr.",
+             "carries less than a call wants where one packet in fifty is lost; bbr carries more, "
+             "whatever it takes from others. Where the kernel lacks the one you name, or keeps it "
+             "for root, the system's is used. Linux: modprobe tcp_bbr.",
      .preset = SP_EDGE_CONGESTION,
      .words = "system",
      .flags = SP_OPTION_RARE,
