@@ -159,7 +159,7 @@ static void set_number(struct settings *s, const char *name, const char *value)
         unsigned *whole;
         double *real;
     } numbers[] = {
-        {"pairs", 1, LOAD_UDP_HOSTS / 2, &s->c.pairs, NULL},
+        {"pairs", 1, LOAD_UDP_HOSTS / 2.0, &s->c.pairs, NULL},
         {"flows", 0, 1024, &s->c.flows, NULL},
         {"lanes", 1, SP_LANES_MAX, &s->c.lanes, NULL},
         {"bytes", LOAD_HEADER_LEN, LOAD_DATAGRAM_MAX, &s->bytes, NULL},

@@ -3,6 +3,7 @@
 #
 # One caller blocked, with a gateway; the other on an open network, without any of ours: it talks by plain
 # UDP to the relayed address. Then the same caller blocked without a gateway: turns: on port 443.
+# machine: shared
 
 # shellcheck source=tests/support/doors.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"

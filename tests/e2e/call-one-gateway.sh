@@ -3,6 +3,7 @@
 #
 # Both ends on one gateway: Chromium and Firefox on the same blocked host, told to use relays alone, so that
 # what one page tells the other holds no address of the host. Their media goes through one tunnel and back.
+# machine: shared
 
 # shellcheck source=tests/support/doors.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"

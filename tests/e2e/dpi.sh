@@ -4,6 +4,7 @@
 # What a firewall that looks inside makes of a tunnel with a call in it: nDPI and Wireshark say TLS, and no risk
 # that a visit by curl to the same port does not have. That they would see more if there were more to see is
 # shown by TURN and HTTP without TLS on that port.
+# machine: shared
 set -euo pipefail
 # shellcheck source=tests/support/one-host.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/one-host.sh"

@@ -5,6 +5,7 @@
 # A server is told to end while calls run: they go on and lose nothing, new ones are sent elsewhere, gateways
 # have a tunnel to the next server before the old one is gone. And how it ends: when the last allocation has, at
 # a second signal, when its time is up; what a gateway does that has no other server; how a gateway leaves.
+# machine: shared
 set -euo pipefail
 # shellcheck source=tests/support/one-host.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/one-host.sh"

@@ -4,6 +4,7 @@
 # A page from the public internet, by HTTPS, in a Chromium that checks WebRTC's access to local networks: it
 # uses no gateway on 127.0.0.1, and says nothing of it; but the one on 192.0.2.1, for a whole call: on an interface of
 # its own (a) as on the loopback one (b). The policies that the README names open 127.0.0.1, too.
+# machine: shared
 
 # shellcheck source=tests/support/doors.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"

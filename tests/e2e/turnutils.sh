@@ -5,6 +5,7 @@
 # indications, relayed by IPv4 and IPv6, client to client and to a plain peer. Nothing may be lost.
 # sanitizers: yes
 # shellcheck disable=SC2119 # most gateways are as gateway_start makes them
+# machine: shared
 set -euo pipefail
 # shellcheck source=tests/support/one-host.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/one-host.sh"

@@ -114,7 +114,9 @@ void load_udp_put(struct load_udp *u, uint32_t host, const struct sp_addr *to, s
 
     memcpy(&s->addr[i].sin_addr, to->ip, 4);
     s->addr[i].sin_port = htons(to->port);
-    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&s->msgs[i].msg_hdr)), &info, sizeof info);
+    struct cmsghdr *control = CMSG_FIRSTHDR(&s->msgs[i].msg_hdr);
+    if (control != NULL) /* each slot has room for it */
+        memcpy(CMSG_DATA(control), &info, sizeof info);
     s->iov[i].iov_len = len;
     if (u->waiting == LOAD_UDP_BATCH)
         load_udp_flush(u);

@@ -91,7 +91,8 @@ START_TEST(quantiles_are_near)
     ck_assert(load_tally_quantile_us(&tally, 0.5) == 0);
     for (uint32_t i = 1; i <= 10000; i++)
         take(7, LOAD_VOICE, i, 101 * S, i * 1000ull);
-    for (double q = 0; q < 1; q += 0.01) {
+    for (unsigned percent = 0; percent < 100; percent++) {
+        double q = percent / 100.0;
         double us = load_tally_quantile_us(&tally, q);
         ck_assert(us <= q * 10000 + 2 && us >= q * 10000 / 1.02 - 1);
     }

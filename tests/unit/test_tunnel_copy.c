@@ -97,7 +97,7 @@ static size_t numbers_on(unsigned lane, uint32_t *seq, size_t max)
 
 START_TEST(within_the_next_that_leaves)
 {
-    uint32_t a[8], b[8];
+    uint32_t a[8] = {0}, b[8] = {0};
 
     start(2);
     put_voice();
