@@ -23,13 +23,14 @@ struct sp_relays {
     const struct sp_relay_ips *ips;
     struct sp_ratelimit log_limit;
     struct sp_list open;                /* relays with a socket */
+    struct sp_list reserved;            /* sockets that wait for who shows the token */
     struct sp_relays_counters counters; /* `dropped`: of relays that are closed */
 };
 
 /* One relayed address with a socket: what the engine's handle points to. */
 struct relay {
     struct sp_relays *all;
-    struct sp_turn_alloc *alloc;
+    struct sp_turn_alloc *alloc; /* NULL: of `reserved` */
     struct sp_dgram *sock;
     struct sp_link link;
 };
@@ -56,8 +57,22 @@ static bool ip_of(const struct sp_relays *r, const struct sp_addr *local, struct
     return false;
 }
 
+static void close_socket(struct relay *relay)
+{
+    const struct sp_dgram_counters *c = sp_dgram_counters(relay->sock);
+
+    relay->all->counters.dropped += c->dropped_full + c->dropped_error;
+    sp_list_remove(&relay->link);
+    sp_dgram_close(relay->sock);
+    free(relay);
+}
+
 void sp_relays_free(struct sp_relays *r)
 {
+    if (r == NULL)
+        return;
+    SP_LIST_EACH(&r->reserved, link, after)
+    close_socket(SP_LIST_ITEM(link, struct relay, link));
     free(r);
 }
 
@@ -71,6 +86,7 @@ int sp_relays_new(const struct sp_env *env, const struct sp_relay_ips *ips, stru
     r->env = *env;
     r->ips = ips;
     sp_list_init(&r->open);
+    sp_list_init(&r->reserved);
     sp_ratelimit_init(&r->log_limit, 1, 1);
     for (size_t i = 0; i < sp_relay_ips_count(ips) && err == 0; i++) {
         const struct sp_relay_ip *ip = sp_relay_ips_at(ips, i);
@@ -90,7 +106,7 @@ static void on_input(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n,
     struct sp_turn_peer_dgram batch[BATCH];
     const struct sp_env *env = &relay->all->env;
 
-    while (n > 0) {
+    while (n > 0 && relay->alloc != NULL) {
         size_t k = n < BATCH ? n : BATCH;
         for (size_t i = 0; i < k; i++)
             batch[i] = (struct sp_turn_peer_dgram){in[i].remote, in[i].body};
@@ -116,71 +132,108 @@ static int take_port(struct sp_relays *r, const struct relay_ip *ip,
                              port);
 }
 
-/* Tries a few ports: another program may sit on one of the range. Those stay taken meanwhile, so
- * that the same one isn't tried again. */
-static int open_socket(struct sp_relays *r, const struct relay_ip *ip, struct relay *relay,
-                       const struct sp_turn_relay_request *want, uint16_t *port)
+/* *in_use: another program sits on that port. */
+static int open_socket(struct sp_relays *r, const struct relay_ip *ip, uint16_t port,
+                       struct sp_list *list, struct relay **out, bool *in_use)
 {
     /* A key frame comes as one burst, and the system's default holds fewer than a hundred
      * datagrams. */
     static const struct sp_sock_options o = {.rcvbuf = 1 << 20, .sndbuf = 1 << 20};
-    uint16_t busy[BIND_TRIES];
-    size_t n_busy = 0;
-    int err = SP_EFULL;
+    struct relay *relay = calloc(1, sizeof *relay);
+    struct sp_addr local = ip->ip->local;
 
-    while (n_busy < BIND_TRIES) {
-        struct sp_addr local = ip->ip->local;
-        err = 0;
-        if (want->port != 0)
-            *port = want->port; /* reserved before, and taken since */
-        else
-            err = take_port(r, ip, want, port);
+    *in_use = false;
+    if (relay == NULL)
+        return SP_ENOMEM;
+    relay->all = r;
+    local.port = port;
+    int err = sp_dgram_open(r->env.dgrams, &local, &o, on_input, relay, &relay->sock);
+    if (err != 0) {
+        *in_use = err == SP_ESYS && errno == EADDRINUSE;
+        if (err == SP_ESYS && !*in_use)
+            log_failure(r, &local, errno);
+        free(relay);
+        return SP_EFULL;
+    }
+    sp_list_append(list, &relay->link);
+    *out = relay;
+    return 0;
+}
+
+/* A port of the pool's choice; and the next one, whose socket waits for who shows the token, so
+ * that nobody else takes it meanwhile. Tries a few: another program may sit on one of the range.
+ * Those stay taken meanwhile, so that the same one isn't tried again. */
+static int open_new(struct sp_relays *r, const struct relay_ip *ip,
+                    const struct sp_turn_relay_request *want, struct relay **out, uint16_t *port)
+{
+    uint16_t busy[2 * BIND_TRIES];
+    size_t n_busy = 0;
+    bool in_use = true;
+    int err = 0;
+
+    for (int i = 0; i < BIND_TRIES && in_use; i++) {
+        struct relay *next;
+        err = take_port(r, ip, want, port);
         if (err != 0)
             break;
-        local.port = *port;
-        err = sp_dgram_open(r->env.dgrams, &local, &o, on_input, relay, &relay->sock);
+        err = open_socket(r, ip, *port, &r->open, out, &in_use);
+        if (err == 0 && want->reserve) {
+            err = open_socket(r, ip, (uint16_t)(*port + 1), &r->reserved, &next, &in_use);
+            if (err != 0)
+                close_socket(*out);
+        }
         if (err == 0)
             break;
-        bool in_use = err == SP_ESYS && errno == EADDRINUSE;
-        if (err == SP_ESYS && !in_use)
-            log_failure(r, &local, errno);
-        err = SP_EFULL;
-        if (want->port == 0) /* a reserved one stays taken: reservation_end gives it back */
-            busy[n_busy++] = *port;
+        busy[n_busy++] = *port;
         if (want->reserve)
-            sp_port_pool_give(ip->ports, (uint16_t)(*port + 1));
-        if (!in_use || want->port != 0)
-            break;
+            busy[n_busy++] = (uint16_t)(*port + 1);
     }
     for (size_t i = 0; i < n_busy; i++)
         sp_port_pool_give(ip->ports, busy[i]);
     return err;
 }
 
+static struct relay *find_reserved(const struct sp_relays *r, const struct sp_addr *local)
+{
+    SP_LIST_EACH(&r->reserved, link, after)
+    {
+        struct relay *relay = SP_LIST_ITEM(link, struct relay, link);
+        if (sp_addr_eq(sp_dgram_local(relay->sock), local))
+            return relay;
+    }
+    return NULL;
+}
+
+static int open_reserved(struct sp_relays *r, const struct sp_addr *local, struct relay **out)
+{
+    struct relay *relay = find_reserved(r, local);
+
+    if (relay == NULL)
+        return SP_EFULL;
+    sp_list_remove(&relay->link);
+    sp_list_append(&r->open, &relay->link);
+    *out = relay;
+    return 0;
+}
+
 static int open_relay(struct sp_relays *r, const struct relay_ip *ip,
                       const struct sp_turn_relay_request *want, struct sp_turn_alloc *alloc,
                       struct sp_turn_relay *out)
 {
+    bool is_new = want->port == 0;
     uint16_t port = want->port;
     struct relay *relay = NULL;
     int err = 0;
 
-    if (sp_relay_ips_are_virtual(r->ips)) {
-        if (port == 0)
-            err = take_port(r, ip, want, &port);
-    } else {
-        relay = calloc(1, sizeof *relay);
-        if (relay == NULL)
-            return SP_ENOMEM;
-        *relay = (struct relay){.all = r, .alloc = alloc};
-        err = open_socket(r, ip, relay, want, &port);
-        if (err == 0)
-            sp_list_append(&r->open, &relay->link);
-    }
-    if (err != 0) {
-        free(relay);
+    if (sp_relay_ips_are_virtual(r->ips))
+        err = is_new ? take_port(r, ip, want, &port) : 0;
+    else
+        err = is_new ? open_new(r, ip, want, &relay, &port)
+                     : open_reserved(r, &want->reserved, &relay);
+    if (err != 0)
         return err;
-    }
+    if (relay != NULL)
+        relay->alloc = alloc;
     *out =
         (struct sp_turn_relay){.relay = relay, .local = ip->ip->local, .public_ = ip->ip->public_};
     out->local.port = out->public_.port = port;
@@ -202,30 +255,22 @@ int sp_relays_open(struct sp_relays *r, const struct sp_turn_relay_request *want
     return err;
 }
 
-static uint64_t dropped_by(const struct relay *sock)
-{
-    const struct sp_dgram_counters *c = sp_dgram_counters(sock->sock);
-
-    return c->dropped_full + c->dropped_error;
-}
-
 void sp_relays_close(struct sp_relays *r, const struct sp_turn_relay *relay)
 {
     struct relay *sock = relay->relay;
 
-    if (sock != NULL) {
-        r->counters.dropped += dropped_by(sock);
-        sp_list_remove(&sock->link);
-        sp_dgram_close(sock->sock);
-        free(sock);
-    }
+    if (sock != NULL)
+        close_socket(sock);
     sp_relays_end_reservation(r, &relay->local);
 }
 
 void sp_relays_end_reservation(struct sp_relays *r, const struct sp_addr *local)
 {
+    struct relay *waiting = find_reserved(r, local);
     struct relay_ip ip;
 
+    if (waiting != NULL)
+        close_socket(waiting);
     if (ip_of(r, local, &ip))
         sp_port_pool_give(ip.ports, local->port);
 }
@@ -243,5 +288,9 @@ void sp_relays_counters(const struct sp_relays *r, struct sp_relays_counters *ou
 {
     *out = r->counters;
     SP_LIST_EACH(&r->open, link, after)
-    out->dropped += dropped_by(SP_LIST_ITEM(link, struct relay, link));
+    {
+        const struct relay *relay = SP_LIST_ITEM(link, struct relay, link);
+        const struct sp_dgram_counters *c = sp_dgram_counters(relay->sock);
+        out->dropped += c->dropped_full + c->dropped_error;
+    }
 }

@@ -164,9 +164,20 @@ START_TEST(taken_by_others)
 }
 END_TEST
 
-/* A port was reserved, and then somebody else took it: whoever asks for it gets nothing, and the
- * reservation gives it back, once. */
-START_TEST(reserved_and_taken)
+/* Whether somebody else could have it. */
+static bool is_free(const struct sp_addr *a)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sp_addr_to_sockaddr(a, false, &ss);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    bool is = bind(fd, (struct sockaddr *)&ss, len) == 0;
+
+    close(fd);
+    return is;
+}
+
+/* A pair is had whole, or not at all; and nobody else gets the port that waits. */
+START_TEST(reserved)
 {
     struct udp_peer low, high;
     struct sp_turn_relay relay, again;
@@ -174,19 +185,35 @@ START_TEST(reserved_and_taken)
 
     server_env_open(&e, 0, 0);
     uint16_t port = free_pair(&low, &high);
-    struct sp_turn_relay_request second = {.family = SP_IPV4, .port = (uint16_t)(port + 1)};
     udp_peer_close(&low);
     struct sp_relays *r = make(&e, "127.0.0.1", "127.0.0.1", port, (uint16_t)(port + 1));
-    relay = must_open(r, &pair);
-    ck_assert_int_eq(sp_relays_open(r, &second, NULL, &again), SP_EFULL);
-    ck_assert_int_eq(sp_relays_open(r, &any_port, NULL, &again), SP_EFULL);
-    sp_relays_end_reservation(r, &high.addr);
+    ck_assert_int_eq(sp_relays_open(r, &pair, NULL, &again), SP_EFULL);
+    struct sp_turn_relay_request second = {
+        .family = SP_IPV4, .port = (uint16_t)(port + 1), .reserved = high.addr};
     udp_peer_close(&high);
+    ck_assert_int_eq(sp_relays_open(r, &second, NULL, &again), SP_EFULL);
+    relay = must_open(r, &pair);
+    ck_assert(!is_free(&second.reserved));
+    udp_peer_open(&low, "127.0.0.1");
+    udp_peer_send(&low, &second.reserved, sp_span_str("too early"));
+    io_loop_for(&e.loop, 5);
+    udp_peer_close(&low);
+    ck_assert_int_eq(sp_relays_open(r, &any_port, NULL, &again), SP_EFULL);
+    again = must_open(r, &second);
+    ck_assert_uint_eq(again.local.port, port + 1);
+    sp_relays_close(r, &again);
+    sp_relays_close(r, &relay);
+    relay = must_open(r, &pair); /* and nobody comes for it */
+    sp_relays_end_reservation(r, &second.reserved);
+    ck_assert(is_free(&second.reserved));
     again = must_open(r, &any_port);
     ck_assert_uint_eq(again.local.port, port + 1);
     sp_relays_close(r, &relay);
     sp_relays_close(r, &again);
+    relay = must_open(r, &pair); /* and it ends with all others */
+    sp_relays_close(r, &relay);
     sp_relays_free(r);
+    ck_assert(is_free(&second.reserved));
     sp_relay_ips_free(ips);
     server_env_close(&e);
 }
@@ -376,7 +403,7 @@ int main(void)
     tcase_add_test(tc, families);
     tcase_add_test(tc, every_port_once);
     tcase_add_test(tc, taken_by_others);
-    tcase_add_test(tc, reserved_and_taken);
+    tcase_add_test(tc, reserved);
     tcase_add_test(tc, both_ways);
     tcase_add_test(tc, dont_fragment);
     tcase_add_test(tc, what_the_kernel_does_not_take);
