@@ -53,9 +53,11 @@ layers() {
     tshark -r "$LAB_DIR/$1.pcap" -T fields -e frame.protocols 2>/dev/null | sed 's/^.*:tcp:\{0,1\}//' | grep . | sort -u
 }
 
-# Packets whose bytes Wireshark takes for nothing, not even for a part of something.
+# Packets whose bytes Wireshark takes for nothing, not even for a part of something. Of what TCP sends twice it
+# looks at the first only.
 strange() {
-    tshark -2 -r "$LAB_DIR/$1.pcap" -Y 'tcp.len > 0 && !tls.record && !http && !tcp.segment_data && !tcp.reassembled_in' 2>/dev/null
+    tshark -2 -r "$LAB_DIR/$1.pcap" -Y 'tcp.len > 0 && !tcp.analysis.retransmission && !tls.record && !http &&
+        !tcp.segment_data && !tcp.reassembled_in' 2>/dev/null
 }
 
 only_tls() {
