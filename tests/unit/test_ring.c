@@ -159,7 +159,14 @@ END_TEST
 
 /* --- two threads ---------------------------------------------------------------------------- */
 
-#define RECORDS 200000
+/* Some 2,000 times through each ring: the two threads have to take turns, and on a busy machine a
+ * turn takes as long as others keep the processor. */
+#define RECORDS_PER_BYTE 20
+
+struct producer {
+    struct sp_ring *ring;
+    uint32_t records;
+};
 
 static uint32_t next(uint32_t *state)
 {
@@ -180,13 +187,13 @@ static size_t make_record(uint32_t i, uint8_t out[static 256])
 
 static void *produce(void *arg)
 {
-    struct sp_ring *r = arg;
+    const struct producer *p = arg;
     uint8_t bytes[256];
 
-    for (uint32_t i = 0; i < RECORDS; i++) {
+    for (uint32_t i = 0; i < p->records; i++) {
         size_t len = make_record(i, bytes);
         struct sp_span parts[] = {sp_span(bytes, 3), sp_span(bytes + 3, len - 3)};
-        while (!sp_ring_put(r, parts, 2))
+        while (!sp_ring_put(p->ring, parts, 2))
             sched_yield();
     }
     return NULL;
@@ -194,13 +201,15 @@ static void *produce(void *arg)
 
 START_TEST(from_thread_to_thread)
 {
-    struct sp_ring *r = make((size_t)512 << _i);
+    uint32_t size = (uint32_t)512 << _i;
+    struct sp_ring *r = make(size);
+    struct producer producer = {.ring = r, .records = RECORDS_PER_BYTE * size};
     pthread_t thread;
     struct sp_span got;
     uint8_t want[256];
 
-    ck_assert_int_eq(pthread_create(&thread, NULL, produce, r), 0);
-    for (uint32_t i = 0; i < RECORDS; i++) {
+    ck_assert_int_eq(pthread_create(&thread, NULL, produce, &producer), 0);
+    for (uint32_t i = 0; i < producer.records; i++) {
         size_t len = make_record(i, want);
         while (!sp_ring_front(r, &got))
             sched_yield();
