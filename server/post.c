@@ -166,7 +166,6 @@ int sp_post_datagram(struct sp_post *p, unsigned to, const struct sp_addr *relay
     const struct letter l = {.relayed = *relayed, .from = *from};
     int err = send_letter(p, to, &l, body);
 
-    p->counters.datagrams += err == 0;
     p->counters.datagrams_dropped += err == SP_EFULL;
     return err;
 }

@@ -44,7 +44,8 @@ int sp_post_datagram(struct sp_post *p, unsigned to, const struct sp_addr *relay
 int sp_post_connection(struct sp_post *p, unsigned to, struct sp_stream *s);
 
 struct sp_post_counters {
-    uint64_t datagrams, datagrams_dropped, connections; /* sent, but for those */
+    uint64_t datagrams_dropped; /* the other one had not taken what there was */
+    uint64_t connections;       /* sent */
 };
 const struct sp_post_counters *sp_post_counters(const struct sp_post *p);
 

@@ -57,11 +57,16 @@ static bool ip_of(const struct sp_relays *r, const struct sp_addr *local, struct
     return false;
 }
 
-static void close_socket(struct relay *relay)
+static uint64_t dropped_by(const struct relay *relay)
 {
     const struct sp_dgram_counters *c = sp_dgram_counters(relay->sock);
 
-    relay->all->counters.dropped += c->dropped_full + c->dropped_error;
+    return c->dropped_full + c->dropped_error;
+}
+
+static void close_socket(struct relay *relay)
+{
+    relay->all->counters.dropped += dropped_by(relay);
     sp_list_remove(&relay->link);
     sp_dgram_close(relay->sock);
     free(relay);
@@ -288,9 +293,5 @@ void sp_relays_counters(const struct sp_relays *r, struct sp_relays_counters *ou
 {
     *out = r->counters;
     SP_LIST_EACH(&r->open, link, after)
-    {
-        const struct relay *relay = SP_LIST_ITEM(link, struct relay, link);
-        const struct sp_dgram_counters *c = sp_dgram_counters(relay->sock);
-        out->dropped += c->dropped_full + c->dropped_error;
-    }
+    out->dropped += dropped_by(SP_LIST_ITEM(link, struct relay, link));
 }

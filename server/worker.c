@@ -333,6 +333,13 @@ static int check_relay_ips(const struct sp_worker_config *c, char why[static SP_
     return 0;
 }
 
+static int start_post(struct sp_worker *w, struct sp_post_office *office)
+{
+    if (office == NULL)
+        return 0;
+    return sp_post_open(office, w->config.index, &w->ticker, &post_events, w, &w->env.post);
+}
+
 static int start_policy(struct sp_worker *w)
 {
     int err = sp_shared_make_policy(w->shared, &w->policy);
@@ -443,13 +450,9 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
     sp_timer_init(&w->ending.look, on_look, w);
     sp_guests_init(&w->guests, w->env.max_strangers, (size_t)c->bounds.strangers_per_address,
                    &w->rng);
-    int err = share->office != NULL
-                  ? sp_post_open(share->office, c->index, &w->ticker, &post_events, w, &w->env.post)
-                  : 0;
-    if (err != 0)
+    int err = check_relay_ips(c, why);
+    if (err == 0 && (err = start_post(w, share->office)) != 0)
         sp_worker_say(why, "cannot start", NULL, err);
-    else
-        err = check_relay_ips(c, why);
     if (err == 0 && (err = sp_dgram_pool_new(&w->ticker, &w->env.dgrams)) != 0)
         sp_worker_say(why, "cannot start", NULL, err);
     if (err == 0 && (err = start_policy(w)) != 0)

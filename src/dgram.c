@@ -132,10 +132,8 @@ void sp_dgram_send(struct sp_dgram *d, const struct sp_addr *remote, const struc
                    const struct sp_span *parts, size_t n)
 {
     struct sp_dgram_pool *p = d->pool;
-    size_t len = 0;
+    size_t len = sp_spans_len(parts, n);
 
-    for (size_t i = 0; i < n; i++)
-        len += parts[i].len;
     if (len > DATAGRAM) {
         d->counters.dropped_error++;
         return;
@@ -147,12 +145,8 @@ void sp_dgram_send(struct sp_dgram *d, const struct sp_addr *remote, const struc
     uint8_t *to = p->arena + p->used;
 
     w->sock = d;
+    sp_spans_join(to, parts, n);
     w->iov = (struct iovec){to, len};
-    for (size_t i = 0; i < n; i++) {
-        if (parts[i].len > 0)
-            memcpy(to, parts[i].p, parts[i].len);
-        to += parts[i].len;
-    }
     *h = (struct msghdr){.msg_name = &w->to, .msg_iov = &w->iov, .msg_iovlen = 1};
     h->msg_namelen = sp_addr_to_sockaddr(remote, d->is_v6, &w->to);
     if (may_choose_source(d, local)) {

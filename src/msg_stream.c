@@ -139,19 +139,6 @@ static void on_writable(struct sp_stream *s, void *arg)
     flush(m, sp_ticker_now(m->ticker));
 }
 
-/* One after the other to `to`; what that makes. */
-static struct sp_span join(uint8_t *to, const struct sp_span *parts, size_t n)
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (parts[i].len > 0)
-            memcpy(to + len, parts[i].p, parts[i].len);
-        len += parts[i].len;
-    }
-    return sp_span(to, len);
-}
-
 /* Nothing that is urgent is longer than what a path takes. */
 static enum sp_class class_of(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,
                               size_t len, uint64_t now_us)
@@ -160,23 +147,20 @@ static enum sp_class class_of(struct sp_msg_stream *m, const struct sp_span *par
 
     if (len > sizeof msg)
         return SP_CLASS_DATA;
-    return sp_classify(&m->classify, 0, n == 1 ? parts[0] : join(msg, parts, n), now_us);
+    return sp_classify(&m->classify, 0, n == 1 ? parts[0] : sp_spans_join(msg, parts, n), now_us);
 }
 
 void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,
                         uint64_t now_us)
 {
-    size_t len = 0;
-
-    for (size_t i = 0; i < n; i++)
-        len += parts[i].len;
+    size_t len = sp_spans_len(parts, n);
     enum sp_class c = class_of(m, parts, n, len, now_us);
     size_t padding = sp_chandata_padding(len);
     uint8_t *p = sp_classq_push(&m->queue, c, len + padding, now_us);
     tell_drops(m);
     if (p == NULL)
         return;
-    join(p, parts, n);
+    sp_spans_join(p, parts, n);
     memset(p + len, 0, padding);
     sp_ticker_defer(m->ticker, &m->flush);
 }

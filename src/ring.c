@@ -85,10 +85,7 @@ static void put_header(struct sp_ring *r, size_t at, uint64_t value)
 bool sp_ring_put(struct sp_ring *r, const struct sp_span *parts, size_t n)
 {
     size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
-    size_t to_end = r->mask + 1 - (tail & r->mask), len = 0;
-
-    for (size_t i = 0; i < n; i++)
-        len += parts[i].len;
+    size_t to_end = r->mask + 1 - (tail & r->mask), len = sp_spans_len(parts, n);
     size_t need = record_len(len), skip = need > to_end ? to_end : 0;
     if (len > sp_ring_longest(r) || !has_room(r, tail, skip + need))
         return false;
@@ -96,12 +93,7 @@ bool sp_ring_put(struct sp_ring *r, const struct sp_span *parts, size_t n)
         put_header(r, tail, END);
     tail += skip;
     put_header(r, tail, len);
-    uint8_t *to = r->bytes + (tail & r->mask) + HEADER;
-    for (size_t i = 0; i < n; i++) {
-        if (parts[i].len > 0)
-            memcpy(to, parts[i].p, parts[i].len);
-        to += parts[i].len;
-    }
+    sp_spans_join(r->bytes + (tail & r->mask) + HEADER, parts, n);
     atomic_store_explicit(&r->tail, tail + need, memory_order_release);
     return true;
 }

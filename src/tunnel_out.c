@@ -77,31 +77,16 @@ static void queue_open(struct sp_flow *f, struct sp_span d, enum sp_class class,
     memcpy(p + SP_FRAME_CONTROL_HEADER_LEN, msg, msg_len);
 }
 
-static struct sp_span join(uint8_t *to, const struct sp_span *parts, size_t n)
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (parts[i].len > 0)
-            memcpy(to + len, parts[i].p, parts[i].len);
-        len += parts[i].len;
-    }
-    return sp_span(to, len);
-}
-
 void sp_flow_send(struct sp_flow *f, const struct sp_span *parts, size_t n, uint64_t now_us)
 {
     struct sp_tunnel *t = f->tunnel;
     uint8_t joined[SP_DATAGRAM_MAX];
-    size_t len = 0;
 
-    for (size_t i = 0; i < n; i++)
-        len += parts[i].len;
-    if (len > SP_DATAGRAM_MAX) {
+    if (sp_spans_len(parts, n) > SP_DATAGRAM_MAX) {
         t->counters.dropped_too_big++;
         return;
     }
-    struct sp_span d = n == 1 ? parts[0] : join(joined, parts, n);
+    struct sp_span d = n == 1 ? parts[0] : sp_spans_join(joined, parts, n);
     enum sp_class c = sp_classify(&t->classify, f->number, d, now_us);
     f->used = true;
     if (f->state == FLOW_OPENING)

@@ -40,6 +40,28 @@ static inline bool sp_span_eq(struct sp_span a, struct sp_span b)
     return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
 
+static inline size_t sp_spans_len(const struct sp_span *parts, size_t n)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++)
+        len += parts[i].len;
+    return len;
+}
+
+/* One after the other to `to`, which has room for all; what that makes. */
+static inline struct sp_span sp_spans_join(uint8_t *to, const struct sp_span *parts, size_t n)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].len > 0)
+            memcpy(to + len, parts[i].p, parts[i].len);
+        len += parts[i].len;
+    }
+    return sp_span(to, len);
+}
+
 static inline uint16_t sp_get_be16(const uint8_t *p)
 {
     return (uint16_t)((uint16_t)p[0] << 8 | p[1]);

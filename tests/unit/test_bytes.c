@@ -56,6 +56,21 @@ START_TEST(spans)
 }
 END_TEST
 
+START_TEST(several_spans_as_one)
+{
+    const struct sp_span parts[] = {sp_span_str("sal"), sp_span(NULL, 0), sp_span_str("ly")};
+    uint8_t to[] = ".......";
+
+    ck_assert_uint_eq(sp_spans_len(parts, 3), 5);
+    struct sp_span joined = sp_spans_join(to, parts, 3);
+    ck_assert_ptr_eq(joined.p, to);
+    ck_assert(sp_span_eq(joined, sp_span_str("sally")));
+    ck_assert_str_eq((char *)to, "sally..");
+    ck_assert_uint_eq(sp_spans_len(parts, 0), 0);
+    ck_assert_uint_eq(sp_spans_join(to, parts, 0).len, 0);
+}
+END_TEST
+
 START_TEST(container_of_a_member)
 {
     struct pair p = {1, 2};
@@ -75,6 +90,7 @@ int main(void)
     tcase_add_test(tc, big_endian);
     tcase_add_test(tc, what_is_written_is_read);
     tcase_add_test(tc, spans);
+    tcase_add_test(tc, several_spans_as_one);
     tcase_add_test(tc, container_of_a_member);
 
     srunner_run_all(runner, CK_ENV);

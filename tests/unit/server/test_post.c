@@ -104,7 +104,7 @@ START_TEST(from_each_to_each)
         ck_assert_uint_eq(r.ends[i].last, i + 1);
         ck_assert_uint_eq(r.ends[i].relayed.port, i + 1);
         ck_assert_uint_eq(r.ends[i].from.port, 9);
-        ck_assert_uint_eq(sp_post_counters(r.ends[i].post)->datagrams, POSTS - 1);
+        ck_assert_uint_eq(sp_post_counters(r.ends[i].post)->datagrams_dropped, 0);
     }
     close_rig();
 }
@@ -127,7 +127,6 @@ START_TEST(many)
     }
     ck_assert_uint_lt(sent, MANY);
     ck_assert_uint_gt(sent, 1024);
-    ck_assert_uint_eq(c->datagrams, sent);
     ck_assert_uint_eq(c->datagrams_dropped, MANY - sent);
     r.want = sent;
     ck_assert(io_loop_until(&r.loop, all_came, NULL));
