@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who may send to whom: the rules at the top of rendezvous.h.
+ */
+#include <stdlib.h>
+
+#include "rendezvous_impl.h"
+#include "sallyport/clock.h"
+#include "sallyport/err.h"
+
+#define PROVE_US SP_SEC(10) /* for a path to be proven in */
+
+static struct rdv_end *own_end(const struct sp_rdv_path *p)
+{
+    return &p->session->ends[p->end];
+}
+
+static struct rdv_end *far_end(const struct sp_rdv_path *p)
+{
+    return &p->session->ends[1 - p->end];
+}
+
+static struct sp_rdv_path *path_at(struct sp_link *l)
+{
+    return SP_LIST_ITEM(l, struct sp_rdv_path, link);
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+/* The proven one that was heard last. */
+static struct sp_rdv_path *next_sending(struct rdv_end *e)
+{
+    struct sp_rdv_path *best = NULL;
+
+    SP_LIST_EACH(&e->paths, l, next)
+    {
+        struct sp_rdv_path *p = path_at(l);
+        if (p->proven && (best == NULL || p->last_in_us > best->last_in_us))
+            best = p;
+    }
+    return best;
+}
+
+void sp_rdv_path_remove(struct sp_rdv_path *p)
+{
+    struct rdv_end *e = own_end(p);
+
+    sp_list_remove(&p->link);
+    e->n_paths--;
+    e->n_unproven -= !p->proven;
+    p->session->registry->counters.paths_never_proven += !p->proven;
+    if (e->sending == p)
+        e->sending = next_sending(e);
+    free(p);
+}
+
+static void path_close(struct sp_rdv_path *p)
+{
+    const struct sp_rdv *r = p->session->registry;
+    void *via = p->via;
+
+    sp_rdv_path_remove(p);
+    r->effects->close(r->arg, via);
+}
+
+void paths_close_all(struct sp_rdv_session *s, unsigned end)
+{
+    SP_LIST_EACH(&s->ends[end].paths, l, next)
+    path_close(path_at(l));
+}
+
+void paths_expire(struct sp_rdv_session *s, unsigned end, uint64_t now_us)
+{
+    uint64_t idle_us = s->registry->config.idle_us;
+
+    SP_LIST_EACH(&s->ends[end].paths, l, next)
+    {
+        struct sp_rdv_path *p = path_at(l);
+        if (p->proven ? now_us - p->last_in_us >= idle_us : now_us - p->began_us >= PROVE_US)
+            path_close(p);
+    }
+}
+
+/* Of those that are (not) proven, the one that was silent for longest; never the one that sends. */
+static struct sp_rdv_path *oldest(struct rdv_end *e, bool proven)
+{
+    struct sp_rdv_path *found = NULL;
+
+    SP_LIST_EACH(&e->paths, l, next)
+    {
+        struct sp_rdv_path *p = path_at(l);
+        if (p->proven == proven && p != e->sending &&
+            (found == NULL || p->last_in_us < found->last_in_us))
+            found = p;
+    }
+    return found;
+}
+
+static void push_out(struct rdv_end *e, bool proven)
+{
+    e->session->registry->counters.paths_pushed_out++;
+    path_close(oldest(e, proven));
+}
+
+int sp_rdv_path_add(struct sp_rdv_session *s, unsigned end, enum sp_rdv_way way, void *via,
+                    uint64_t now_us, struct sp_rdv_path **out)
+{
+    struct sp_rdv *r = s->registry;
+    struct rdv_end *e = &s->ends[end];
+    struct sp_rdv_path *p = calloc(1, sizeof *p);
+
+    if (p == NULL)
+        return SP_ENOMEM;
+    if (e->n_unproven >= SP_RDV_UNPROVEN_MAX)
+        push_out(e, false);
+    *p = (struct sp_rdv_path){.session = s,
+                              .end = end,
+                              .way = way,
+                              .via = via,
+                              .serial = ++r->last_serial,
+                              .began_us = now_us,
+                              .last_in_us = now_us};
+    sp_list_append(&e->paths, &p->link);
+    e->n_paths++;
+    e->n_unproven++;
+    r->counters.paths++;
+    *out = p;
+    return 0;
+}
+
+bool sp_rdv_path_proven(const struct sp_rdv_path *p)
+{
+    return p->proven;
+}
+
+/* --- requests and their answers ------------------------------------------------------------- */
+
+static struct rdv_asked *find_asked(struct rdv_end *e, const uint8_t id[static SP_STUN_ID_LEN])
+{
+    for (size_t i = 0; i < ASKED_MAX; i++)
+        if (e->asked[i].serial != 0 && memcmp(e->asked[i].id, id, SP_STUN_ID_LEN) == 0)
+            return &e->asked[i];
+    return NULL;
+}
+
+static struct sp_rdv_path *path_by_serial(struct rdv_end *e, uint32_t serial)
+{
+    SP_LIST_EACH(&e->paths, l, next)
+    if (path_at(l)->serial == serial)
+        return path_at(l);
+    return NULL;
+}
+
+static void remember(struct rdv_end *e, const uint8_t id[static SP_STUN_ID_LEN], uint32_t serial)
+{
+    struct rdv_asked *a = &e->asked[e->last_asked++ % ASKED_MAX];
+
+    memcpy(a->id, id, sizeof a->id);
+    a->serial = serial;
+}
+
+static void prove(struct sp_rdv_path *p, uint64_t now_us)
+{
+    struct sp_rdv_session *s = p->session;
+    struct rdv_end *e = own_end(p);
+    unsigned proven;
+
+    if (p->proven)
+        return;
+    p->proven = true;
+    p->last_in_us = e->last_in_us = now_us;
+    e->n_unproven--;
+    e->sending = p;
+    s->registry->counters.proven++;
+    proven = e->n_paths - e->n_unproven;
+    if (proven > SP_RDV_PROVEN_MAX)
+        push_out(e, true);
+    if (!s->connected && far_end(p)->sending != NULL) {
+        s->connected = true;
+        s->registry->counters.connected++;
+    }
+}
+
+/* --- forwarding ----------------------------------------------------------------------------- */
+
+/* From one end to a path of the other. */
+static void forward(struct sp_rdv_path *from, const struct sp_rdv_path *to, struct sp_span d,
+                    uint64_t now_us)
+{
+    struct sp_rdv *r = from->session->registry;
+    struct rdv_end *e = own_end(from);
+
+    e->datagrams_in++;
+    e->bytes_in += d.len;
+    r->counters.forwarded++;
+    r->counters.forwarded_bytes += d.len;
+    r->effects->send(r->arg, to->via, d, now_us);
+}
+
+/* It lives, and so does its end: only what is proven may keep a lease. */
+static void touch(struct sp_rdv_path *p, uint64_t now_us)
+{
+    p->last_in_us = now_us;
+    if (p->proven)
+        own_end(p)->last_in_us = now_us;
+}
+
+static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us)
+{
+    struct sp_rdv_counters *c = &p->session->registry->counters;
+    struct rdv_end *far = far_end(p);
+    struct sp_span username;
+
+    if (!sp_stun_find(m, SP_ATTR_USERNAME, &username) || !names_fit(p->session, p->end, username)) {
+        c->refused_unknown++;
+        return;
+    }
+    const struct rdv_asked *before = find_asked(own_end(p), m->id);
+    if (before != NULL && before->serial != p->serial) {
+        c->refused_replayed++;
+        return;
+    }
+    if (before == NULL)
+        remember(own_end(p), m->id, p->serial);
+    touch(p, now_us);
+    if (far->sending != NULL) {
+        forward(p, far->sending, m->raw, now_us);
+        return;
+    }
+    c->refused_no_path += far->n_paths == 0;
+    SP_LIST_EACH(&far->paths, l, next)
+    forward(p, path_at(l), m->raw, now_us);
+}
+
+/*
+ * Where the end that answers has proven paths, only they can prove anything: strangers at both ends
+ * would prove each other. Before that, the answer may come from whoever got the request.
+ */
+static void on_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us)
+{
+    struct sp_rdv_counters *c = &p->session->registry->counters;
+    const struct rdv_asked *asked = find_asked(far_end(p), m->id);
+    struct sp_rdv_path *to = asked != NULL ? path_by_serial(far_end(p), asked->serial) : NULL;
+
+    if (to == NULL) {
+        c->refused_unasked++;
+        return;
+    }
+    if (!p->proven && own_end(p)->sending != NULL) {
+        c->refused_unproven++;
+        return;
+    }
+    touch(p, now_us);
+    if (m->cls == SP_STUN_SUCCESS)
+        prove(to, now_us);
+    forward(p, to, m->raw, now_us);
+}
+
+static void on_data(struct sp_rdv_path *p, struct sp_span d, bool is_media, uint64_t now_us)
+{
+    struct sp_rdv_counters *c = &p->session->registry->counters;
+    const struct sp_rdv_path *to = far_end(p)->sending;
+
+    if (!p->proven) {
+        c->refused_unproven++;
+        return;
+    }
+    touch(p, now_us);
+    if (is_media) /* what the browser uses is where it wants to be reached */
+        own_end(p)->sending = p;
+    if (to == NULL)
+        c->refused_no_path++;
+    else
+        forward(p, to, d, now_us);
+}
+
+void sp_rdv_input(struct sp_rdv_path *p, struct sp_span datagram, uint64_t now_us)
+{
+    struct sp_stun_msg m;
+
+    if (!sp_stun_looks_like(datagram)) {
+        on_data(p, datagram, true, now_us);
+    } else if (sp_stun_parse(datagram, &m) != 0 || m.method != SP_STUN_BINDING) {
+        p->session->registry->counters.refused_malformed++;
+    } else if (m.cls == SP_STUN_REQUEST) {
+        on_request(p, &m, now_us);
+    } else if (m.cls == SP_STUN_INDICATION) {
+        on_data(p, datagram, false, now_us);
+    } else {
+        on_answer(p, &m, now_us);
+    }
+}

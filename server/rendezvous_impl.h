@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of the registry share: rendezvous.c (sessions, joining, leases), rdv_names.c
+ * (which USERNAME is for whom), rdv_path.c (who may send to whom). Nobody else includes this.
+ */
+#ifndef SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
+#define SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
+
+#include "quota.h"
+#include "rendezvous.h"
+#include "sallyport/list.h"
+#include "sallyport/map.h"
+#include "sallyport/stun.h"
+
+#define ASKED_MAX   32 /* requests of an end that are remembered, for their answers */
+#define GENERATIONS 2  /* fragments of an end that are good: its last two */
+#define NAMES       (GENERATIONS * GENERATIONS)
+
+/* Checks with this USERNAME come from one end of a session: here, or of another worker. */
+struct rdv_name {
+    struct sp_map_node node;
+    uint8_t key[SP_RDV_KEY_LEN];
+    struct sp_rdv_session *session; /* NULL: of another worker, until it expires */
+    unsigned end, worker;
+    uint64_t expires_us;
+};
+
+struct rdv_asked {
+    uint8_t id[SP_STUN_ID_LEN];
+    uint32_t serial; /* of the path it came by; 0: nothing yet */
+};
+
+struct sp_rdv_path {
+    struct sp_rdv_session *session;
+    unsigned end;
+    enum sp_rdv_way way;
+    void *via;
+    uint32_t serial;
+    bool proven;
+    uint64_t began_us, last_in_us;
+    struct sp_link link;
+};
+
+struct rdv_end {
+    struct sp_rdv_session *session;
+    bool joined;
+    char holder[SP_RDV_HOLDER_MAX + 1];             /* "" before anybody has joined */
+    char ufrags[GENERATIONS][SP_RDV_UFRAG_MAX + 1]; /* the latest first */
+    char password[SP_RDV_PASSWORD_MAX + 1];
+    char gateway[SP_TOKEN_NAME_MAX + 1];
+    struct rdv_name *names[NAMES]; /* of checks that come from this end */
+    struct sp_list paths;          /* who came first stands first */
+    unsigned n_paths, n_unproven;
+    struct sp_rdv_path *sending; /* NULL: none is proven */
+    struct rdv_asked asked[ASKED_MAX];
+    unsigned last_asked;
+    uint64_t last_in_us, datagrams_in, bytes_in;
+};
+
+struct sp_rdv_session {
+    struct sp_rdv *registry;
+    struct sp_map_node by_id;
+    struct sp_link link;
+    char id[SP_RDV_ID_LEN + 1];
+    char subject[SP_TOKEN_NAME_MAX + 1];
+    struct sp_quota_user *share;
+    uint64_t created_us, expires_us;
+    bool early, connected;
+    struct rdv_end ends[2];
+};
+
+struct sp_rdv {
+    struct sp_rdv_config config;
+    const struct sp_rdv_effects *effects;
+    void *arg;
+    struct sp_timerq *timers;
+    struct sp_rng *rng;
+    struct sp_timer sweep;
+    uint64_t told_us;
+    struct sp_map by_id, by_name;
+    struct sp_list sessions;
+    struct sp_quota shares; /* sessions by subject */
+    uint32_t last_serial;
+    struct sp_rdv_counters counters;
+};
+
+/* rendezvous.c: what is due by time is looked after, as long as there is anything. */
+void rdv_start_sweep(struct sp_rdv *r, uint64_t now_us);
+
+/* rdv_names.c */
+/* All that follow from the ends' fragments: known from here on, others no longer. SP_ENOMEM: some
+ * are missing. */
+int names_set(struct sp_rdv_session *s);
+void names_drop(struct sp_rdv_session *s);
+void names_tell_all(struct sp_rdv *r);
+/* Of other workers: those that were not told again. */
+void names_expire(struct sp_rdv *r, uint64_t now_us);
+void names_fini(struct sp_rdv *r);
+/* Whether it is the USERNAME of checks that come from this end now. */
+bool names_fit(const struct sp_rdv_session *s, unsigned end, struct sp_span username);
+
+/* rdv_path.c */
+void paths_close_all(struct sp_rdv_session *s, unsigned end);
+/* Those that proved nothing in time, and those that are silent. */
+void paths_expire(struct sp_rdv_session *s, unsigned end, uint64_t now_us);
+
+#endif
