@@ -79,14 +79,34 @@ static const struct sp_option table[] = {
      .help = "of the server, for browsers without a gateway",
      .more = "Adds a turns: URL to the list.",
      .check = check_host},
+    {.name = "scope",
+     .arg = "tunnel|session",
+     .help = "what the token is good for",
+     .more = "tunnel: a gateway opens its lanes with it; TURN username and password stand beside "
+             "it. session: an application's back end makes sessions with it, by the control API; "
+             "it is printed alone.",
+     .preset = SP_TOKEN_SCOPE_TUNNEL,
+     .words = "tunnel|session",
+     .flags = SP_OPTION_CHOICE},
+    {.name = "gateway",
+     .arg = "NAME",
+     .help = "what sessions know the gateway by",
+     .more = "Stands in the token of a gateway; without it the gateway goes by the name of --user.",
+     .check = check_user},
     {.name = "json", .help = "print one JSON object"},
 };
 
 const struct sp_options_spec sp_credentials_options = {
     .usage = "sallyport-server credentials --secret-file FILE --user NAME [OPTION]...",
-    .about = "Prints TURN username and password, a tunnel token, and an iceServers list.",
+    .about = "Prints TURN username and password, a tunnel token, and an iceServers list; or the "
+             "token by which an application makes sessions.",
     .table = table,
     .n = SP_ARRAY_LEN(table),
+};
+
+struct wanted {
+    const char *user, *scope, *gateway; /* "" for no gateway */
+    uint64_t ttl_s;
 };
 
 struct credentials {
@@ -96,14 +116,15 @@ struct credentials {
     char token[SP_TOKEN_MAX + 1];
 };
 
-static int make(struct sp_span secret, const char *user, uint64_t ttl_s, struct credentials *out)
+static int make(struct sp_span secret, const struct wanted *w, struct credentials *out)
 {
-    struct sp_claims claims = {.expires_s = sp_clock_unix_s() + ttl_s};
+    struct sp_claims claims = {.expires_s = sp_clock_unix_s() + w->ttl_s};
 
-    snprintf(claims.subject, sizeof claims.subject, "%s", user);
-    snprintf(claims.scope, sizeof claims.scope, "%s", SP_TOKEN_SCOPE_TUNNEL);
-    out->ttl_s = ttl_s;
-    int err = sp_rest_username(claims.expires_s, user, out->username);
+    snprintf(claims.subject, sizeof claims.subject, "%s", w->user);
+    snprintf(claims.scope, sizeof claims.scope, "%s", w->scope);
+    snprintf(claims.gateway, sizeof claims.gateway, "%s", w->gateway);
+    out->ttl_s = w->ttl_s;
+    int err = sp_rest_username(claims.expires_s, w->user, out->username);
     if (err != 0)
         return err;
     sp_rest_password(secret, sp_span_str(out->username), out->password);
@@ -123,33 +144,48 @@ static json_t *ice_servers(const struct credentials *c, const char *host)
                      c->password);
 }
 
-static int print(const struct credentials *c, const char *host, bool as_json)
+/* The exit status: whether all of it is out. */
+static int printed(bool had_memory)
 {
-    json_t *servers = ice_servers(c, host);
-    char *text = NULL;
-
-    if (as_json) {
-        json_t *all = json_pack("{s:s, s:s, s:I, s:s, s:O}", "username", c->username, "credential",
-                                c->password, "ttl", (json_int_t)c->ttl_s, "token", c->token,
-                                "iceServers", servers);
-        text = json_dumps(all, JSON_INDENT(2));
-        json_decref(all);
-        if (text != NULL)
-            puts(text);
-    } else {
-        text = json_dumps(servers, JSON_INDENT(2));
-        if (text != NULL)
-            printf("username    %s\ncredential  %s\nttl         %llu\ntoken       %s\niceServers  "
-                   "%s\n",
-                   c->username, c->password, (unsigned long long)c->ttl_s, c->token, text);
-    }
-    free(text);
-    json_decref(servers);
-    if (text != NULL && fflush(stdout) == 0)
+    if (had_memory && fflush(stdout) == 0)
         return 0;
     fprintf(stderr, "sallyport-server: cannot print them: %s\n",
-            text == NULL ? sp_strerror(SP_ENOMEM) : strerror(errno));
+            had_memory ? strerror(errno) : sp_strerror(SP_ENOMEM));
     return 1;
+}
+
+static int print_json(json_t *o)
+{
+    char *text = json_dumps(o, JSON_INDENT(2));
+    bool had_memory = text != NULL;
+
+    if (had_memory)
+        puts(text);
+    free(text);
+    json_decref(o);
+    return printed(had_memory);
+}
+
+static int print_all(const struct credentials *c, const char *host, bool as_json)
+{
+    json_t *servers = ice_servers(c, host);
+
+    if (as_json)
+        return print_json(json_pack("{s:s, s:s, s:I, s:s, s:o}", "username", c->username,
+                                    "credential", c->password, "ttl", (json_int_t)c->ttl_s, "token",
+                                    c->token, "iceServers", servers));
+    printf("username    %s\ncredential  %s\nttl         %llu\ntoken       %s\niceServers  ",
+           c->username, c->password, (unsigned long long)c->ttl_s, c->token);
+    return print_json(servers);
+}
+
+/* Who makes sessions is no TURN user. */
+static int print_token(const struct credentials *c, bool as_json)
+{
+    if (as_json)
+        return print_json(json_pack("{s:s, s:I}", "token", c->token, "ttl", (json_int_t)c->ttl_s));
+    printf("ttl    %llu\ntoken  %s\n", (unsigned long long)c->ttl_s, c->token);
+    return printed(true);
 }
 
 static int read_secret(const struct sp_options *o, struct sp_secrets *out,
@@ -177,32 +213,56 @@ static int read_secret(const struct sp_options *o, struct sp_secrets *out,
     return SP_EINVAL;
 }
 
-static int print_them(const struct sp_options *o)
+/* 2, and a line on standard error, when the settings contradict each other. */
+static int read_wanted(const struct sp_options *o, struct wanted *w)
 {
-    const char *user = sp_options_get(o, "user", NULL);
-    struct sp_secrets secrets = {0};
-    struct credentials c;
-    char why[SP_SECRET_ERR_MAX];
+    static const char *const of_tunnels[] = {"gateway", "host"};
 
-    if (user == NULL) {
+    *w = (struct wanted){
+        .user = sp_options_get(o, "user", NULL),
+        .scope = sp_options_get(o, "scope", SP_TOKEN_SCOPE_TUNNEL),
+        .gateway = sp_options_get(o, "gateway", ""),
+        .ttl_s = sp_options_number(o, "ttl", TTL_DEFAULT_S),
+    };
+    if (w->user == NULL) {
         fprintf(stderr, "sallyport-server: --user is needed: whom the credentials are for\n");
         return 2;
     }
+    for (size_t i = 0; i < SP_ARRAY_LEN(of_tunnels); i++)
+        if (strcmp(w->scope, SP_TOKEN_SCOPE_TUNNEL) != 0 && sp_options_count(o, of_tunnels[i])) {
+            fprintf(stderr, "sallyport-server: --%s: is for --scope tunnel\n", of_tunnels[i]);
+            return 2;
+        }
+    return 0;
+}
+
+static int print_them(const struct sp_options *o)
+{
+    struct sp_secrets secrets = {0};
+    struct wanted w;
+    struct credentials c;
+    char why[SP_SECRET_ERR_MAX];
+
+    if (read_wanted(o, &w) != 0)
+        return 2;
     if (read_secret(o, &secrets, why) != 0) {
         fprintf(stderr, "sallyport-server: %s\n", why);
         return 2;
     }
-    int err = make(secrets.items[0], user, sp_options_number(o, "ttl", TTL_DEFAULT_S), &c);
+    int err = make(secrets.items[0], &w, &c);
     sp_secrets_fini(&secrets);
     if (err == SP_EINVAL) {
-        fprintf(stderr, "sallyport-server: --user: wants a name in UTF-8\n");
+        fprintf(stderr, "sallyport-server: --user, --gateway: want names in UTF-8\n");
         return 2;
     }
     if (err != 0) {
         fprintf(stderr, "sallyport-server: cannot sign: %s\n", sp_strerror(err));
         return 1;
     }
-    return print(&c, sp_options_get(o, "host", NULL), sp_options_switch(o, "json"));
+    bool as_json = sp_options_switch(o, "json");
+    return strcmp(w.scope, SP_TOKEN_SCOPE_SESSION) == 0
+               ? print_token(&c, as_json)
+               : print_all(&c, sp_options_get(o, "host", NULL), as_json);
 }
 
 int sp_credentials_run(struct sp_options *o)

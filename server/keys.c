@@ -184,11 +184,17 @@ void sp_keys_unref(struct sp_keys *k)
     free(k);
 }
 
+int sp_keys_read_token(const struct sp_keys *k, struct sp_span token, uint64_t now_s,
+                       struct sp_claims *out)
+{
+    return sp_token_verify(token, k->secrets.items, k->secrets.n, now_s, out);
+}
+
 int sp_keys_check_token(const struct sp_keys *k, struct sp_span token, uint64_t now_s,
                         struct sp_claims *out)
 {
     struct sp_claims claims;
-    int err = sp_token_verify(token, k->secrets.items, k->secrets.n, now_s, &claims);
+    int err = sp_keys_read_token(k, token, now_s, &claims);
 
     if (err == 0 && strcmp(claims.scope, SP_TOKEN_SCOPE_TUNNEL) != 0)
         err = SP_EDENIED;

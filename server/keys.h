@@ -58,4 +58,8 @@ void sp_keys_unref(struct sp_keys *k); /* NULL is fine */
 int sp_keys_check_token(const struct sp_keys *k, struct sp_span token, uint64_t now_s,
                         struct sp_claims *out);
 
+/* Whether it is one of ours at all, whatever its scope: what sp_token_verify says. */
+int sp_keys_read_token(const struct sp_keys *k, struct sp_span token, uint64_t now_s,
+                       struct sp_claims *out);
+
 #endif

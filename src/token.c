@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "sallyport/base64.h"
@@ -52,6 +53,25 @@ static bool has_control(const char *s)
     return false;
 }
 
+/* Tickets name an end of a session, and nothing else does. */
+static bool names_its_end(const struct sp_claims *c)
+{
+    bool is_ticket = strcmp(c->scope, SP_TOKEN_SCOPE_END) == 0;
+
+    return is_ticket == (c->session[0] != '\0') && c->end <= (is_ticket ? 1 : 0);
+}
+
+/* What not every token has. */
+static int add_optional(json_t *o, const struct sp_claims *c)
+{
+    if (c->gateway[0] != '\0' && json_object_set_new(o, "gw", json_string(c->gateway)) < 0)
+        return SP_EINVAL;
+    if (c->session[0] != '\0' && (json_object_set_new(o, "sid", json_string(c->session)) < 0 ||
+                                  json_object_set_new(o, "end", json_integer(c->end)) < 0))
+        return SP_EINVAL;
+    return 0;
+}
+
 /* The claims as JSON; jansson refuses what isn't UTF-8. */
 static int claims_to_json(const struct sp_claims *c, const char *key_id, char *out, size_t cap,
                           size_t *len)
@@ -60,11 +80,12 @@ static int claims_to_json(const struct sp_claims *c, const char *key_id, char *o
     size_t n;
 
     if (c->subject[0] == '\0' || c->scope[0] == '\0' || c->expires_s > INT64_MAX ||
-        has_control(c->subject) || has_control(c->scope) || has_control(c->gateway))
+        has_control(c->subject) || has_control(c->scope) || has_control(c->gateway) ||
+        has_control(c->session) || !names_its_end(c))
         return SP_EINVAL;
     o = json_pack("{s:s, s:s, s:s, s:I}", "kid", key_id, "sub", c->subject, "scope", c->scope,
                   "exp", (json_int_t)c->expires_s);
-    if (o && c->gateway[0] != '\0' && json_object_set_new(o, "gw", json_string(c->gateway)) < 0) {
+    if (o && add_optional(o, c) != 0) {
         json_decref(o);
         o = NULL;
     }
@@ -139,28 +160,41 @@ static int get_text(const json_t *o, const char *name, char *out, size_t cap)
     return 0;
 }
 
+/* An absent number is 0; what is too large for `most` is refused. */
+static int get_number(const json_t *o, const char *name, json_int_t most, uint64_t *out)
+{
+    const json_t *v = json_object_get(o, name);
+
+    if (v && (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > most))
+        return SP_EBADMSG;
+    *out = (uint64_t)json_integer_value(v);
+    return 0;
+}
+
 static int claims_from_json(struct sp_span text, struct sp_claims *out)
 {
     struct sp_claims c = {.expires_s = 0};
     json_error_t error;
-    json_t *o, *exp;
+    uint64_t end;
+    json_t *o;
     int err = SP_EBADMSG;
 
     /* Without JSON_ALLOW_NUL a string can't hide anything behind a NUL. */
     o = json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES, &error);
     if (!o)
         return json_error_code(&error) == json_error_out_of_memory ? SP_ENOMEM : SP_EBADMSG;
-    exp = json_object_get(o, "exp");
     if (get_text(o, "kid", c.key_id, sizeof(c.key_id)) < 0 ||
         get_text(o, "sub", c.subject, sizeof(c.subject)) < 0 ||
         get_text(o, "scope", c.scope, sizeof(c.scope)) < 0 ||
-        get_text(o, "gw", c.gateway, sizeof(c.gateway)) < 0)
+        get_text(o, "gw", c.gateway, sizeof(c.gateway)) < 0 ||
+        get_text(o, "sid", c.session, sizeof(c.session)) < 0)
         goto out;
-    if (c.subject[0] == '\0' || c.scope[0] == '\0')
+    if (!json_object_get(o, "exp") || get_number(o, "exp", INT64_MAX, &c.expires_s) < 0 ||
+        get_number(o, "end", 1, &end) < 0)
         goto out;
-    if (!json_is_integer(exp) || json_integer_value(exp) < 0)
+    c.end = (unsigned)end;
+    if (c.subject[0] == '\0' || c.scope[0] == '\0' || !names_its_end(&c))
         goto out;
-    c.expires_s = (uint64_t)json_integer_value(exp);
     *out = c;
     err = 0;
 out:

@@ -254,6 +254,79 @@ START_TEST(sign_bounds)
 }
 END_TEST
 
+static struct sp_claims ticket(unsigned end)
+{
+    struct sp_claims c = {.subject = "app",
+                          .scope = SP_TOKEN_SCOPE_END,
+                          .session = "0000c0ffee",
+                          .expires_s = 2000000000};
+    c.end = end;
+    return c;
+}
+
+START_TEST(tickets)
+{
+    char text[SP_TOKEN_MAX + 1];
+    struct sp_claims back;
+
+    for (unsigned end = 0; end < 2; end++) {
+        struct sp_claims c = ticket(end);
+        ck_assert_int_eq(sp_token_sign(NORTH, &c, text, sizeof(text)), 0);
+        ck_assert_int_eq(verify(text, 0, &back), 0);
+        ck_assert_str_eq(back.scope, SP_TOKEN_SCOPE_END);
+        ck_assert_str_eq(back.session, "0000c0ffee");
+        ck_assert_uint_eq(back.end, end);
+        ck_assert_str_eq(back.gateway, "");
+    }
+    struct sp_claims named = ticket(1);
+    strcpy(named.gateway, "office");
+    ck_assert_int_eq(sp_token_sign(NORTH, &named, text, sizeof(text)), 0);
+    ck_assert_int_eq(verify(text, 0, &back), 0);
+    ck_assert_str_eq(back.gateway, "office");
+}
+END_TEST
+
+/* A ticket that names no end would be one for all; a tunnel's token that names one, a ticket. */
+START_TEST(tickets_name_their_end)
+{
+    static const char *const bad[] = {
+        "{\"sub\":\"a\",\"scope\":\"end\",\"exp\":5}",
+        "{\"sub\":\"a\",\"scope\":\"end\",\"exp\":5,\"end\":1}",
+        "{\"sub\":\"a\",\"scope\":\"end\",\"exp\":5,\"sid\":\"\"}",
+        "{\"sub\":\"a\",\"scope\":\"end\",\"exp\":5,\"sid\":7}",
+        "{\"sub\":\"a\",\"scope\":\"end\",\"exp\":5,\"sid\":\"x\",\"end\":2}",
+        "{\"sub\":\"a\",\"scope\":\"end\",\"exp\":5,\"sid\":\"x\",\"end\":-1}",
+        "{\"sub\":\"a\",\"scope\":\"end\",\"exp\":5,\"sid\":\"x\",\"end\":\"1\"}",
+        "{\"sub\":\"a\",\"scope\":\"end\",\"exp\":5,\"sid\":\"x\\n\"}",
+        "{\"sub\":\"a\",\"scope\":\"tunnel\",\"exp\":5,\"sid\":\"x\"}",
+        "{\"sub\":\"a\",\"scope\":\"tunnel\",\"exp\":5,\"end\":1}",
+        "{\"sub\":\"a\",\"scope\":\"session\",\"exp\":5,\"sid\":\"x\",\"end\":1}",
+    };
+    char text[SP_TOKEN_MAX + 100];
+    struct sp_claims c = {.subject = "untouched"};
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(bad); i++) {
+        forge(bad[i], text);
+        ck_assert_msg(verify(text, 0, &c) == SP_EBADMSG, "%s", bad[i]);
+    }
+    ck_assert_str_eq(c.subject, "untouched");
+    c = ticket(2);
+    ck_assert_int_eq(sp_token_sign(NORTH, &c, text, sizeof(text)), SP_EINVAL);
+    c = ticket(0);
+    c.session[0] = '\0';
+    ck_assert_int_eq(sp_token_sign(NORTH, &c, text, sizeof(text)), SP_EINVAL);
+    c = ticket(0);
+    c.session[0] = '\n';
+    ck_assert_int_eq(sp_token_sign(NORTH, &c, text, sizeof(text)), SP_EINVAL);
+    c = ticket(0);
+    strcpy(c.scope, SP_TOKEN_SCOPE_SESSION);
+    ck_assert_int_eq(sp_token_sign(NORTH, &c, text, sizeof(text)), SP_EINVAL);
+    c = alice();
+    c.end = 1;
+    ck_assert_int_eq(sp_token_sign(NORTH, &c, text, sizeof(text)), SP_EINVAL);
+}
+END_TEST
+
 START_TEST(rest)
 {
     char name[SP_REST_USERNAME_MAX + 1], password[SP_REST_PASSWORD_LEN + 1];
@@ -307,6 +380,8 @@ int main(void)
     tcase_add_test(tc, claims_refused);
     tcase_add_test(tc, claims_accepted);
     tcase_add_test(tc, sign_bounds);
+    tcase_add_test(tc, tickets);
+    tcase_add_test(tc, tickets_name_their_end);
     tcase_add_test(tc, rest);
     tcase_add_test(tc, rest_expiry);
     suite_add_tcase(suite, tc);

@@ -65,7 +65,7 @@ static const struct sp_program program = {.name = "sallyport-server", .commands 
 /* Runs it with these arguments (NULL at the end), and catches what it prints. */
 static int run(struct rig *r, const char *const *args)
 {
-    char text[8][256], *argv[9] = {text[0]};
+    char text[10][256], *argv[11] = {text[0]};
     int argc = 1, saved_out = dup(STDOUT_FILENO), saved_err = dup(STDERR_FILENO);
 
     snprintf(text[0], sizeof text[0], "credentials");
@@ -144,6 +144,60 @@ START_TEST(as_json)
 }
 END_TEST
 
+static void check_claims(const char *token, const char *scope, const char *gateway)
+{
+    struct sp_span secret = sp_span_str(SECRET);
+    struct sp_claims claims;
+
+    ck_assert_int_eq(sp_token_verify(sp_span_str(token), &secret, 1, sp_clock_unix_s(), &claims),
+                     0);
+    ck_assert_str_eq(claims.subject, "app");
+    ck_assert_str_eq(claims.scope, scope);
+    ck_assert_str_eq(claims.gateway, gateway);
+}
+
+/* A back end that makes sessions is no TURN user. */
+START_TEST(session_scope)
+{
+    struct rig r;
+
+    open_rig(&r);
+    const char *const args[] = {"--secret-file", r.secrets, "--user", "app",
+                                "--scope",       "session", "--json", NULL};
+    ck_assert_int_eq(run(&r, args), 0);
+    json_t *o = json_loads(r.stdout_text, 0, NULL);
+    ck_assert_uint_eq(json_object_size(o), 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(o, "ttl")), 86400);
+    check_claims(text_of(o, "token"), SP_TOKEN_SCOPE_SESSION, "");
+    json_decref(o);
+
+    const char *const plain[] = {"--secret-file", r.secrets, "--user", "app",
+                                 "--scope",       "session", NULL};
+    ck_assert_int_eq(run(&r, plain), 0);
+    char *token = strstr(r.stdout_text, "token  ");
+    ck_assert_ptr_nonnull(token);
+    token[strcspn(token, "\n")] = '\0';
+    check_claims(token + 7, SP_TOKEN_SCOPE_SESSION, "");
+    ck_assert_ptr_null(strstr(r.stdout_text, "credential"));
+    close_rig(&r);
+}
+END_TEST
+
+START_TEST(gateway_name)
+{
+    struct rig r;
+
+    open_rig(&r);
+    const char *const args[] = {"--secret-file", r.secrets, "--user", "app",
+                                "--gateway",     "north",   "--json", NULL};
+    ck_assert_int_eq(run(&r, args), 0);
+    json_t *o = json_loads(r.stdout_text, 0, NULL);
+    check_claims(text_of(o, "token"), SP_TOKEN_SCOPE_TUNNEL, "north");
+    json_decref(o);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(hosts)
 {
     static const struct {
@@ -184,7 +238,7 @@ START_TEST(refused)
 
     open_rig(&r);
     const struct {
-        const char *args[8];
+        const char *args[9];
         const char *named;
     } cases[] = {
         {{"--user", "alice"}, "--secret-file"},
@@ -195,6 +249,13 @@ START_TEST(refused)
         {{"--secret-file", r.secrets, "--user", "alice", "--ttl", "0"}, "--ttl"},
         {{"--secret-file", r.secrets, "--user", "alice", "--frob"}, "--frob"},
         {{"--secret", SECRET, "--user", "alice"}, "--secret"}, /* ps would show it */
+        {{"--secret-file", r.secrets, "--user", "a", "--scope", "end"}, "--scope"},
+        {{"--secret-file", r.secrets, "--user", "a", "--gateway", "a b"}, "--gateway"},
+        {{"--secret-file", r.secrets, "--user", "a", "--gateway", "\xff"}, "--gateway"},
+        {{"--secret-file", r.secrets, "--user", "a", "--scope", "session", "--gateway", "b"},
+         "--gateway"},
+        {{"--secret-file", r.secrets, "--user", "a", "--scope", "session", "--host", "b"},
+         "--host"},
     };
     for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
         ck_assert_msg(run(&r, cases[i].args) == 2, "case %zu", i);
@@ -251,6 +312,8 @@ int main(void)
 
     tcase_add_test(tc, the_table);
     tcase_add_test(tc, as_json);
+    tcase_add_test(tc, session_scope);
+    tcase_add_test(tc, gateway_name);
     tcase_add_test(tc, hosts);
     tcase_add_test(tc, refused);
     tcase_add_test(tc, from_the_environment);

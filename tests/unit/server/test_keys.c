@@ -105,6 +105,7 @@ static int check_token(const struct rig *r, const char *subject, const char *sco
 
 START_TEST(tokens)
 {
+    char token[SP_TOKEN_MAX + 1];
     struct sp_claims c;
     struct rig r;
 
@@ -114,6 +115,10 @@ START_TEST(tokens)
     ck_assert_int_eq(check_token(&r, "office", "something else", 60), SP_EDENIED);
     ck_assert_int_eq(check_token(&r, "office", SP_TOKEN_SCOPE_TUNNEL, -1), SP_EEXPIRED);
     ck_assert_int_eq(sp_keys_check_token(r.k, sp_span_str("v1.e30.xxxx"), 0, &c), SP_EBADMSG);
+    ck_assert_int_eq(sp_keys_read_token(r.k, sp_span_str("v1.e30.xxxx"), 0, &c), SP_EBADMSG);
+    server_env_token("office", "something else", 60, token);
+    ck_assert_int_eq(sp_keys_read_token(r.k, sp_span_str(token), sp_clock_unix_s(), &c), 0);
+    ck_assert_str_eq(c.scope, "something else");
     put(r.secrets, "another secret that is long enough\n");
     ck_assert_int_eq(reload(&r), 0);
     ck_assert_int_eq(check_token(&r, "office", SP_TOKEN_SCOPE_TUNNEL, 60), SP_EAUTH);
