@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { KINDS } from './browser/browser.mjs';
+import { KINDS, SMALL_VIEW } from './browser/browser.mjs';
 import { closePair, openPair } from './browser/pair.mjs';
 
 const USAGE = `Usage: call.mjs --url URL [OPTION]...
@@ -197,7 +197,7 @@ async function watched(sides) {
 
 async function call(options, dir) {
     const { sides } = options, [a, b] = sides;
-    await openPair(sides, dir, options);
+    await openPair(sides, dir, { ...options, view: options.png ? undefined : SMALL_VIEW });
     await Promise.all([[a, b], [b, a]].map(([side, peer]) => side.page.evaluate(o => callPage.prepare(o), {
         name: side.name, peerName: peer.name, iceServers: side.iceServers, iceTransportPolicy: side.iceTransportPolicy,
         watch: options.orders, noTrickle: options['no-trickle'], ...VIDEO,

@@ -11,6 +11,9 @@ export const KINDS = ['chromium', 'firefox'];
 
 const HOST = fileURLToPath(new URL('host.mjs', import.meta.url));
 const CLOSE_MS = 10000;
+const VIEW = { width: 1280, height: 800 };
+// Enough to see that there are pictures. Nothing but software paints here: a whole page costs half a processor.
+export const SMALL_VIEW = { width: 480, height: 300 };
 
 export class Browser {
     #process;
@@ -23,14 +26,14 @@ export class Browser {
 
     // `kind`: of KINDS. `netns`: or here. `dir`: a folder for this browser alone, to be made; it is home and
     // temporary folder to it. `args`: more arguments. `media`: leave to use camera and microphone. `camera`:
-    // whose portrait the camera shows, or `motion` (motion.mjs), where it can show one. `timeout_ms`: for the
-    // start. `onSignal(message)`: the page called window.signal. `onError(text)`: the page threw. `onLost()`: the
-    // browser ended unasked.
-    constructor({ netns, onSignal, onError, onLost, ...how }) {
+    // whose portrait the camera shows, or `motion` (motion.mjs), where it can show one. `view`: how much of the
+    // page is painted. `timeout_ms`: for the start. `onSignal(message)`: the page called window.signal.
+    // `onError(text)`: the page threw. `onLost()`: the browser ended unasked.
+    constructor({ netns, onSignal, onError, onLost, view = VIEW, ...how }) {
         const enter = netns ? ['ip', 'netns', 'exec', netns] : [];
         const [command, ...args] = [...enter, process.execPath, HOST];
         mkdirSync(how.dir);
-        this.#how = how;
+        this.#how = { view, ...how };
         this.#on = { signal: onSignal, error: onError, lost: onLost };
         this.#process = spawn(command, args, {
             stdio: ['ignore', 2, 2, 'ipc'], env: { ...process.env, HOME: how.dir, TMPDIR: how.dir },

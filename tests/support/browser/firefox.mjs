@@ -6,13 +6,12 @@
 import { createRequire } from 'node:module';
 
 const EXECUTABLE = '/usr/bin/firefox-esr';
-const VIEW = { width: 1280, height: 800 };
 const CLOSE_MS = 5000;
 // Nothing here may help media on its way: it shall go as for somebody who just installed Firefox.
 const FAKE_DEVICES = { 'media.navigator.streams.fake': true };
 const LEAVE = { 'media.navigator.permission.disabled': true };
 
-export async function launch({ args, media, timeout_ms = 30000 }) {
+export async function launch({ args, media, view, timeout_ms = 30000 }) {
     const puppeteer = createRequire(new URL('../../e2e/package.json', import.meta.url))('puppeteer-core');
     const browser = await puppeteer.launch({
         browser: 'firefox', executablePath: EXECUTABLE, args, timeout: timeout_ms, headless: true,
@@ -29,7 +28,7 @@ export async function launch({ args, media, timeout_ms = 30000 }) {
         },
         newPage: async onError => {
             const page = await browser.newPage();
-            await page.setViewport(VIEW);
+            await page.setViewport(view);
             page.on('pageerror', onError);
             return page;
         },

@@ -4,8 +4,8 @@
 // orders on a TCP port of its own loopback interface, where nobody outside can reach it. browser.mjs starts
 // this program there and speaks to it by node's IPC channel; when that is closed the browser ends.
 //
-// A driver (chromium.mjs, firefox.mjs) has `launch({ args, camera, media, dir, timeout_ms })`, explained in
-// browser.mjs, which resolves to `{ version, onLost(tell), close(), newPage(onError) }`. Pages are
+// A driver (chromium.mjs, firefox.mjs) has `launch({ args, camera, media, view, dir, timeout_ms })`, explained
+// in browser.mjs, which resolves to `{ version, onLost(tell), close(), newPage(onError) }`. Pages are
 // Playwright's or Puppeteer's; of these, only what both have is used here.
 
 import * as chromium from './chromium.mjs';

@@ -10,8 +10,8 @@ const say = text => process.stderr.write(`${text}\n`);
 
 // Opens `url` in a browser for each of two sides, an object with `id`, `kind`, `netns`, `args` and perhaps `camera`
 // (browser.mjs; a portrait, each its own, if not said), and makes it `side.page`; `side.version` says what it is.
-// `timeout`: seconds for a browser's start. `onLost(side)`: its browser ended unasked. What was opened is closed
-// by closePair, also when this fails.
+// `timeout`: seconds for a browser's start; `view`: of browser.mjs. `onLost(side)`: its browser ended unasked. What
+// was opened is closed by closePair, also when this fails.
 export async function openPair([a, b], dir, options) {
     [a, b].forEach(makeInbox);
     await Promise.all([openBrowser(a, b, dir, options), openBrowser(b, a, dir, options)]);
@@ -24,9 +24,9 @@ export async function closePair(sides) {
     }));
 }
 
-async function openBrowser(side, peer, dir, { url, timeout, onLost }) {
+async function openBrowser(side, peer, dir, { url, timeout, view, onLost }) {
     side.page = new Browser({
-        kind: side.kind, netns: side.netns, args: side.args, dir: join(dir, side.id), media: true,
+        kind: side.kind, netns: side.netns, args: side.args, view, dir: join(dir, side.id), media: true,
         camera: side.camera ?? (side.id === 'a' ? 'ana' : 'ben'), timeout_ms: timeout * 1000,
         onSignal: message => peer.inbox(message), onError: text => say(`page ${side.id}: ${text}`),
         onLost: () => onLost(side),
