@@ -83,6 +83,7 @@ else
     fi
 fi
 
-# One more than there are cores: of those that may run together many mostly wait.
-exec ctest --test-dir "$folder" --output-on-failure --no-tests=error -j$(($(nproc) + 1)) \
+# What there is to share: room for two tests more than there are cores, and for one that runs when nobody
+# else does (scripts/cmake/Machine.cmake).
+exec ctest --test-dir "$folder" --output-on-failure --no-tests=error -j$((2 * ($(nproc) + 2) + 1)) \
     -L "^($(IFS='|' && echo "${labels[*]}"))\$" "${ctest_arguments[@]}"

@@ -4,8 +4,8 @@
 #
 # The Dockerfile builds, from a bare Debian and without an engine. What README.md says about containers is
 # done word for word, with the lab for the internet: a server, a gateway behind a firewall that lets
-# nothing out but HTTPS, and a call.
-# machine: shared
+# nothing out but HTTPS, and a call. Until the image is built it runs on processors that nobody else wants.
+# machine: idle
 set -euo pipefail
 # shellcheck source=tests/support/lab.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/lab.sh"
@@ -214,6 +214,7 @@ other_ways() {
 }
 
 [ "$(id -u)" = 0 ] || skip "needs root"
+chrt --idle --pid 0 $$
 need_packages mmdebstrap buildah python3 openssl coturn iproute2
 lab_up
 export DOCKER_STATE=$LAB_DIR/docker PATH=$LAB_DIR/bin:$PATH BUILDAH_ISOLATION=chroot
@@ -222,6 +223,7 @@ ln -s "$root/tests/support/docker.py" "$LAB_DIR/bin/docker"
 make_base
 build_image
 look_at_image
+chrt --other --pid 0 $$ # from here on others wait for it
 lab_cert
 serve
 pass
