@@ -42,7 +42,7 @@ missing_packages() {
 }
 
 # need_packages PACKAGE...: installs those Debian packages that are missing, and touches the network
-# only if one is. Without root: says what to install, and exits 2.
+# only if one is. Without root: says what to install, and exits 2. Several at once take turns.
 need_packages() {
     local missing
     command -v dpkg-query >/dev/null ||
@@ -51,13 +51,21 @@ need_packages() {
     [ ${#missing[@]} -gt 0 ] || return 0
     [ "$(id -u)" = 0 ] ||
         die 2 "missing packages; as root: apt-get install ${missing[*]}"
-    say "installing ${missing[*]}"
-    install_packages "${missing[@]}" && return 0
+    exec 8</var/lib/dpkg
+    flock 8
+    mapfile -t missing < <(missing_packages "$@")
+    [ ${#missing[@]} = 0 ] || add_packages "${missing[@]}" 8>&-
+    exec 8>&-
+}
+
+add_packages() {
+    say "installing $*"
+    install_packages "$@" && return 0
     # A package list that is absent or out of date looks just like this.
     apt_get update || die 1 "apt-get update failed"
-    install_packages "${missing[@]}" || {
-        apt_get install "${missing[@]}" >&2 || true
-        die 1 "could not install ${missing[*]}"
+    install_packages "$@" || {
+        apt_get install "$@" >&2 || true
+        die 1 "could not install $*"
     }
 }
 

@@ -63,10 +63,17 @@ chosen() {
 if chosen style; then
     need_commands clang-tidy=clang-tidy clang-format=clang-format shellcheck=shellcheck
 fi
-if chosen e2e && [ "$(id -u)" = 0 ]; then
+# Beside the build, which mostly computes.
+need_for_e2e() {
     need_packages iproute2 iptables nftables procps tcpdump openssl curl coturn valgrind python3-aioice mandoc shellcheck \
         libndpi-bin tshark systemd buildah mmdebstrap
     need_browsers chromium firefox-esr
+}
+installing=
+if chosen e2e && [ "$(id -u)" = 0 ]; then
+    need_for_e2e &
+    installing=$!
+    trap 'wait "$installing"' EXIT # if the build fails: what apt has begun it shall end
 fi
 
 folder=$root/build
@@ -82,6 +89,9 @@ else
         ctest_arguments=(-LE '^slow-sanitized$' "${ctest_arguments[@]}")
     fi
 fi
+
+trap - EXIT
+[ -z "$installing" ] || wait "$installing" || exit
 
 # What there is to share: room for two tests more than there are cores, and for one that runs when nobody
 # else does (scripts/cmake/Machine.cmake).
