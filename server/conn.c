@@ -155,6 +155,10 @@ static void on_input(struct sp_stream *s, void *arg)
         all->counters.turn++;
         hand_over(c, all->takers->turn);
         break;
+    case SP_PROTO_ICE:
+        all->counters.ice++;
+        hand_over(c, all->takers->ice);
+        break;
     case SP_PROTO_HTTP:
         all->counters.http++;
         hand_over(c, all->takers->http);

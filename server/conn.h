@@ -17,6 +17,7 @@ struct sp_conns; /* those at the door of one worker */
  * unread), or returns an error and leaves it to be closed. */
 struct sp_conn_takers {
     int (*turn)(struct sp_stream *s, void *arg);
+    int (*ice)(struct sp_stream *s, void *arg);
     /* HTTP, and all that nobody knows: a web server would answer that, too. */
     int (*http)(struct sp_stream *s, void *arg);
 };
@@ -25,7 +26,7 @@ struct sp_conns_counters {
     uint64_t accepted, tls_failed, timed_out;
     uint64_t pushed_out, crowded; /* too many there; too many from one address */
     uint64_t queued;              /* handshakes that waited for a later turn of the loop */
-    uint64_t turn, http, unknown;
+    uint64_t turn, ice, http, unknown;
 };
 
 int sp_conns_new(const struct sp_env *env, const struct sp_shared *shared,

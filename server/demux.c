@@ -25,19 +25,42 @@ static int probe_tls(struct sp_span s)
 }
 
 /* RFC 4571 framing and raw STUN overlap in their first byte; the cookie's place decides. */
-static int probe_stun(struct sp_span s)
+static int probe_cookie(struct sp_span s, size_t at)
 {
     static const uint8_t cookie[] = {0x21, 0x12, 0xA4, 0x42};
 
-    if (s.len > 0 && (s.p[0] & 0xC0) != 0)
-        return 0;
-    for (size_t i = 4; i < 4 + sizeof cookie; i++) {
+    for (size_t i = at; i < at + sizeof cookie; i++) {
         if (i >= s.len)
             return SP_EMORE;
-        if (s.p[i] != cookie[i - 4])
+        if (s.p[i] != cookie[i - at])
             return 0;
     }
     return 1;
+}
+
+static int probe_stun(struct sp_span s)
+{
+    if (s.len > 0 && (s.p[0] & 0xC0) != 0)
+        return 0;
+    return probe_cookie(s, 4);
+}
+
+/* A Binding request, and as long as one is. */
+static int probe_ice(struct sp_span s)
+{
+    static const uint8_t binding[] = {0x00, 0x01};
+
+    if (s.len > 0 && s.p[0] > SP_DEMUX_ICE_MAX >> 8)
+        return 0;
+    for (size_t i = 0; i < sizeof binding; i++) {
+        if (2 + i >= s.len)
+            return SP_EMORE;
+        if (s.p[2 + i] != binding[i])
+            return 0;
+    }
+    if (sp_get_be16(s.p) > SP_DEMUX_ICE_MAX)
+        return 0;
+    return probe_cookie(s, 6);
 }
 
 static const struct probe {
@@ -48,6 +71,7 @@ static const struct probe {
 } probes[] = {
     {SP_PROTO_TLS, probe_tls, true, false, 0},
     {SP_PROTO_TURN, probe_stun, true, true, SP_SERVE_TURN},
+    {SP_PROTO_ICE, probe_ice, true, true, SP_SERVE_ICE_TCP},
     {SP_PROTO_HTTP, sp_http_looks_like, true, true, 0},
 };
 

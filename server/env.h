@@ -15,6 +15,8 @@
 #include "sallyport/ticker.h"
 #include "turn.h"
 
+struct sp_ends;
+
 struct sp_env {
     uint16_t worker; /* its index; stands in ids */
     struct sp_ticker *ticker;
@@ -22,6 +24,7 @@ struct sp_env {
     const struct sp_log *log;
     struct sp_dgram_pool *dgrams;
     struct sp_turn *turn;
+    struct sp_ends *ends; /* of rendezvous sessions; NULL: not yet */
     struct sp_post *post; /* to the other workers; NULL: there is none */
     const struct sp_keyring *keys;
     uint64_t *turn_dropped; /* counts what TURN clients by TCP and TLS don't read; or NULL */

@@ -12,8 +12,9 @@ static const struct sp_counter now[] = {
     FIELD(tunnels, "tunnels", NULL, "Tunnels there are, also those that wait for their gateway."),
     FIELD(lanes, "lanes", NULL, "Connections that are lanes of tunnels."),
     FIELD(flows, "flows", NULL, "Flows of tunnels: clients of gateways."),
+    FIELD(rendezvous_sessions, "sessions", NULL, "Rendezvous sessions there are."),
     FIELD(draining, "draining", NULL,
-          "1: takes nothing new and ends when the last allocation has."),
+          "1: takes nothing new and ends when the last allocation and the last session have."),
 };
 #undef FIELD
 
@@ -82,6 +83,7 @@ static const struct sp_counter conns[] = {
     FIELD(queued, "connections_queued_total", NULL,
           "TLS handshakes that had to wait for those before them."),
     FIELD(turn, "connections_turn_total", NULL, "Connections that turned out to be TURN."),
+    FIELD(ice, "connections_ice_tcp_total", NULL, "Connections that turned out to be ICE-TCP."),
     FIELD(http, "connections_http_total", NULL, "Connections that turned out to be HTTP."),
     FIELD(unknown, "connections_unknown_total", NULL,
           "Connections that turned out to be nothing known; answered as the site does."),
@@ -131,6 +133,60 @@ static const struct sp_counter sessions[] = {
 };
 #undef FIELD
 
+#define FIELD(...)      SP_COUNTER(struct sp_rdv_counters, __VA_ARGS__)
+#define REFUSED(reason) "sessions_refused_datagrams_total", "reason=\"" reason "\""
+static const struct sp_counter rendezvous[] = {
+    FIELD(created, "sessions_created_total", NULL, "Rendezvous sessions that were made."),
+    FIELD(connected, "sessions_connected_total", NULL,
+          "Of these: both ends had a way that the other one had answered."),
+    FIELD(ended, "sessions_ended_total", NULL, "Rendezvous sessions that ended."),
+    FIELD(joined, "sessions_ends_joined_total", NULL, "Ends of sessions that were joined."),
+    FIELD(released, "sessions_ends_released_total", NULL,
+          "Ends of sessions that were silent for too long, or whose session ended."),
+    FIELD(paths, "sessions_paths_total", NULL,
+          "Ways to an end that were tried: connections, UDP addresses, flows."),
+    FIELD(proven, "sessions_paths_proven_total", NULL,
+          "Of these: the far end had answered a request that came that way."),
+    FIELD(paths_never_proven, "sessions_paths_unproven_total", NULL,
+          "Ways to an end that ended without having been proven."),
+    FIELD(paths_pushed_out, "sessions_paths_pushed_out_total", NULL,
+          "Ways to an end that were closed to make room for newer ones."),
+    FIELD(forwarded, "sessions_forwarded_datagrams_total", NULL,
+          "Datagrams that went from one end of a session to the other."),
+    FIELD(forwarded_bytes, "sessions_forwarded_bytes_total", NULL, "Bytes of these."),
+    FIELD(
+        refused_unknown, REFUSED("unknown"),
+        "Datagrams that were not forwarded: unknown (a check with another USERNAME than the "
+        "session's), unproven (no check, on a way that is not proven), unasked (an answer to what "
+        "nobody asked), replayed (a check that had come by another way), malformed (STUN that is "
+        "broken or no Binding), no_path (the far end has none yet)."),
+    FIELD(refused_unproven, REFUSED("unproven"), NULL),
+    FIELD(refused_unasked, REFUSED("unasked"), NULL),
+    FIELD(refused_replayed, REFUSED("replayed"), NULL),
+    FIELD(refused_malformed, REFUSED("malformed"), NULL),
+    FIELD(refused_no_path, REFUSED("no_path"), NULL),
+};
+#undef FIELD
+
+#define FIELD(...) SP_COUNTER(struct sp_ends_counters, __VA_ARGS__)
+static const struct sp_counter ends[] = {
+    FIELD(ice_tcp, "ends_ice_tcp_total", NULL,
+          "ICE-TCP connections that found their rendezvous session."),
+    FIELD(ice_tcp_unknown, "ends_ice_tcp_unknown_total", NULL,
+          "ICE-TCP connections that were closed: of no session."),
+    FIELD(ice_tcp_crowded, "ends_ice_tcp_crowded_total", NULL,
+          "ICE-TCP connections that were refused: too many of no session from one address."),
+    FIELD(ice_tcp_pushed_out, "ends_ice_tcp_pushed_out_total", NULL,
+          "ICE-TCP connections of no session, closed to make room for newer ones."),
+    FIELD(udp, "ends_udp_total", NULL, "UDP addresses that became a way to an end."),
+    FIELD(flows, "ends_flows_total", NULL, "Flows of gateways that became a way to an end."),
+    FIELD(flows_unknown, "ends_flows_unknown_datagrams_total", NULL,
+          "Datagrams of gateways' flows that were of no session."),
+    FIELD(stream_dropped, "ends_ice_tcp_dropped_datagrams_total", NULL,
+          "Datagrams that waited in vain for ICE-TCP connections."),
+};
+#undef FIELD
+
 #define FIELD(...) SP_COUNTER(struct sp_relays_counters, __VA_ARGS__)
 static const struct sp_counter relays[] = {
     FIELD(opened, "relays_opened_total", NULL, "Relayed addresses that were opened."),
@@ -164,8 +220,10 @@ static const struct sp_counter sockets[] = {
 static const struct sp_counter post[] = {
     FIELD(datagrams_dropped, "workers_dropped_datagrams_total", NULL,
           "Datagrams that the other worker did not take in time."),
+    FIELD(notes_dropped, "workers_dropped_notes_total", NULL,
+          "Notes on rendezvous sessions, their datagrams among them, that were not taken in time."),
     FIELD(connections, "workers_connections_total", NULL,
-          "Lanes that went to the worker of their tunnel."),
+          "Connections that went to the worker of their tunnel or session."),
 };
 #undef FIELD
 
@@ -181,6 +239,8 @@ static const struct sp_counter_group groups[] = {
     GROUP("http", http, http),
     GROUP("fallback", fallback, fallback),
     GROUP("tunnels", sessions, sessions),
+    GROUP("sessions", rendezvous, rendezvous),
+    GROUP("ends", ends, ends),
     GROUP("relays", relays, relays),
     GROUP("workers", post, post),
     {"sockets", sockets, SP_ARRAY_LEN(sockets), 0},

@@ -19,6 +19,7 @@ static const struct {
 } services[] = {
     {"tunnel", SP_SERVE_TUNNEL},
     {"turn", SP_SERVE_TURN},
+    {"ice-tcp", SP_SERVE_ICE_TCP},
     {"site", SP_SERVE_SITE},
 };
 
@@ -45,7 +46,7 @@ static int parse_serve(const char *value, unsigned *out)
 static const char *check_serve(const char *value)
 {
     unsigned bits;
-    return parse_serve(value, &bits) == 0 ? NULL : "wants a list of tunnel,turn,site";
+    return parse_serve(value, &bits) == 0 ? NULL : "wants a list of tunnel,turn,ice-tcp,site";
 }
 
 /* ADDR[=PUBLIC], both of one family. */
@@ -176,10 +177,11 @@ static const struct sp_option table[] = {
      .arg = "LIST",
      .help = "what the ports serve",
      .more = "A list, with commas, of tunnel (gateways with a token), turn (STUN and TURN, by "
-             "TCP, TLS and UDP) and site (an ordinary web site for everyone else). STUN answers "
-             "strangers by its nature: tunnel,site cannot be told from a web server.",
+             "TCP, TLS and UDP), ice-tcp (browsers of rendezvous sessions that have no gateway) "
+             "and site (an ordinary web site for everyone else). STUN answers strangers by its "
+             "nature: tunnel,site cannot be told from a web server.",
      .preset = "tunnel,turn,site",
-     .words = "tunnel|turn|site",
+     .words = "tunnel|turn|ice-tcp|site",
      .flags = SP_OPTION_LIST,
      .check = check_serve},
     {.name = "cert",
@@ -276,6 +278,14 @@ static const struct sp_option table[] = {
      .more = "Calls go on when the gateway is back within that time, from whatever network.",
      .preset = "30",
      .group = "Bounds",
+     .flags = SP_OPTION_NUMBER | SP_OPTION_RARE,
+     .min = 1,
+     .max = 3600},
+    {.name = "session-idle",
+     .arg = "SECONDS",
+     .help = "how long an end of a session may be silent",
+     .more = "Then it is released: its connection is closed, its gateway's port as well.",
+     .preset = "30",
      .flags = SP_OPTION_NUMBER | SP_OPTION_RARE,
      .min = 1,
      .max = 3600},
@@ -532,6 +542,7 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
     sp_options_confine(o, &c->confine);
     sp_bounds_read(o, &w->bounds);
     w->linger_us = SP_SEC(sp_options_number(o, "linger", 30));
+    w->session_idle_us = SP_SEC(sp_options_number(o, "session-idle", 30));
     w->turn_congestion = sp_options_get(o, "turn-congestion", SP_EDGE_CONGESTION);
     if (strcmp(w->turn_congestion, "system") == 0)
         w->turn_congestion = NULL;

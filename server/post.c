@@ -32,11 +32,16 @@ struct sp_post {
     struct sp_post_counters counters;
 };
 
-/* A record begins with this; a datagram's body follows. */
+enum letter_kind { DATAGRAM, CONNECTION, NOTE };
+
+/* A record begins with this; a datagram's body or a note follows. */
 struct letter {
-    struct sp_stream *connection; /* or NULL: a datagram */
-    struct sp_addr relayed, from;
+    struct sp_stream *connection;
+    struct sp_addr relayed, from; /* of a datagram */
+    enum letter_kind kind;
 };
+
+_Static_assert(sizeof(struct letter) % 8 == 0, "a note is aligned as well");
 
 static struct sp_ring *ring_between(const struct sp_post_office *o, unsigned from, unsigned to)
 {
@@ -100,14 +105,22 @@ void sp_post_office_free(struct sp_post_office *o)
 
 /* --- in ------------------------------------------------------------------------------------- */
 
-static void deliver(struct sp_post *p, struct sp_span record)
+static void deliver(struct sp_post *p, unsigned from, struct sp_span record)
 {
     const struct letter *l = (const struct letter *)(const void *)record.p;
+    struct sp_span body = sp_span_skip(record, sizeof *l);
 
-    if (l->connection != NULL)
+    switch (l->kind) {
+    case DATAGRAM:
+        p->events.datagram(p->arg, &l->relayed, &l->from, body);
+        break;
+    case CONNECTION:
         p->events.connection(p->arg, l->connection);
-    else
-        p->events.datagram(p->arg, &l->relayed, &l->from, sp_span_skip(record, sizeof *l));
+        break;
+    case NOTE:
+        p->events.note(p->arg, from, body);
+        break;
+    }
 }
 
 static void on_bell(struct ev_loop *loop, ev_async *w, int revents)
@@ -121,7 +134,7 @@ static void on_bell(struct ev_loop *loop, ev_async *w, int revents)
         struct sp_ring *r = ring_between(p->office, from, p->worker);
         unsigned n = 0;
         for (; r != NULL && n < BATCH && sp_ring_front(r, &record); n++) {
-            deliver(p, record);
+            deliver(p, from, record);
             sp_ring_pop(r);
         }
         more |= n == BATCH;
@@ -147,9 +160,10 @@ static void on_ring(struct sp_deferred *d, uint64_t now_us, void *arg)
     }
 }
 
-static int send_letter(struct sp_post *p, unsigned to, const struct letter *l, struct sp_span body)
+static int send_letter(struct sp_post *p, unsigned to, const struct letter *l, struct sp_span head,
+                       struct sp_span body)
 {
-    const struct sp_span parts[] = {sp_span(l, sizeof *l), body};
+    const struct sp_span parts[] = {sp_span(l, sizeof *l), head, body};
 
     if (to >= p->office->n || to == p->worker)
         return SP_ENOENT;
@@ -163,8 +177,8 @@ static int send_letter(struct sp_post *p, unsigned to, const struct letter *l, s
 int sp_post_datagram(struct sp_post *p, unsigned to, const struct sp_addr *relayed,
                      const struct sp_addr *from, struct sp_span body)
 {
-    const struct letter l = {.relayed = *relayed, .from = *from};
-    int err = send_letter(p, to, &l, body);
+    const struct letter l = {.kind = DATAGRAM, .relayed = *relayed, .from = *from};
+    int err = send_letter(p, to, &l, body, (struct sp_span){0});
 
     p->counters.datagrams_dropped += err == SP_EFULL;
     return err;
@@ -172,16 +186,30 @@ int sp_post_datagram(struct sp_post *p, unsigned to, const struct sp_addr *relay
 
 int sp_post_connection(struct sp_post *p, unsigned to, struct sp_stream *s)
 {
-    const struct letter l = {.connection = s};
+    const struct letter l = {.kind = CONNECTION, .connection = s};
 
     if (to >= p->office->n || to == p->worker)
         return SP_ENOENT;
     sp_stream_leave(s); /* before somebody else may have it */
-    int err = send_letter(p, to, &l, (struct sp_span){0});
+    int err = send_letter(p, to, &l, (struct sp_span){0}, (struct sp_span){0});
     if (err != 0)
         sp_stream_enter(s, p->ticker);
     p->counters.connections += err == 0;
     return err;
+}
+
+int sp_post_note(struct sp_post *p, unsigned to, struct sp_span head, struct sp_span body)
+{
+    const struct letter l = {.kind = NOTE};
+    int err = send_letter(p, to, &l, head, body);
+
+    p->counters.notes_dropped += err == SP_EFULL;
+    return err;
+}
+
+unsigned sp_post_workers(const struct sp_post *p)
+{
+    return p->office->n;
 }
 
 const struct sp_post_counters *sp_post_counters(const struct sp_post *p)

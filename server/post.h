@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the workers of a server send each other: datagrams for a relayed address that another one
- * has, and connections that belong to another one's tunnel. From each to each a ring (ring.h), and
- * one wake-up for all that is put into it in a turn of the loop. Knows neither TURN nor HTTP.
+ * has, connections that belong to another one's tunnel or session, and notes. From each to each a
+ * ring (ring.h), and one wake-up for all that is put into it in a turn of the loop. Knows neither
+ * TURN nor HTTP.
  */
 #ifndef SALLYPORT_SERVER_POST_H
 #define SALLYPORT_SERVER_POST_H
@@ -23,6 +24,7 @@ struct sp_post_events {
     void (*datagram)(void *arg, const struct sp_addr *relayed, const struct sp_addr *from,
                      struct sp_span body);
     void (*connection)(void *arg, struct sp_stream *s);
+    void (*note)(void *arg, unsigned from, struct sp_span note);
 };
 
 /* SP_EINVAL: none, or more than SP_WORKERS_MAX (port_pool.h); SP_ENOMEM. */
@@ -43,8 +45,14 @@ int sp_post_datagram(struct sp_post *p, unsigned to, const struct sp_addr *relay
 /* An open stream, which is here no longer when this was 0. */
 int sp_post_connection(struct sp_post *p, unsigned to, struct sp_stream *s);
 
+/* Bytes that both sides know how to read; `head` at a boundary of 8 bytes over there. */
+int sp_post_note(struct sp_post *p, unsigned to, struct sp_span head, struct sp_span body);
+/* How many workers there are, with this one. */
+unsigned sp_post_workers(const struct sp_post *p);
+
 struct sp_post_counters {
     uint64_t datagrams_dropped; /* the other one had not taken what there was */
+    uint64_t notes_dropped;     /* so, too */
     uint64_t connections;       /* sent */
 };
 const struct sp_post_counters *sp_post_counters(const struct sp_post *p);

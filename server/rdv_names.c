@@ -161,7 +161,7 @@ static int username_of(struct sp_span first, struct sp_span *out)
     return out->len > 0 && memchr(out->p, ':', out->len) != NULL ? 0 : SP_EBADMSG;
 }
 
-int sp_rdv_look_up(struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *out)
+int sp_rdv_look_up(const struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *out)
 {
     struct sp_span username;
     uint8_t digest[SP_SHA256_LEN];
@@ -171,10 +171,8 @@ int sp_rdv_look_up(struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *o
         return err;
     sp_sha256(&username, 1, digest);
     const struct rdv_name *n = name_of(sp_map_get(&r->by_name, digest));
-    if (n == NULL) {
-        r->counters.refused_unknown++;
+    if (n == NULL)
         return SP_ENOENT;
-    }
     *out = (struct sp_rdv_spot){.session = n->session, .end = n->end, .worker = n->worker};
     return 0;
 }

@@ -136,9 +136,13 @@ static void session_free(struct sp_rdv_session *s)
 
 void sp_rdv_end(struct sp_rdv_session *s, const char *reason, uint64_t now_us)
 {
+    struct sp_rdv *r = s->registry;
+
     log_end(s, reason, now_us);
-    s->registry->counters.ended++;
+    r->counters.ended++;
     session_free(s);
+    if (r->effects->ended != NULL)
+        r->effects->ended(r->arg);
 }
 
 void rdv_start_sweep(struct sp_rdv *r, uint64_t now_us)
@@ -175,6 +179,8 @@ int sp_rdv_create(struct sp_rdv *r, const struct sp_rdv_order *order, uint64_t n
 
     if (order->subject.len > SP_TOKEN_NAME_MAX)
         return SP_EINVAL;
+    if (r->draining)
+        return SP_EDENIED;
     if (r->by_id.len >= b->sessions) {
         r->config.hits->sessions++;
         return SP_EFULL;
@@ -196,6 +202,11 @@ int sp_rdv_create(struct sp_rdv *r, const struct sp_rdv_order *order, uint64_t n
     rdv_start_sweep(r, now_us);
     *out = s;
     return 0;
+}
+
+void sp_rdv_drain(struct sp_rdv *r)
+{
+    r->draining = true;
 }
 
 /* --- ends ----------------------------------------------------------------------------------- */
@@ -390,12 +401,17 @@ int sp_rdv_new(const struct sp_rdv_config *config, const struct sp_rdv_effects *
     return 0;
 }
 
+void sp_rdv_end_all(struct sp_rdv *r, const char *reason, uint64_t now_us)
+{
+    while (!sp_list_empty(&r->sessions))
+        sp_rdv_end(session_at(sp_list_first(&r->sessions)), reason, now_us);
+}
+
 void sp_rdv_free(struct sp_rdv *r, uint64_t now_us)
 {
     if (r == NULL)
         return;
-    while (!sp_list_empty(&r->sessions))
-        sp_rdv_end(session_at(sp_list_first(&r->sessions)), "shutdown", now_us);
+    sp_rdv_end_all(r, "shutdown", now_us);
     sp_timerq_cancel(r->timers, &r->sweep);
     names_fini(r);
     sp_map_fini(&r->by_id);

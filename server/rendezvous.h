@@ -72,6 +72,8 @@ struct sp_rdv_effects {
     void (*tell_name)(void *arg, const uint8_t key[static SP_RDV_KEY_LEN], bool here);
     /* An end was released, or its session ended. May be NULL. */
     void (*released)(void *arg, struct sp_rdv_session *s, unsigned end);
+    /* A session ended, and is no longer counted. May be NULL. */
+    void (*ended)(void *arg);
 };
 #define SP_RDV_TELL_US UINT64_C(10000000)
 
@@ -80,7 +82,7 @@ struct sp_rdv_counters {
     uint64_t joined, released;          /* ends */
     uint64_t paths, proven;
     uint64_t forwarded, forwarded_bytes;
-    uint64_t refused_unknown;   /* checks whose USERNAME names no session */
+    uint64_t refused_unknown;   /* checks of a path with another USERNAME */
     uint64_t refused_unproven;  /* from a path that is not proven, and no check or answer */
     uint64_t refused_unasked;   /* answers to what nobody asked */
     uint64_t refused_replayed;  /* a request that came by another path before */
@@ -107,9 +109,12 @@ struct sp_rdv_order {
     uint64_t ttl_us;        /* both ends have so long to join */
     bool early;             /* checks are to be answered early, where passwords are told */
 };
-/* SP_EFULL: at a bound, counted; SP_EINVAL: subject too long; SP_ENOMEM. */
+/* SP_EFULL: at a bound, counted; SP_EDENIED: draining; SP_EINVAL: subject too long; SP_ENOMEM. */
 int sp_rdv_create(struct sp_rdv *r, const struct sp_rdv_order *order, uint64_t now_us,
                   struct sp_rdv_session **out);
+
+/* No session is made from now on (SP_EDENIED); what is there lives on. */
+void sp_rdv_drain(struct sp_rdv *r);
 
 /* NULL: there is none. */
 struct sp_rdv_session *sp_rdv_find(const struct sp_rdv *r, struct sp_span id);
@@ -139,6 +144,8 @@ void sp_rdv_set_gateway(struct sp_rdv_session *s, unsigned end, struct sp_span g
 
 /* Both ends are released; it is gone after this. `reason` for the log. */
 void sp_rdv_end(struct sp_rdv_session *s, const char *reason, uint64_t now_us);
+
+void sp_rdv_end_all(struct sp_rdv *r, const char *reason, uint64_t now_us);
 
 /* --- what is asked -------------------------------------------------------------------------- */
 
@@ -174,9 +181,8 @@ struct sp_rdv_spot {
     struct sp_rdv_session *session; /* NULL: another worker has it */
     unsigned end, worker;
 };
-/* SP_EBADMSG: not a Binding request with a USERNAME of two fragments; SP_ENOENT: of no session,
- * counted. */
-int sp_rdv_look_up(struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *out);
+/* SP_EBADMSG: not a Binding request with a USERNAME of two fragments; SP_ENOENT: of no session. */
+int sp_rdv_look_up(const struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *out);
 
 /* Whether any USERNAME is known here: it may be asked before a datagram is looked at. */
 bool sp_rdv_has_names(const struct sp_rdv *r);

@@ -77,6 +77,7 @@ struct sp_rdv {
     struct sp_rng *rng;
     struct sp_timer sweep;
     uint64_t told_us;
+    bool draining;
     struct sp_map by_id, by_name;
     struct sp_list sessions;
     struct sp_quota shares; /* sessions by subject */

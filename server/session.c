@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "endpoint.h"
+#include "ends.h"
 #include "sallyport/counters.h"
 #include "sallyport/err.h"
 #include "sallyport/map.h"
@@ -34,6 +35,7 @@ struct sp_session {
     struct sp_tunnel *tunnel;
     struct sp_deferred flush;
     struct sp_list endpoints; /* of its flows */
+    struct sp_list vias;      /* and of those for rendezvous sessions */
     struct sp_stream_lane *lanes[SP_LANES_MAX];
 };
 
@@ -129,6 +131,7 @@ static void session_free(struct sp_session *s)
     struct sp_sessions *all = s->all;
 
     sp_endpoint_free_all(&s->endpoints);
+    sp_ends_flows_gone(&s->vias);
     add_counters(&all->counters.tunnels, sp_tunnel_counters(s->tunnel));
     sp_map_del(&all->by_id, &s->node);
     sp_tunnel_free(s->tunnel);
@@ -205,6 +208,7 @@ static int session_new(struct sp_sessions *all, const char *subject, struct sp_s
     s->opened_us = sp_ticker_now(all->env.ticker);
     snprintf(s->subject, sizeof s->subject, "%s", subject);
     sp_list_init(&s->endpoints);
+    sp_list_init(&s->vias);
     sp_deferred_init(&s->flush, on_flush, s);
     int err = sp_subject_enter(&all->subjects, sp_span_str(subject), &s->share);
     if (err == 0 && (err = start(s)) != 0)
@@ -338,7 +342,10 @@ static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, u
 {
     (void)now_us;
     (void)arg;
-    sp_endpoint_input(sp_flow_user(f), d, n);
+    if (sp_flow_kind(f) == SP_FLOW_SESSION)
+        sp_ends_flow_input(sp_flow_user(f), d, n);
+    else
+        sp_endpoint_input(sp_flow_user(f), d, n);
 }
 
 static int on_flow_opened(struct sp_flow *f, uint64_t now_us, void *arg)
@@ -346,21 +353,26 @@ static int on_flow_opened(struct sp_flow *f, uint64_t now_us, void *arg)
     struct sp_session *s = arg;
     (void)now_us;
 
-    if (sp_flow_kind(f) != SP_FLOW_TURN)
+    if (sp_flow_kind(f) != SP_FLOW_TURN && sp_flow_kind(f) != SP_FLOW_SESSION)
         return SP_CONTROL_UNKNOWN;
     if (sp_subject_flows(s->share.subject) > s->all->env.bounds->subject_flows) {
         s->all->env.hits->subject_flows++;
         return SP_CONTROL_FULL;
     }
-    return sp_endpoint_from_flow(&s->all->env, f, s->subject, &s->endpoints) == 0 ? 0
-                                                                                  : SP_CONTROL_FULL;
+    int err = sp_flow_kind(f) == SP_FLOW_SESSION
+                  ? sp_ends_flow_opened(s->all->env.ends, f, &s->vias)
+                  : sp_endpoint_from_flow(&s->all->env, f, s->subject, &s->endpoints);
+    return err == 0 ? 0 : SP_CONTROL_FULL;
 }
 
 static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
 {
     (void)code;
     (void)arg;
-    sp_endpoint_free(sp_flow_user(f));
+    if (sp_flow_kind(f) == SP_FLOW_SESSION)
+        sp_ends_flow_closed(sp_flow_user(f));
+    else
+        sp_endpoint_free(sp_flow_user(f));
 }
 
 /* The gateway replaces it; here it only gets no more datagrams. */

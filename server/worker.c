@@ -2,11 +2,13 @@
 /*
  * How the parts of a worker are joined:
  *
- *     listener ─▶ conn ─┬─▶ http_service ─▶ session (a lane; its flows' endpoints) ─┐
+ *     listener ─▶ conn ─┬─▶ ends (ICE-TCP)
+ *                       ├─▶ http_service ─▶ session (a lane; its flows' endpoints) ─┐
  *                       └─▶ endpoint (TURN over TCP, TLS) ──────────────────────────┼─▶ turn ─▶
  * relay UDP socket ────────────────────────────────────────────────────────────────────┘
  *
- * and back: turn ─▶ on_emit ─▶ relay, endpoint or UDP socket.
+ * and back: turn ─▶ on_emit ─▶ relay, endpoint or UDP socket. Flows of rendezvous sessions, and
+ * their UDP addresses, go to ends instead of endpoint and turn.
  */
 #include "worker.h"
 
@@ -18,6 +20,7 @@
 
 #include "alloc_log.h"
 #include "endpoint.h"
+#include "ends.h"
 #include "own_addrs.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
@@ -88,6 +91,12 @@ static int take_turn(struct sp_stream *s, void *arg)
     return err;
 }
 
+static int take_ice(struct sp_stream *s, void *arg)
+{
+    struct sp_worker *w = arg;
+    return sp_ends_take(w->env.ends, s);
+}
+
 static int take_http(struct sp_stream *s, void *arg)
 {
     struct sp_worker *w = arg;
@@ -108,17 +117,33 @@ static void on_post_connection(void *arg, struct sp_stream *s)
 {
     struct sp_worker *w = arg;
 
+    enum sp_proto proto = SP_PROTO_HTTP;
+
     sp_stream_enter(s, &w->ticker);
-    if (w->ending.stopping || take_http(s, w) != 0)
+    if (w->ending.stopping) {
         sp_stream_free(s);
+        return;
+    }
+    (void)sp_demux(sp_buf_span(sp_stream_in(s)), sp_stream_tls(s) != NULL, w->shared->config.serve,
+                   &proto);
+    int err = proto == SP_PROTO_ICE ? take_ice(s, w) : take_http(s, w);
+    if (err != 0)
+        sp_stream_free(s);
+}
+
+static void on_post_note(void *arg, unsigned from, struct sp_span note)
+{
+    struct sp_worker *w = arg;
+    sp_ends_note(w->env.ends, from, note);
 }
 
 static const struct sp_post_events post_events = {
     .datagram = on_post_datagram,
     .connection = on_post_connection,
+    .note = on_post_note,
 };
 
-static const struct sp_conn_takers takers = {.turn = take_turn, .http = take_http};
+static const struct sp_conn_takers takers = {.turn = take_turn, .ice = take_ice, .http = take_http};
 
 static bool same_path(const struct sp_dgram_in *a, const struct sp_dgram_in *b)
 {
@@ -133,11 +158,14 @@ static void on_udp(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n, v
 
     for (size_t i = 0; i < n;) {
         struct sp_turn_path path = sp_turn_path_make(SP_TURN_UDP, d, &in[i].remote, &in[i].local);
+        size_t from = i;
         struct sp_span msgs[BATCH];
         size_t k = 0;
         const struct sp_dgram_in *first = &in[i];
         while (i < n && k < BATCH && same_path(first, &in[i]))
             msgs[k++] = in[i++].body;
+        if (sp_ends_take_udp(w->env.ends, d, &in[from], k))
+            continue;
         sp_turn_from_client(w->env.turn, &path, msgs, k, sp_ticker_now(&w->ticker), unix_s);
     }
 }
@@ -211,8 +239,14 @@ static void on_tell(struct sp_deferred *d, uint64_t now_us, void *arg)
 
 static void tell_if_drained(struct sp_worker *w)
 {
-    if (w->ending.draining && !w->ending.stopping && sp_turn_alloc_count(w->env.turn) == 0)
+    if (w->ending.draining && !w->ending.stopping && sp_turn_alloc_count(w->env.turn) == 0 &&
+        sp_rdv_count(sp_ends_registry(w->env.ends)) == 0)
         sp_ticker_defer(&w->ticker, &w->ending.tell);
+}
+
+static void on_ends_drained(void *arg)
+{
+    tell_if_drained(arg);
 }
 
 void sp_worker_drain(struct sp_worker *w, const struct sp_turn_alternates *alternates,
@@ -223,6 +257,7 @@ void sp_worker_drain(struct sp_worker *w, const struct sp_turn_alternates *alter
     w->ending.arg = arg;
     sp_turn_drain(w->env.turn, alternates);
     sp_sessions_drain(w->sessions);
+    sp_ends_drain(w->env.ends);
     sp_http_service_drain(w->http);
     tell_if_drained(w);
 }
@@ -259,6 +294,7 @@ void sp_worker_stop(struct sp_worker *w, sp_worker_fn *fn, void *arg)
     w->ending.deadline_us = now_us + STOP_US;
     sp_deferred_cancel(&w->ending.tell);
     sp_turn_end_all(w->env.turn);
+    sp_ends_finish(w->env.ends);
     sp_sessions_finish(w->sessions, STOP_US);
     sp_endpoint_finish_all(&w->endpoints, STOP_US);
     stop_listening(w);
@@ -387,8 +423,18 @@ static int start_parts(struct sp_worker *w)
     const struct sp_sessions_config sc = {
         .linger_us = w->config.linger_us,
     };
-    int err = sp_sessions_new(&w->env, &sc, &w->sessions);
+    const struct sp_ends_config ec = {
+        .idle_us = w->config.session_idle_us,
+        .relay_ips = w->config.relay_ips,
+        .n_relay_ips = w->config.n_relay_ips,
+        .listen_udp = w->config.listen_udp,
+        .n_listen_udp = w->config.n_listen_udp,
+        .ice_tcp = (w->shared->config.serve & SP_SERVE_ICE_TCP) != 0,
+    };
+    int err = sp_ends_new(&w->env, &ec, on_ends_drained, w, &w->env.ends);
 
+    if (err == 0)
+        err = sp_sessions_new(&w->env, &sc, &w->sessions);
     if (err == 0)
         err = sp_http_service_new(&w->env, w->shared, w->sessions, &w->http);
     if (err == 0)
@@ -416,6 +462,7 @@ static int start_listening(struct sp_worker *w, char why[static SP_SHARED_WHY_MA
         if (err != 0)
             return sp_worker_say(why, "cannot listen (--listen-udp) on UDP", &c->listen_udp[i],
                                  err);
+        w->config.listen_udp[i] = *sp_dgram_local(w->udp[i]);
     }
     return 0;
 }
@@ -485,6 +532,7 @@ void sp_worker_free(struct sp_worker *w)
     sp_endpoint_free_all(&w->endpoints);
     sp_guests_fini(&w->guests);
     sp_sessions_free(w->sessions);
+    sp_ends_free(w->env.ends);
     if (w->env.turn != NULL)
         sp_turn_free(w->env.turn);
     sp_relays_free(w->relays);
@@ -520,6 +568,11 @@ const struct sp_addr *sp_worker_listen_udp(const struct sp_worker *w, size_t i)
     return d != NULL ? sp_dgram_local(d) : &w->config.listen_udp[i];
 }
 
+struct sp_ends *sp_worker_ends(struct sp_worker *w)
+{
+    return w->env.ends;
+}
+
 struct sp_ticker *sp_worker_ticker(struct sp_worker *w)
 {
     return &w->ticker;
@@ -551,6 +604,9 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         out->post = *sp_post_counters(w->env.post);
     sp_relays_counters(w->relays, &out->relays);
     sp_sessions_counters(w->sessions, &out->sessions);
+    out->rendezvous_sessions = sp_rdv_count(sp_ends_registry(w->env.ends));
+    out->rendezvous = *sp_rdv_counters(sp_ends_registry(w->env.ends));
+    out->ends = *sp_ends_counters(w->env.ends);
     out->bounds.tunnel_flows = out->sessions.tunnels.flows_crowded;
     out->bounds.queue_bytes = out->sessions.tunnels.dropped_full + w->turn_dropped;
     for (size_t i = 0; i < w->config.n_listen && w->listeners[i] != NULL; i++)

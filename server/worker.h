@@ -10,6 +10,7 @@
 #include <ev.h>
 
 #include "conn.h"
+#include "ends.h"
 #include "http_service.h"
 #include "relay.h"
 #include "session.h"
@@ -24,7 +25,7 @@ struct sp_worker_config {
     const struct sp_relay_ip *relay_ips;
     size_t n_relay_ips;
     uint16_t min_port, max_port; /* 0: virtual relayed addresses */
-    uint64_t linger_us;
+    uint64_t linger_us, session_idle_us;
     const char *turn_congestion; /* sp_env's */
     struct sp_bounds bounds;
     bool share_ports; /* with other workers, who listen on the same */
@@ -72,16 +73,20 @@ void sp_worker_set_keys(struct sp_worker *w, struct sp_keys *keys);
 const struct sp_addr *sp_worker_listen(const struct sp_worker *w, size_t i);
 const struct sp_addr *sp_worker_listen_udp(const struct sp_worker *w, size_t i);
 
+struct sp_ends *sp_worker_ends(struct sp_worker *w);
 struct sp_ticker *sp_worker_ticker(struct sp_worker *w);
 const struct sp_sessions *sp_worker_sessions(const struct sp_worker *w);
 
 /* A picture of it, for /metrics and /status: what stands here stands in metrics.c, too. */
 struct sp_worker_stats {
     uint64_t allocations, tunnels, lanes, flows;
+    uint64_t rendezvous_sessions;
     uint64_t draining; /* 1: it takes nothing new */
     struct sp_turn_counters turn;
     struct sp_conns_counters conns;
     struct sp_sessions_counters sessions;
+    struct sp_rdv_counters rendezvous;
+    struct sp_ends_counters ends;
     struct sp_relays_counters relays;
     struct sp_http_counters http;
     struct sp_fallback_counters fallback;

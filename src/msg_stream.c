@@ -6,12 +6,14 @@
 #include "sallyport/chandata.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
+#include "sallyport/rfc4571.h"
 #include "sallyport/turn_stream.h"
 
 #define BATCH        64   /* messages told at once */
 #define CLASSIFY_MAX 4096 /* bytes of one whose class is looked for */
 
 struct sp_msg_stream {
+    enum sp_msg_framing framing;
     struct sp_stream *stream;
     struct sp_ticker *ticker;
     struct sp_classify classify;
@@ -53,6 +55,23 @@ static bool tell(struct sp_msg_stream *m, const struct sp_span *msgs, size_t n)
     return true;
 }
 
+/* As sp_turn_stream_next. A packet of length 0 says nothing, and is legal. */
+static int next_message(const struct sp_msg_stream *m, struct sp_span s, struct sp_span *msg,
+                        size_t *used)
+{
+    size_t len, skipped = 0;
+    int err;
+
+    if (m->framing == SP_MSG_TURN)
+        return sp_turn_stream_next(s, msg, used);
+    while ((err = sp_rfc4571_next(sp_span_skip(s, skipped), UINT16_MAX, msg, &len)) == 0 &&
+           msg->len == 0)
+        skipped += len;
+    if (err == 0)
+        *used = skipped + len;
+    return err;
+}
+
 static void on_input(struct sp_stream *s, void *arg)
 {
     struct sp_msg_stream *m = arg;
@@ -62,8 +81,7 @@ static void on_input(struct sp_stream *s, void *arg)
 
     do {
         size_t n = 0;
-        while (n < BATCH &&
-               (err = sp_turn_stream_next(sp_span_skip(in, used), &msgs[n], &len)) == 0) {
+        while (n < BATCH && (err = next_message(m, sp_span_skip(in, used), &msgs[n], &len)) == 0) {
             used += len;
             n++;
         }
@@ -154,14 +172,20 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
                         uint64_t now_us)
 {
     size_t len = sp_spans_len(parts, n);
+    bool turn = m->framing == SP_MSG_TURN;
     enum sp_class c = class_of(m, parts, n, len, now_us);
-    size_t padding = sp_chandata_padding(len);
-    uint8_t *p = sp_classq_push(&m->queue, c, len + padding, now_us);
+    size_t head = turn ? 0 : SP_RFC4571_HEADER_LEN, padding = turn ? sp_chandata_padding(len) : 0;
+
+    if (!turn && len > UINT16_MAX)
+        return;
+    uint8_t *p = sp_classq_push(&m->queue, c, head + len + padding, now_us);
     tell_drops(m);
     if (p == NULL)
         return;
-    sp_spans_join(p, parts, n);
-    memset(p + len, 0, padding);
+    if (!turn)
+        sp_put_be16(p, (uint16_t)len);
+    sp_spans_join(p + head, parts, n);
+    memset(p + head + len, 0, padding);
     sp_ticker_defer(m->ticker, &m->flush);
 }
 
@@ -187,6 +211,7 @@ int sp_msg_stream_new(struct sp_stream *s, struct sp_ticker *ticker,
 
     if (m == NULL)
         return SP_ENOMEM;
+    m->framing = c->framing;
     m->stream = s;
     m->ticker = ticker;
     m->events = ev;

@@ -40,7 +40,10 @@ enum sp_control_attr {
     SP_ATTR_MISSING = 0xFF03, /* highest number 32, then a bitmap (sp_seqwin_missing) */
 };
 
-enum sp_flow_kind { SP_FLOW_TURN = 1 };
+enum sp_flow_kind {
+    SP_FLOW_TURN = 1,
+    SP_FLOW_SESSION = 2, /* of an end of a rendezvous session */
+};
 
 /* Error codes in answers, numbered in STUN's spirit. */
 #define SP_CONTROL_MALFORMED 400

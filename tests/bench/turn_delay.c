@@ -182,7 +182,8 @@ static void open_tls(struct end *e, const struct sp_addr *server)
     static const struct sp_stream_events first = {
         .established = on_established, .input = on_input, .closed = on_closed};
     static const struct sp_msg_stream_events events = {on_messages, on_messages_closed};
-    const struct sp_msg_stream_config config = {256 * 1024, SP_SEC(5), &e->bench->rng.rng};
+    const struct sp_msg_stream_config config = {256 * 1024, SP_SEC(5), &e->bench->rng.rng,
+                                                SP_MSG_TURN};
     struct sp_ticker *ticker = &e->bench->loop.ticker;
 
     if (sp_stream_connect(ticker, server, SP_SEC(5), &first, e, &e->stream) != 0 ||

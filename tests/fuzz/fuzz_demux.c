@@ -20,6 +20,10 @@ static void check_verdict(enum sp_proto proto, struct sp_span s, bool inside, un
         REQUIRE((serve & SP_SERVE_TURN) && s.p[0] < 0x40);
         REQUIRE(sp_get_be32(s.p + 4) == 0x2112A442);
         break;
+    case SP_PROTO_ICE:
+        REQUIRE((serve & SP_SERVE_ICE_TCP) && sp_get_be16(s.p) <= SP_DEMUX_ICE_MAX);
+        REQUIRE(sp_get_be16(s.p + 2) == SP_STUN_BINDING && sp_get_be32(s.p + 6) == 0x2112A442);
+        break;
     case SP_PROTO_HTTP:
         REQUIRE(sp_http_looks_like(s) == 1);
         break;

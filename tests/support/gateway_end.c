@@ -159,11 +159,15 @@ unsigned gateway_end_join(struct gateway_end *g, const struct sp_addr *to, struc
 
 struct sp_flow *gateway_end_flow(struct gateway_end *g)
 {
+    return gateway_end_flow_of(g, SP_FLOW_TURN);
+}
+
+struct sp_flow *gateway_end_flow_of(struct gateway_end *g, enum sp_flow_kind kind)
+{
     static const struct sp_addr nobody;
     struct sp_flow *f;
 
-    REQUIRE(sp_flow_open(g->tunnel, SP_FLOW_TURN, &nobody, sp_ticker_now(&g->loop->ticker), &f) ==
-            0);
+    REQUIRE(sp_flow_open(g->tunnel, kind, &nobody, sp_ticker_now(&g->loop->ticker), &f) == 0);
     return f;
 }
 

@@ -49,6 +49,7 @@ unsigned gateway_end_join(struct gateway_end *g, const struct sp_addr *to, struc
                           const char *token, unsigned lane);
 
 struct sp_flow *gateway_end_flow(struct gateway_end *g);
+struct sp_flow *gateway_end_flow_of(struct gateway_end *g, enum sp_flow_kind kind);
 void gateway_end_send(struct gateway_end *g, struct sp_flow *f, struct sp_span bytes);
 /* Waits for the next datagram of a flow: valid until the next call. */
 bool gateway_end_recv(struct gateway_end *g, struct sp_flow *f, struct sp_span *out);

@@ -75,8 +75,8 @@ static void no_end(struct sp_stream *s, int why, void *arg)
 }
 
 /* `early`: what lies in the stream before anybody knew that it carries messages. */
-static void open_rig_with(struct rig *r, size_t max_bytes, uint64_t max_age_us,
-                          struct sp_span early)
+static void open_rig_framed(struct rig *r, size_t max_bytes, uint64_t max_age_us,
+                            struct sp_span early, enum sp_msg_framing framing)
 {
     static const struct sp_stream_events first = {.input = keep_input, .closed = no_end};
     struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0), addr;
@@ -85,7 +85,7 @@ static void open_rig_with(struct rig *r, size_t max_bytes, uint64_t max_age_us,
 
     *r = (struct rig){0};
     sp_rng_seeded_init(&r->rng, 1);
-    const struct sp_msg_stream_config config = {max_bytes, max_age_us, &r->rng.rng};
+    const struct sp_msg_stream_config config = {max_bytes, max_age_us, &r->rng.rng, framing};
     io_loop_init(&r->loop);
     sp_buf_init(&r->got, 8 << 20);
     ck_assert_int_eq(sp_sock_listen(&any, NULL, &listening, &addr), 0);
@@ -105,6 +105,12 @@ static void open_rig_with(struct rig *r, size_t max_bytes, uint64_t max_age_us,
     ck_assert_int_eq(sp_msg_stream_new(s, &r->loop.ticker, &config, &events, r, &r->m), 0);
     ck_assert_ptr_eq(sp_msg_stream_stream(r->m), s);
     ck_assert_uint_eq(r->calls, 0);
+}
+
+static void open_rig_with(struct rig *r, size_t max_bytes, uint64_t max_age_us,
+                          struct sp_span early)
+{
+    open_rig_framed(r, max_bytes, max_age_us, early, SP_MSG_TURN);
 }
 
 static void open_rig(struct rig *r, struct sp_span early)
@@ -179,6 +185,20 @@ static void far_send(struct rig *r, const uint8_t *p, size_t len)
     ck_assert_int_eq(send(r->far, p, len, MSG_NOSIGNAL), (int)len);
 }
 
+static size_t far_receive(struct rig *r, uint8_t *out, size_t cap, size_t want)
+{
+    size_t got = 0;
+
+    for (int i = 0; got < want && i < 2000; i++) {
+        ssize_t n = recv(r->far, out + got, cap - got, MSG_DONTWAIT);
+        if (n > 0)
+            got += (size_t)n;
+        else
+            io_loop_for(&r->loop, 2);
+    }
+    return got;
+}
+
 /* --- in ------------------------------------------------------------------------------------- */
 
 START_TEST(cut_anywhere)
@@ -197,6 +217,30 @@ START_TEST(cut_anywhere)
     ck_assert(until(&r, 12, 0));
     ck_assert(sp_span_eq(sp_buf_span(&r.got), sp_buf_span(&want)));
     sp_buf_fini(&want);
+    close_rig(&r);
+}
+END_TEST
+
+/* RFC 4571: a length before each packet, whatever it is; nothing is padded, and an empty one is
+ * nothing. */
+START_TEST(packets_behind_their_length)
+{
+    static const uint8_t wire[] = "\0\3abc\0\0\0\1d\0\5\x99xxxx\0\0";
+    static const uint8_t want[] = "\0\3abc\0\1d\0\5\x99xxxx";
+    uint8_t back[16];
+    struct rig r;
+
+    open_rig_framed(&r, 64 * 1024, SP_SEC(1), sp_span(NULL, 0), SP_MSG_RFC4571);
+    for (size_t i = 0; i + 1 < sizeof wire; i++) {
+        far_send(&r, wire + i, 1);
+        ev_run(r.loop.loop, EVRUN_NOWAIT);
+    }
+    ck_assert(until(&r, 3, 0));
+    ck_assert(sp_span_eq(sp_buf_span(&r.got), sp_span(want, sizeof want - 1)));
+    const struct sp_span parts[] = {sp_span("\x40\x01\0", 3), sp_span("\1x", 2)};
+    sp_msg_stream_send(r.m, parts, 2, sp_ticker_now(&r.loop.ticker));
+    ck_assert_uint_eq(far_receive(&r, back, sizeof back, 7), 7);
+    ck_assert_int_eq(memcmp(back, "\0\5\x40\x01\0\1x", 7), 0);
     close_rig(&r);
 }
 END_TEST
@@ -289,20 +333,6 @@ START_TEST(freed_within)
 END_TEST
 
 /* --- out ------------------------------------------------------------------------------------ */
-
-static size_t far_receive(struct rig *r, uint8_t *out, size_t cap, size_t want)
-{
-    size_t got = 0;
-
-    for (int i = 0; got < want && i < 2000; i++) {
-        ssize_t n = recv(r->far, out + got, cap - got, MSG_DONTWAIT);
-        if (n > 0)
-            got += (size_t)n;
-        else
-            io_loop_for(&r->loop, 2);
-    }
-    return got;
-}
 
 START_TEST(padded)
 {
@@ -548,6 +578,7 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, cut_anywhere);
+    tcase_add_test(tc, packets_behind_their_length);
     tcase_add_test(tc, in_batches);
     tcase_add_test(tc, bytes_that_waited);
     tcase_add_loop_test(tc, neither_stun_nor_channel_data, 0, 2);

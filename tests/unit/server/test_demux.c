@@ -6,7 +6,7 @@
 
 #include "sallyport/err.h"
 
-#define ALL (SP_SERVE_TUNNEL | SP_SERVE_TURN | SP_SERVE_SITE)
+#define ALL (SP_SERVE_TUNNEL | SP_SERVE_TURN | SP_SERVE_ICE_TCP | SP_SERVE_SITE)
 
 #define HELLO_TLS13  "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 #define HELLO_TLS12  "\x16\x03\x03\x00\xff\x01\x00\x00\xfb\x03\x03"
@@ -16,6 +16,10 @@
 #define STUN_ALLOC   "\x00\x03\x00\x08\x21\x12\xa4\x42\x01\x02\x03\x04"
 #define STUN_OLD     "\x00\x01\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08"
 #define CHANDATA     "\x40\x00\x00\x04\x21\x12\xa4\x42"
+#define ICE_CHECK    "\x00\x5c\x00\x01\x00\x48\x21\x12\xa4\x42\x01\x02"
+#define ICE_ANSWER   "\x00\x5c\x01\x01\x00\x48\x21\x12\xa4\x42\x01\x02"
+#define ICE_LONG     "\x04\x00\x00\x01\x03\xec\x21\x12\xa4\x42\x01\x02"
+#define ICE_NO_MAGIC "\x00\x5c\x00\x01\x00\x48\x21\x12\xa4\x43\x01\x02"
 #define SSH          "SSH-2.0-OpenSSH_9.2\r\n"
 
 static const struct {
@@ -36,6 +40,10 @@ static const struct {
     ROW("TURN", STUN_ALLOC, SP_PROTO_TURN, SP_PROTO_TURN),
     ROW("STUN without cookie", STUN_OLD, SP_PROTO_NONE, SP_PROTO_NONE),
     ROW("ChannelData, which never comes first", CHANDATA, SP_PROTO_NONE, SP_PROTO_NONE),
+    ROW("ICE-TCP", ICE_CHECK, SP_PROTO_ICE, SP_PROTO_ICE),
+    ROW("ICE-TCP begins with a request", ICE_ANSWER, SP_PROTO_NONE, SP_PROTO_NONE),
+    ROW("a first frame as long as no check is", ICE_LONG, SP_PROTO_NONE, SP_PROTO_NONE),
+    ROW("ICE-TCP with a wrong cookie", ICE_NO_MAGIC, SP_PROTO_NONE, SP_PROTO_NONE),
     ROW("HTTP", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", SP_PROTO_HTTP, SP_PROTO_HTTP),
     ROW("HTTP, another method", "OPTIONS * HTTP/1.1\r\n", SP_PROTO_HTTP, SP_PROTO_HTTP),
     ROW("SSH", SSH, SP_PROTO_NONE, SP_PROTO_NONE),
@@ -96,6 +104,11 @@ START_TEST(serves_only_what_it_should)
     ck_assert_int_eq(proto, SP_PROTO_NONE);
     ck_assert_int_eq(sp_demux(stun, true, SP_SERVE_TURN, &proto), 0);
     ck_assert_int_eq(proto, SP_PROTO_TURN);
+    stun = sp_span(ICE_CHECK, sizeof ICE_CHECK - 1);
+    ck_assert_int_eq(sp_demux(stun, false, SP_SERVE_TURN | SP_SERVE_SITE, &proto), 0);
+    ck_assert_int_eq(proto, SP_PROTO_NONE);
+    ck_assert_int_eq(sp_demux(stun, true, SP_SERVE_ICE_TCP, &proto), 0);
+    ck_assert_int_eq(proto, SP_PROTO_ICE);
 }
 END_TEST
 

@@ -176,8 +176,8 @@ static const struct {
     const char *line, *named, *allowed;
 } bad[] = {
     {"--listen 443", "--listen", "ADDR:PORT"},
-    {GOOD "--serve tunnel,tea", "--serve", "tunnel,turn,site"},
-    {GOOD "--serve tunnel,", "--serve", "tunnel,turn,site"},
+    {GOOD "--serve tunnel,tea", "--serve", "tunnel,turn,ice-tcp,site"},
+    {GOOD "--serve tunnel,", "--serve", "tunnel,turn,ice-tcp,site"},
     {GOOD "--relay-ports 10-20", "--relay-ports", "1024 to 65535"},
     {GOOD "--relay-ports 60000-50000", "--relay-ports", "MIN-MAX"},
     {GOOD "--relay-ports 49152-65536", "--relay-ports", "MIN-MAX"},

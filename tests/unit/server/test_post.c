@@ -23,7 +23,7 @@ static struct rig {
     struct sp_post_office *office;
     struct post_end {
         struct sp_post *post;
-        unsigned datagrams, connections;
+        unsigned datagrams, connections, notes, note_from;
         size_t bytes;
         uint8_t last;
         struct sp_addr relayed, from;
@@ -52,7 +52,18 @@ static void on_connection(void *arg, struct sp_stream *s)
     e->stream = s;
 }
 
-static const struct sp_post_events events = {on_datagram, on_connection};
+static void on_note(void *arg, unsigned from, struct sp_span note)
+{
+    struct post_end *e = arg;
+
+    ck_assert_uint_eq((uintptr_t)note.p % 8, 0);
+    e->notes++;
+    e->note_from = from;
+    e->bytes = note.len;
+    e->last = note.p[note.len - 1];
+}
+
+static const struct sp_post_events events = {on_datagram, on_connection, on_note};
 
 static void open_rig(void)
 {
@@ -78,7 +89,7 @@ static bool all_came(void *arg)
     (void)arg;
 
     for (unsigned i = 0; i < POSTS; i++)
-        n += r.ends[i].datagrams + r.ends[i].connections;
+        n += r.ends[i].datagrams + r.ends[i].connections + r.ends[i].notes;
     return n >= r.want;
 }
 
@@ -106,6 +117,26 @@ START_TEST(from_each_to_each)
         ck_assert_uint_eq(r.ends[i].from.port, 9);
         ck_assert_uint_eq(sp_post_counters(r.ends[i].post)->datagrams_dropped, 0);
     }
+    close_rig();
+}
+END_TEST
+
+START_TEST(notes)
+{
+    open_rig();
+    ck_assert_uint_eq(sp_post_workers(r.ends[0].post), POSTS);
+    ck_assert_int_eq(sp_post_note(r.ends[2].post, 1, sp_span("head", 4), sp_span("body", 4)), 0);
+    ck_assert_int_eq(sp_post_note(r.ends[2].post, 0, sp_span("head", 4), sp_span(NULL, 0)), 0);
+    ck_assert_int_eq(sp_post_note(r.ends[2].post, 2, sp_span("head", 4), sp_span(NULL, 0)),
+                     SP_ENOENT);
+    r.want = 2;
+    ck_assert(io_loop_until(&r.loop, all_came, NULL));
+    ck_assert_uint_eq(r.ends[1].notes, 1);
+    ck_assert_uint_eq(r.ends[1].note_from, 2);
+    ck_assert_uint_eq(r.ends[1].bytes, 8);
+    ck_assert_uint_eq(r.ends[1].last, 'y');
+    ck_assert_uint_eq(r.ends[0].bytes, 4);
+    ck_assert_uint_eq(r.ends[0].last, 'd');
     close_rig();
 }
 END_TEST
@@ -258,6 +289,7 @@ int main(void)
 
     suite_add_tcase(s, t);
     tcase_add_test(t, from_each_to_each);
+    tcase_add_test(t, notes);
     tcase_add_test(t, many);
     tcase_add_test(t, the_longest_datagram);
     tcase_add_test(t, a_connection);

@@ -332,7 +332,7 @@ START_TEST(unknown_kind)
     open_rig(&r);
     gateway_end_init(&a, &r.e.loop);
     ck_assert_int_eq(join(&r, &a, "office", 0), 0);
-    ck_assert_int_eq(sp_flow_open(a.tunnel, (enum sp_flow_kind)2, &nobody, 0, &f), 0);
+    ck_assert_int_eq(sp_flow_open(a.tunnel, (enum sp_flow_kind)3, &nobody, 0, &f), 0);
     gateway_end_send(&a, f, sp_span_str("session?"));
     io_loop_for(&r.e.loop, 50);
     ck_assert_uint_eq(a.flows_closed, 1);

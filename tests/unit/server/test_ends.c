@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ends of rendezvous sessions as they reach a whole worker, and a crew of several: by ICE-TCP,
+ * by UDP, by flows. Who may send to whom is for the registry's own test.
+ */
+#include "ends.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway_end.h"
+#include "peer.h"
+#include "sallyport/clock.h"
+#include "sallyport/err.h"
+#include "sallyport/rfc4571.h"
+#include "sallyport/stun.h"
+#include "sallyport/token.h"
+#include "server_env.h"
+#include "worker_rig.h"
+
+#define HOLDER_A "holder-of-the-end-a"
+#define HOLDER_B "holder-of-the-end-b"
+
+static struct worker_rig r;
+
+static void open_rig(unsigned workers)
+{
+    worker_rig_init(&r);
+    r.sc.serve |= SP_SERVE_ICE_TCP;
+    r.wc.session_idle_us = SP_SEC(30);
+    ck_assert_msg((workers == 1 ? worker_rig_start(&r) : worker_rig_start_crew(&r, workers)) == 0,
+                  "%s", r.why);
+}
+
+/* --- a session ------------------------------------------------------------------------------ */
+
+struct order {
+    char ufrags[2][8];
+    bool done;
+};
+
+static void make_session(struct sp_worker *w, void *arg)
+{
+    struct order *o = arg;
+    struct sp_rdv *registry = sp_ends_registry(sp_worker_ends(w));
+    const struct sp_rdv_order order = {.subject = sp_span_str("app"), .ttl_us = SP_SEC(60)};
+    uint64_t now_us = sp_ticker_now(sp_worker_ticker(w));
+    struct sp_rdv_session *s;
+
+    if (o->done)
+        return;
+    o->done = true;
+    ck_assert_int_eq(sp_rdv_create(registry, &order, now_us, &s), 0);
+    for (unsigned end = 0; end < 2; end++) {
+        const struct sp_rdv_join j = {.holder = sp_span_str(end == 0 ? HOLDER_A : HOLDER_B),
+                                      .ufrag = sp_span_str(o->ufrags[end])};
+        ck_assert_int_eq(sp_rdv_join(s, end, &j, now_us), 0);
+    }
+}
+
+/* At the first worker. */
+static void introduce(const char *a, const char *b)
+{
+    struct order o = {.done = false};
+
+    memcpy(o.ufrags[0], a, strlen(a));
+    memcpy(o.ufrags[1], b, strlen(b));
+    if (r.crew != NULL)
+        sp_crew_each(r.crew, make_session, &o);
+    else
+        make_session(r.w, &o);
+}
+
+/* --- one end, whatever it comes by ---------------------------------------------------------- */
+
+struct end {
+    struct peer *peer; /* one of these */
+    struct udp_peer *udp;
+    struct gateway_end *gateway;
+    struct sp_flow *flow;
+    struct sp_addr server;
+    uint8_t buffer[2048];
+};
+
+static void end_send(struct end *e, struct sp_span d)
+{
+    uint8_t framed[2048];
+
+    if (e->peer != NULL) {
+        sp_put_be16(framed, (uint16_t)d.len);
+        memcpy(framed + 2, d.p, d.len);
+        peer_send(e->peer, framed, d.len + 2);
+    } else if (e->udp != NULL) {
+        udp_peer_send(e->udp, &e->server, d);
+    } else {
+        gateway_end_send(e->gateway, e->flow, d);
+    }
+}
+
+static struct sp_span end_recv(struct end *e)
+{
+    struct sp_span d;
+    size_t used;
+
+    if (e->udp != NULL) {
+        ck_assert(udp_peer_recv(e->udp, &r.loop));
+        return sp_span(e->udp->bytes, e->udp->len);
+    }
+    if (e->gateway != NULL) {
+        ck_assert(gateway_end_recv(e->gateway, e->flow, &d));
+        return d;
+    }
+    ck_assert(peer_got(e->peer, 2));
+    size_t len = sp_get_be16(sp_buf_span(&e->peer->got).p);
+    ck_assert(peer_got(e->peer, 2 + len));
+    ck_assert_int_eq(sp_rfc4571_next(sp_buf_span(&e->peer->got), UINT16_MAX, &d, &used), 0);
+    memcpy(e->buffer, d.p, d.len);
+    sp_buf_consume(&e->peer->got, used);
+    return sp_span(e->buffer, d.len);
+}
+
+static void send_stun(struct end *e, enum sp_stun_class cls, uint8_t id, const char *username)
+{
+    struct sp_stun_builder b;
+    uint8_t ids[SP_STUN_ID_LEN], bytes[256];
+    size_t len;
+
+    memset(ids, id, sizeof ids);
+    sp_stun_begin(&b, bytes, sizeof bytes, SP_STUN_BINDING, cls, ids);
+    if (username != NULL)
+        sp_stun_put(&b, SP_ATTR_USERNAME, sp_span_str(username));
+    ck_assert_int_eq(sp_stun_end(&b, &len), 0);
+    end_send(e, sp_span(bytes, len));
+}
+
+static void expect_stun(struct end *e, enum sp_stun_class cls, uint8_t id)
+{
+    struct sp_stun_msg m;
+
+    ck_assert_int_eq(sp_stun_parse(end_recv(e), &m), 0);
+    ck_assert_int_eq(m.cls, cls);
+    ck_assert_uint_eq(m.id[0], id);
+}
+
+static void expect(struct end *e, const char *text)
+{
+    struct sp_span d = end_recv(e);
+
+    ck_assert_uint_eq(d.len, strlen(text));
+    ck_assert_int_eq(memcmp(d.p, text, d.len), 0);
+}
+
+/* As two browsers do: the first to come checks into the void. */
+static void call(struct end *a, struct end *b, const char *from_a, const char *from_b)
+{
+    send_stun(a, SP_STUN_REQUEST, 1, from_a);
+    io_loop_for(&r.loop, 30);
+    send_stun(b, SP_STUN_REQUEST, 2, from_b);
+    expect_stun(a, SP_STUN_REQUEST, 2);
+    send_stun(a, SP_STUN_SUCCESS, 2, NULL);
+    expect_stun(b, SP_STUN_SUCCESS, 2);
+    send_stun(a, SP_STUN_REQUEST, 3, from_a);
+    expect_stun(b, SP_STUN_REQUEST, 3);
+    send_stun(b, SP_STUN_SUCCESS, 3, NULL);
+    expect_stun(a, SP_STUN_SUCCESS, 3);
+    end_send(a, sp_span_str("\x16 from a"));
+    expect(b, "\x16 from a");
+    end_send(b, sp_span_str("\x80 from b"));
+    expect(a, "\x80 from b");
+}
+
+static void by_tcp(struct end *e, struct peer *p, bool tls)
+{
+    *e = (struct end){.peer = p};
+    ck_assert(peer_connect(p, &r.loop, worker_rig_tcp(&r), tls ? r.client : NULL));
+}
+
+static void by_udp(struct end *e, struct udp_peer *u)
+{
+    *e = (struct end){.udp = u, .server = worker_rig_udp(&r, "127.0.0.1")};
+    udp_peer_open(u, "127.0.0.1");
+}
+
+/* A gateway with one lane. */
+static void open_gateway(struct gateway_end *g)
+{
+    char token[SP_TOKEN_MAX + 1];
+
+    server_env_token("office", SP_TOKEN_SCOPE_TUNNEL, 60, token);
+    gateway_end_init(g, &r.loop);
+    ck_assert_uint_eq(gateway_end_join(g, worker_rig_tcp(&r), r.client, token, 0), 101);
+}
+
+/* --- one worker ----------------------------------------------------------------------------- */
+
+START_TEST(tcp_and_tls)
+{
+    struct peer pa, pb;
+    struct end a, b;
+
+    open_rig(1);
+    introduce("AAAA", "BBBB");
+    by_tcp(&a, &pa, false);
+    by_tcp(&b, &pb, true);
+    call(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
+    struct sp_worker_stats s = worker_rig_stats(&r);
+    ck_assert_uint_eq(s.ends.ice_tcp, 2);
+    ck_assert_uint_eq(s.rendezvous.connected, 1);
+    peer_close(&pa);
+    io_loop_for(&r.loop, 20);
+    end_send(&b, sp_span_str("\x80 to nobody"));
+    io_loop_for(&r.loop, 20);
+    ck_assert_uint_eq(worker_rig_stats(&r).rendezvous.refused_no_path, 2);
+    sp_ends_finish(sp_worker_ends(r.w)); /* the session's end closes what is left */
+    ck_assert(peer_ended(&pb));
+    peer_close(&pb);
+    worker_rig_close(&r);
+}
+END_TEST
+
+START_TEST(udp_and_tcp)
+{
+    struct peer pa;
+    struct udp_peer ub;
+    struct end a, b;
+
+    open_rig(1);
+    introduce("AAAA", "BBBB");
+    by_tcp(&a, &pa, false);
+    by_udp(&b, &ub);
+    call(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.udp, 1);
+    peer_close(&pa);
+    udp_peer_close(&ub);
+    worker_rig_close(&r);
+}
+END_TEST
+
+START_TEST(flow_and_udp)
+{
+    struct gateway_end g;
+    struct udp_peer ub;
+    struct end a = {.gateway = &g}, b;
+
+    open_rig(1);
+    introduce("AAAA", "BBBB");
+    open_gateway(&g);
+    a.flow = gateway_end_flow_of(&g, SP_FLOW_SESSION);
+    by_udp(&b, &ub);
+    end_send(&a, sp_span_str("\x16 nothing yet")); /* which names no session */
+    call(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
+    struct sp_worker_stats s = worker_rig_stats(&r);
+    ck_assert_uint_eq(s.ends.flows, 1);
+    ck_assert_uint_eq(s.ends.flows_unknown, 1);
+    gateway_end_fini(&g);
+    udp_peer_close(&ub);
+    worker_rig_close(&r);
+}
+END_TEST
+
+/* Closed without a word, but not at once: it may be early. */
+START_TEST(whom_nobody_knows)
+{
+    struct peer px, pa, pb;
+    struct end x, a, b;
+
+    open_rig(1);
+    by_tcp(&x, &px, false);
+    send_stun(&x, SP_STUN_REQUEST, 1, "XXXX:YYYY");
+    by_tcp(&a, &pa, false);
+    send_stun(&a, SP_STUN_REQUEST, 1, "BBBB:AAAA");
+    io_loop_for(&r.loop, 100);
+    introduce("AAAA", "BBBB");
+    by_tcp(&b, &pb, false);
+    call(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
+    ck_assert(peer_ended(&px));
+    ck_assert_uint_eq(px.got.len, 0);
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.ice_tcp_unknown, 1);
+    peer_close(&px);
+    peer_close(&pa);
+    peer_close(&pb);
+    worker_rig_close(&r);
+}
+END_TEST
+
+START_TEST(what_is_no_check)
+{
+    static const uint8_t no_username[] = {0, 20, 0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42, 1,
+                                          2, 3,  4, 5, 6, 7, 8,    9,    10,   11,   12};
+    struct peer p;
+
+    open_rig(1);
+    ck_assert(peer_connect(&p, &r.loop, worker_rig_tcp(&r), NULL));
+    peer_send(&p, no_username, sizeof no_username);
+    ck_assert(peer_ended(&p));
+    ck_assert_uint_eq(p.got.len, 0);
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.ice_tcp_unknown, 1);
+    peer_close(&p);
+    worker_rig_close(&r);
+}
+END_TEST
+
+/* What is a session's goes no further; TURN is served beside it, as ever. */
+START_TEST(others_by_udp)
+{
+    struct udp_peer u;
+    struct end e;
+
+    open_rig(1);
+    introduce("AAAA", "BBBB");
+    by_udp(&e, &u);
+    send_stun(&e, SP_STUN_REQUEST, 9, "XXXX:YYYY");
+    expect_stun(&e, SP_STUN_SUCCESS, 9);
+    udp_peer_close(&u);
+    worker_rig_close(&r);
+}
+END_TEST
+
+/* --- candidates ----------------------------------------------------------------------------- */
+
+START_TEST(candidates_are_public)
+{
+    struct sp_ends_candidate c[SP_ENDS_CANDIDATES_MAX];
+    struct sp_addr local = sp_addr_v4(198, 51, 100, 7, 443);
+
+    worker_rig_init(&r);
+    r.sc.serve |= SP_SERVE_ICE_TCP;
+    r.ip.public_ = sp_addr_v4(203, 0, 113, 9, 0);
+    ck_assert_int_eq(worker_rig_start(&r), 0);
+    uint16_t udp_port = worker_rig_udp(&r, "127.0.0.1").port;
+    ck_assert_uint_eq(sp_ends_candidates(sp_worker_ends(r.w), &local, c), 2);
+    ck_assert(!c[0].tcp);
+    ck_assert_uint_eq(c[0].addr.port, udp_port);
+    ck_assert_uint_eq(c[0].addr.ip[0], 203);
+    ck_assert(c[1].tcp);
+    ck_assert_uint_eq(c[1].addr.port, 443);
+    ck_assert_uint_eq(c[1].addr.ip[0], 203);
+    local.ip[3] = 8; /* which no --relay-ip says anything of */
+    ck_assert_uint_eq(sp_ends_candidates(sp_worker_ends(r.w), &local, c), 2);
+    ck_assert(sp_addr_eq(&c[1].addr, &local));
+    worker_rig_close(&r);
+}
+END_TEST
+
+/* --- several -------------------------------------------------------------------------------- */
+
+#define CALLS 6
+
+/* Wherever the kernel puts them: some ends come to the session's worker, others to another. */
+START_TEST(ends_on_several_workers)
+{
+    struct peer pa[CALLS];
+    struct udp_peer ub[CALLS];
+    struct gateway_end g;
+    struct end a, b;
+    char ufrags[2][8], names[2][16];
+
+    open_rig(3);
+    open_gateway(&g);
+    for (unsigned i = 0; i < CALLS; i++) {
+        snprintf(ufrags[0], sizeof ufrags[0], "AAA%u", i);
+        snprintf(ufrags[1], sizeof ufrags[1], "BBB%u", i);
+        snprintf(names[0], sizeof names[0], "BBB%u:AAA%u", i, i);
+        snprintf(names[1], sizeof names[1], "AAA%u:BBB%u", i, i);
+        introduce(ufrags[0], ufrags[1]);
+        io_loop_for(&r.loop, 20); /* until all have heard of it */
+        by_udp(&b, &ub[i]);
+        if (i % 2 == 0) {
+            by_tcp(&a, &pa[i], i % 4 == 0);
+        } else {
+            a = (struct end){.gateway = &g};
+            a.flow = gateway_end_flow_of(&g, SP_FLOW_SESSION);
+        }
+        call(&a, &b, names[0], names[1]);
+    }
+    struct sp_worker_stats s = worker_rig_stats(&r);
+    ck_assert_uint_eq(s.rendezvous.connected, CALLS);
+    ck_assert_uint_eq(s.ends.flows, CALLS / 2);
+    gateway_end_fini(&g);
+    for (unsigned i = 0; i < CALLS; i++) {
+        if (i % 2 == 0)
+            peer_close(&pa[i]);
+        udp_peer_close(&ub[i]);
+    }
+    worker_rig_close(&r);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("ends");
+    TCase *tc = tcase_create("ends");
+
+    tcase_add_test(tc, tcp_and_tls);
+    tcase_add_test(tc, udp_and_tcp);
+    tcase_add_test(tc, flow_and_udp);
+    tcase_add_test(tc, whom_nobody_knows);
+    tcase_add_test(tc, what_is_no_check);
+    tcase_add_test(tc, others_by_udp);
+    tcase_add_test(tc, candidates_are_public);
+    tcase_add_test(tc, ends_on_several_workers);
+    suite_add_tcase(s, tc);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
