@@ -39,8 +39,9 @@ case $(uname -m) in
         ! grep -qw aes /proc/cpuinfo || arguments+=(--enable-armasm)
         ;;
 esac
-# Without the compatibility mode of RFC 8446 appendix D.4 old middleboxes see an odd TLS 1.3 hello.
-cppflags=-DWOLFSSL_TLS13_MIDDLEBOX_COMPAT
+# Without the compatibility mode of RFC 8446 appendix D.4 old middleboxes see an odd TLS 1.3 hello. The secrets of
+# a connection are what tls_record.c goes on with when the handshake is done.
+cppflags='-DWOLFSSL_TLS13_MIDDLEBOX_COMPAT -DHAVE_SECRET_CALLBACK'
 cflags='-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2'
 patch=$root/scripts/wolfssl-hello.patch
 # To be counted up when a change of this script that is not in these variables changes its result.

@@ -8,12 +8,14 @@
 #include <stdlib.h>
 
 #include "sallyport/addr.h"
+#include "sallyport/crypto.h"
 #include "sallyport/err.h"
 #include "tls_cert.h"
+#include "tls_record.h"
 
 #define CIPHER_IN_MAX  (512 * 1024)
 #define CIPHER_OUT_MAX (2 * 1024 * 1024)
-#define RECORD_MAX     16384
+#define RECORD_MAX     SP_TLS_PLAIN_MAX
 /* What a record adds, with room: header, nonce of TLS 1.2, content type, tag. */
 #define RECORD_EXTRA 64
 /* A peer may ask for records as short as this (RFC 6066 section 4). */
@@ -25,9 +27,13 @@
 #endif
 
 struct sp_tls {
-    WOLFSSL *ssl;
+    WOLFSSL *ssl;                   /* NULL once `record` has taken over */
+    struct sp_tls_secrets *secrets; /* until then, if it may */
+    struct sp_tls_record *record;   /* NULL: wolfSSL protects records, too */
+    const char *version, *cipher;
     struct sp_tls_ctx *ctx;
     struct sp_buf in, out;
+    struct sp_buf rest;      /* of a record, for whose plaintext there was no room */
     char *host;              /* client: whom to expect */
     struct sp_tls_cert *met; /* client: the certificate that was refused … */
     struct sp_tls_peer peer; /* … or that was not */
@@ -92,6 +98,72 @@ int sp_tls_verify(int chain_is_good, WOLFSSL_X509_STORE_CTX *store)
     return 0;
 }
 
+/* --- after the handshake -------------------------------------------------------------------- */
+
+/* TLS 1.3 by AES-GCM, which is what all but everybody gets, goes on without wolfSSL: tls_record.h
+ * says why. A library that does not tell the secrets (Debian's own) keeps its connections. */
+#ifdef HAVE_SECRET_CALLBACK
+
+static int keep_secret(WOLFSSL *ssl, int id, const unsigned char *secret, int len, void *arg)
+{
+    struct sp_tls *t = arg;
+    bool of_server = id == SERVER_TRAFFIC_SECRET;
+    (void)ssl;
+
+    if ((of_server || id == CLIENT_TRAFFIC_SECRET) && len > 0 && len <= SP_TLS_SECRET_MAX)
+        memcpy(of_server == t->ctx->server ? t->secrets->out.secret : t->secrets->in.secret, secret,
+               (size_t)len);
+    return 0;
+}
+
+static bool want_secrets(struct sp_tls *t)
+{
+    t->secrets = calloc(1, sizeof *t->secrets);
+    return t->secrets != NULL &&
+           wolfSSL_set_tls13_secret_cb(t->ssl, keep_secret, t) == WOLFSSL_SUCCESS;
+}
+
+static void take_over(struct sp_tls *t)
+{
+    word64 in = 0, out = 0;
+
+    if (wolfSSL_version(t->ssl) != TLS1_3_VERSION || wolfSSL_pending(t->ssl) > 0)
+        return;
+    /* What these return tells nothing but whether the number is 0. */
+    (void)wolfSSL_GetPeerSequenceNumber(t->ssl, &in);
+    (void)wolfSSL_GetSequenceNumber(t->ssl, &out);
+    t->secrets->suite = (uint16_t)wolfSSL_get_current_cipher_suite(t->ssl);
+    t->secrets->in.number = in;
+    t->secrets->out.number = out;
+    if (sp_tls_record_new(t->secrets, t->ctx->server, &t->record) != 0)
+        return;
+    wolfSSL_free(t->ssl);
+    t->ssl = NULL;
+}
+
+#else
+
+static bool want_secrets(struct sp_tls *t)
+{
+    (void)t;
+    return true;
+}
+
+static void take_over(struct sp_tls *t)
+{
+    (void)t;
+}
+
+#endif
+
+static void forget_secrets(struct sp_tls *t)
+{
+    if (t->secrets != NULL)
+        sp_crypto_wipe(t->secrets, sizeof *t->secrets);
+    free(t->secrets);
+    t->secrets = NULL;
+}
+
 /* --- life ----------------------------------------------------------------------------------- */
 
 static int new_tls(struct sp_tls_ctx *ctx, const char *host, struct sp_tls **out)
@@ -102,11 +174,12 @@ static int new_tls(struct sp_tls_ctx *ctx, const char *host, struct sp_tls **out
         return SP_ENOMEM;
     sp_buf_init(&t->in, CIPHER_IN_MAX);
     sp_buf_init(&t->out, CIPHER_OUT_MAX);
+    sp_buf_init(&t->rest, SP_TLS_ROOM_MAX);
     t->ctx = sp_tls_ctx_ref(ctx);
     t->alpn = "";
     t->host = host != NULL ? strdup(host) : NULL;
     t->ssl = wolfSSL_new(ctx->wolf);
-    if (t->ssl == NULL || (host != NULL && t->host == NULL)) {
+    if (t->ssl == NULL || (host != NULL && t->host == NULL) || !want_secrets(t)) {
         sp_tls_free(t);
         return SP_ENOMEM;
     }
@@ -167,9 +240,12 @@ void sp_tls_free(struct sp_tls *t)
     if (t == NULL)
         return;
     wolfSSL_free(t->ssl); /* NULL is fine */
+    forget_secrets(t);
+    sp_tls_record_free(t->record);
     sp_tls_ctx_unref(t->ctx);
     sp_buf_fini(&t->in);
     sp_buf_fini(&t->out);
+    sp_buf_fini(&t->rest);
     free(t->host);
     free(t->met);
     free(t->why);
@@ -203,19 +279,24 @@ static void explain_alert(const struct sp_tls *t, int wolf_err, char why[static 
                  wolfSSL_ERR_reason_error_string((unsigned long)wolf_err));
 }
 
+static int fail_because(struct sp_tls *t, const char *why)
+{
+    t->failed = true;
+    free(t->why);
+    t->why = strdup(why);
+    return SP_ETLS;
+}
+
 static int fail(struct sp_tls *t, int wolf_err)
 {
     char why[SP_TLS_ERROR_MAX];
 
-    t->failed = true;
     if (t->met != NULL)
         sp_tls_cert_explain(t->met, t->host,
                             t->met->matches || wolf_err != VERIFY_CERT_ERROR ? wolf_err : 0, why);
     else
         explain_alert(t, wolf_err, why);
-    free(t->why);
-    t->why = strdup(why);
-    return SP_ETLS;
+    return fail_because(t, why);
 }
 
 const char *sp_tls_why(const struct sp_tls *t)
@@ -254,7 +335,11 @@ int sp_tls_handshake(struct sp_tls *t)
     if (!t->ctx->server && !t->name_is_right)
         return fail(t, VERIFY_CERT_ERROR);
     remember_alpn(t);
+    t->version = wolfSSL_get_version(t->ssl);
+    t->cipher = wolfSSL_get_cipher_name(t->ssl);
     wolfSSL_FreeArrays(t->ssl);
+    take_over(t);
+    forget_secrets(t);
     t->established = true;
     return 0;
 }
@@ -266,6 +351,47 @@ bool sp_tls_established(const struct sp_tls *t)
 
 /* --- data ----------------------------------------------------------------------------------- */
 
+/* As much as there is room for of what is left of a record. */
+static void read_rest(struct sp_tls *t, struct sp_buf *out)
+{
+    size_t room = out->max - out->len;
+    struct sp_span s = sp_buf_span(&t->rest);
+
+    if (s.len > room)
+        s.len = room;
+    if (s.len > 0 && sp_buf_append(out, s) == 0)
+        sp_buf_consume(&t->rest, s.len);
+}
+
+/* A record goes straight to where it is read, if it fits there. */
+static int read_record(struct sp_tls *t, struct sp_buf *out)
+{
+    bool fits = sp_tls_record_room(sp_buf_span(&t->in)) <= out->max - out->len;
+    char why[SP_TLS_ERROR_MAX];
+    int err = sp_tls_record_open(t->record, &t->in, fits ? out : &t->rest, &t->out, why);
+
+    if (err == SP_ETLS)
+        fail_because(t, why);
+    read_rest(t, out);
+    return err == SP_ENOMEM ? fail(t, MEMORY_E) : err;
+}
+
+static int read_records(struct sp_tls *t, struct sp_buf *out)
+{
+    size_t before = out->len;
+    int err = 0;
+
+    read_rest(t, out);
+    while (t->rest.len == 0 && (out->len < out->max || t->in.len == 0) && err == 0)
+        err = read_record(t, out);
+    sp_buf_release(out);
+    if (err == 0)
+        return SP_EFULL;
+    if (err != SP_EMORE)
+        return err;
+    return out->len > before ? 0 : SP_EAGAIN;
+}
+
 /* What the ciphertext at hand can become at most, so that memory is not taken for a whole record
  * when a short one came. */
 static size_t plain_at_most(const struct sp_tls *t)
@@ -274,13 +400,10 @@ static size_t plain_at_most(const struct sp_tls *t)
     return n < RECORD_MAX ? n : RECORD_MAX;
 }
 
-int sp_tls_read(struct sp_tls *t, struct sp_buf *out)
+static int read_by_wolf(struct sp_tls *t, struct sp_buf *out)
 {
     size_t before = out->len, n;
 
-    assert(t->established);
-    if (t->failed)
-        return SP_ETLS;
     while ((n = plain_at_most(t)) > 0) {
         size_t room = out->max - out->len;
         if (room == 0)
@@ -304,11 +427,16 @@ int sp_tls_read(struct sp_tls *t, struct sp_buf *out)
     return out->len > before ? 0 : SP_EAGAIN;
 }
 
-int sp_tls_write(struct sp_tls *t, struct sp_span s)
+int sp_tls_read(struct sp_tls *t, struct sp_buf *out)
 {
     assert(t->established);
     if (t->failed)
         return SP_ETLS;
+    return t->record != NULL ? read_records(t, out) : read_by_wolf(t, out);
+}
+
+static int write_by_wolf(struct sp_tls *t, struct sp_span s)
+{
     /* Room for all of it first: a record that is half in the output can't be taken back. */
     if (sp_buf_reserve(&t->out, s.len + (s.len / RECORD_SHORTEST + 1) * RECORD_EXTRA) == NULL)
         return SP_ENOMEM;
@@ -321,9 +449,21 @@ int sp_tls_write(struct sp_tls *t, struct sp_span s)
     return 0;
 }
 
+int sp_tls_write(struct sp_tls *t, struct sp_span s)
+{
+    assert(t->established);
+    if (t->failed)
+        return SP_ETLS;
+    return t->record != NULL ? sp_tls_record_seal(t->record, s, &t->out) : write_by_wolf(t, s);
+}
+
 void sp_tls_close(struct sp_tls *t)
 {
-    if (t->established && !t->failed)
+    if (!t->established || t->failed)
+        return;
+    if (t->record != NULL)
+        sp_tls_record_close(t->record, &t->out);
+    else
         wolfSSL_shutdown(t->ssl);
 }
 
@@ -331,12 +471,12 @@ void sp_tls_close(struct sp_tls *t)
 
 const char *sp_tls_version(const struct sp_tls *t)
 {
-    return wolfSSL_get_version(t->ssl);
+    return t->established ? t->version : wolfSSL_get_version(t->ssl);
 }
 
 const char *sp_tls_cipher(const struct sp_tls *t)
 {
-    const char *name = wolfSSL_get_cipher_name(t->ssl);
+    const char *name = t->established ? t->cipher : wolfSSL_get_cipher_name(t->ssl);
     return name != NULL ? name : "";
 }
 

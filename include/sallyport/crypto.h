@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The few digests that STUN, TURN and tokens need, over wolfCrypt. The only module besides tls
- * that includes wolfSSL's headers. Knows no message format.
+ * The few digests that STUN, TURN and tokens need, over wolfCrypt. The only module besides
+ * those of tls that includes wolfSSL's headers. Knows no message format.
  */
 #ifndef SALLYPORT_CRYPTO_H
 #define SALLYPORT_CRYPTO_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One TLS connection without a socket: ciphertext goes in and comes out through buffers, so it
- * never blocks and can be tested in memory. The only module besides tls_ctx and crypto that knows
- * wolfSSL.
+ * never blocks and can be tested in memory. Nobody but its own files (tls_*) and
+ * crypto knows wolfSSL.
  */
 #ifndef SALLYPORT_TLS_H
 #define SALLYPORT_TLS_H
