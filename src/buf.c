@@ -15,10 +15,17 @@ void sp_buf_init(struct sp_buf *b, size_t max)
     *b = (struct sp_buf){.max = max < SIZE_MAX / 4 ? max : SIZE_MAX / 4};
 }
 
+static void drop_memory(struct sp_buf *b)
+{
+    if (!b->lent)
+        free(b->mem);
+    b->mem = NULL;
+    b->lent = false;
+}
+
 void sp_buf_fini(struct sp_buf *b)
 {
-    free(b->mem);
-    b->mem = NULL;
+    drop_memory(b);
     b->off = b->len = b->cap = 0;
 }
 
@@ -35,7 +42,7 @@ static int move_to_new(struct sp_buf *b, size_t cap)
         return SP_ENOMEM;
     if (b->mem != NULL && b->len > 0)
         memcpy(mem, b->mem + b->off, b->len);
-    free(b->mem);
+    drop_memory(b);
     b->mem = mem;
     b->cap = cap;
     b->off = 0;
@@ -107,4 +114,28 @@ void sp_buf_release(struct sp_buf *b)
 {
     if (b->len == 0)
         sp_buf_fini(b);
+}
+
+void sp_buf_lend(struct sp_buf *b, uint8_t *mem, size_t cap)
+{
+    assert(!b->lent && b->len <= cap);
+    if (b->len > 0)
+        memcpy(mem, b->mem + b->off, b->len);
+    drop_memory(b);
+    b->mem = mem;
+    b->cap = cap;
+    b->off = 0;
+    b->lent = true;
+}
+
+int sp_buf_settle(struct sp_buf *b)
+{
+    int err = 0;
+
+    if (!b->lent)
+        return 0;
+    if (b->len > 0 && (err = move_to_new(b, b->len)) == 0)
+        return 0;
+    sp_buf_fini(b);
+    return err;
 }

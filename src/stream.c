@@ -13,6 +13,10 @@
 #define MAGIC    0x53745265U
 #define READ_MAX 65536 /* by one call: what a socket buffer holds at media rates, and then some */
 
+/* Of the loop's scratch memory: ciphertext, behind what was there of a record, and plaintext. */
+#define CIPHER_ROOM ((size_t)96 * 1024)
+#define PLAIN_ROOM  (SP_TICKER_SCRATCH_LEN - CIPHER_ROOM)
+
 enum state {
     CONNECTING,
     SHAKING, /* TLS */
@@ -40,10 +44,13 @@ struct sp_stream {
     size_t unsent_max;       /* what the kernel may hold unsent … */
     size_t room;             /* … less what it may hold by now */
     unsigned news;
-    bool ack_now; /* after each read */
-    bool blocked; /* the owner has been, or will be, told a room of 0 */
-    bool look;    /* TLS may have something to say: new input, or new space for it */
-    bool eof;     /* the other side sends no more */
+    bool lent;      /* its buffers of input lie in the loop's scratch memory */
+    bool corked;    /* what was put goes at the end of the loop turn */
+    uint8_t *block; /* of the loop's, in which the output lies until it is flushed; or NULL */
+    bool ack_now;   /* after each read */
+    bool blocked;   /* the owner has been, or will be, told a room of 0 */
+    bool look;      /* TLS may have something to say: new input, or new space for it */
+    bool eof;       /* the other side sends no more */
     bool said_all, fin_sent;
     const char *heard_all;   /* nothing will be added to `in`, and why; NULL: it may */
     int end_code, end_errno; /* for `closed` */
@@ -80,20 +87,43 @@ static struct sp_buf *cipher_out(const struct sp_stream *s)
     return s->tls != NULL ? sp_tls_cipher_out(s->tls) : NULL;
 }
 
+static struct sp_buf *last_out(struct sp_stream *s)
+{
+    return s->tls != NULL ? cipher_out(s) : &s->out;
+}
+
+/* What is put leaves in this turn, as a rule: then the stream needs no memory for it. */
+static void lend_out(struct sp_stream *s)
+{
+    struct sp_buf *b = last_out(s);
+
+    if (s->block != NULL || b->len > 0 || (s->block = sp_ticker_take_block(s->ticker)) == NULL)
+        return;
+    sp_buf_lend(b, s->block, SP_TICKER_BLOCK_LEN);
+}
+
+/* False: no memory for what is left. */
+static bool settle_out(struct sp_stream *s)
+{
+    if (s->block == NULL)
+        return true;
+    int err = sp_buf_settle(last_out(s));
+    sp_ticker_give_block(s->ticker, s->block);
+    s->block = NULL;
+    return err == 0;
+}
+
 size_t sp_stream_pending(const struct sp_stream *s)
 {
     return s->out.len + (s->tls != NULL ? cipher_out(s)->len : 0);
 }
 
-/* Asking the kernel costs a call, so it is asked only when half of the room may be used up. */
-static void count_sent(struct sp_stream *s, size_t n)
+/* Asking the kernel costs a call: not before all of the room may be used up, and somebody wants to
+ * know. */
+static void ask_room(struct sp_stream *s)
 {
     size_t unsent = 0;
 
-    if (s->room > n + s->unsent_max / 2) {
-        s->room -= n;
-        return;
-    }
     if (sp_sock_notsent(s->fd, &unsent) != 0)
         unsent = 0;
     s->room = unsent < s->unsent_max ? s->unsent_max - unsent : 0;
@@ -107,7 +137,7 @@ static bool send_from(struct sp_stream *s, struct sp_buf *b)
         ssize_t n = send(s->fd, bytes.p, bytes.len, MSG_NOSIGNAL);
         if (n >= 0) {
             sp_buf_consume(b, (size_t)n);
-            count_sent(s, (size_t)n);
+            s->room -= (size_t)n < s->room ? (size_t)n : s->room;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return false;
         } else if (errno != EINTR) {
@@ -124,7 +154,10 @@ static void flush(struct sp_stream *s)
         return;
     bool all = send_from(s, &s->out) && send_from(s, cipher_out(s));
 
-    if (s->state == OPEN && (!all || s->room == 0))
+    s->corked = false;
+    if (!settle_out(s))
+        end_by_errno(s, ENOMEM);
+    if (s->state == OPEN && !all)
         s->blocked = true;
     if ((s->state == FINISHING || s->said_all) && all && !s->fin_sent) {
         shutdown(s->fd, SHUT_WR);
@@ -164,6 +197,34 @@ static void discard(struct sp_stream *s)
         end_by_errno(s, errno);
 }
 
+/* What comes is read into the loop's memory, decrypted from there into the next piece of it, and
+ * consumed there by the owner, as a rule: then the stream needs no memory for it. */
+static void lend(struct sp_stream *s)
+{
+    struct sp_buf *cipher = s->tls != NULL ? sp_tls_cipher_in(s->tls) : NULL;
+    uint8_t *scratch;
+
+    if (s->in.len > PLAIN_ROOM / 2 || (cipher != NULL && cipher->len > CIPHER_ROOM - READ_MAX) ||
+        (scratch = sp_ticker_take_scratch(s->ticker)) == NULL)
+        return;
+    s->lent = true;
+    sp_buf_lend(&s->in, scratch + CIPHER_ROOM, PLAIN_ROOM);
+    if (cipher != NULL)
+        sp_buf_lend(cipher, scratch, CIPHER_ROOM);
+}
+
+/* The owner has had his turn. */
+static void settle(struct sp_stream *s)
+{
+    if (!s->lent)
+        return;
+    s->lent = false;
+    if (sp_buf_settle(&s->in) != 0 ||
+        (s->tls != NULL && sp_buf_settle(sp_tls_cipher_in(s->tls)) != 0))
+        end_by_errno(s, ENOMEM);
+    sp_ticker_give_scratch(s->ticker);
+}
+
 /* One read: what is there by then, if it isn't enormous. The loop comes back for the rest, so one
  * fast sender does not hold up the others. */
 static void read_socket(struct sp_stream *s)
@@ -177,6 +238,7 @@ static void read_socket(struct sp_stream *s)
         discard(s);
         return;
     }
+    lend(s);
     uint8_t *to = sp_buf_reserve(b, room);
     if (to == NULL) {
         end_by_errno(s, ENOMEM);
@@ -333,8 +395,13 @@ static void run(struct sp_stream *s)
         tell(s);
         if (freed)
             return;
+        if (s->news == 0)
+            settle(s); /* which may be news, too */
     }
+    settle(s);
     s->freed = NULL;
+    if (s->corked)
+        sp_ticker_defer(s->ticker, &s->work);
     set_watcher(s);
 }
 
@@ -356,8 +423,8 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
         return;
     }
     if (revents & EV_WRITE) {
-        count_sent(s, s->unsent_max); /* ask anew */
         flush(s);
+        ask_room(s);
     }
     if (revents & EV_READ)
         read_socket(s);
@@ -389,6 +456,8 @@ static void on_work(struct sp_deferred *d, uint64_t now_us, void *arg)
     (void)now_us;
 
     assert(s->magic == MAGIC);
+    if (s->corked)
+        flush(s);
     run(s);
 }
 
@@ -470,6 +539,8 @@ static void leave_loop(struct sp_stream *s)
 {
     if (s->ticker == NULL)
         return;
+    settle(s);
+    (void)settle_out(s);
     if (s->freed != NULL)
         *s->freed = true;
     s->freed = NULL;
@@ -530,6 +601,7 @@ static int begin_tls(struct sp_stream *s, struct sp_tls *tls, uint64_t timeout_u
         return SP_ENOMEM;
     }
     sp_buf_fini(&s->in);
+    (void)settle_out(s);
     s->tls = tls;
     s->state = SHAKING;
     s->news &= ~(unsigned)(INPUT | WRITABLE);
@@ -574,6 +646,7 @@ int sp_stream_put(struct sp_stream *s, struct sp_span bytes)
         return SP_ECLOSED;
     if (bytes.len > SP_STREAM_OUT_MAX - sp_stream_pending(s))
         return SP_EFULL;
+    lend_out(s);
     int err = s->tls != NULL ? sp_tls_write(s->tls, bytes) : sp_buf_append(&s->out, bytes);
     if (err == SP_ETLS) {
         end(s, SP_ETLS, NULL);
@@ -592,6 +665,12 @@ void sp_stream_flush(struct sp_stream *s)
         set_watcher(s);
 }
 
+void sp_stream_cork(struct sp_stream *s)
+{
+    s->corked = true;
+    call_later(s);
+}
+
 int sp_stream_write(struct sp_stream *s, struct sp_span bytes)
 {
     int err = sp_stream_put(s, bytes);
@@ -601,10 +680,21 @@ int sp_stream_write(struct sp_stream *s, struct sp_span bytes)
     return err;
 }
 
-size_t sp_stream_room(const struct sp_stream *s)
+size_t sp_stream_room(struct sp_stream *s)
 {
-    bool may = s->state == OPEN && !s->said_all && !s->blocked;
-    return may && sp_stream_pending(s) == 0 ? s->room : 0;
+    if (s->state != OPEN || s->said_all || s->blocked)
+        return 0;
+    if (s->corked && sp_stream_pending(s) < s->room)
+        return s->room - sp_stream_pending(s);
+    if (s->corked)
+        flush(s);
+    if (s->room == 0 && s->state == OPEN)
+        ask_room(s);
+    if (s->room == 0)
+        s->blocked = true;
+    if (s->blocked)
+        call_later(s); /* for the watcher */
+    return s->blocked || sp_stream_pending(s) > 0 ? 0 : s->room;
 }
 
 void sp_stream_half_close(struct sp_stream *s)
@@ -642,9 +732,7 @@ void sp_stream_tune_sole(struct sp_stream *s, const char *congestion)
 {
     sp_sock_tune_sole(s->fd, congestion);
     s->unsent_max = SP_SOCK_NOTSENT_SOLE;
-    s->room = 0;
-    count_sent(s, 0);   /* ask anew */
-    sp_stream_flush(s); /* which sees whether that is less than there is */
+    s->room = 0; /* to be asked for */
 }
 
 /* --- questions ------------------------------------------------------------------------------ */

@@ -33,9 +33,10 @@ static void lane_send(struct sp_span frames, void *arg)
 {
     struct sp_stream_lane *l = arg;
 
-    int err = sp_stream_write(l->stream, frames);
-    if (err != 0 &&
-        err != SP_ECLOSED) /* that one has ended, or is being finished: it tells itself */
+    int err = sp_stream_put(l->stream, frames);
+    if (err == 0)
+        sp_stream_cork(l->stream); /* what follows in this turn leaves by the same call */
+    else if (err != SP_ECLOSED)    /* that one has ended, or is being finished: it tells itself */
         sp_ticker_defer(l->ticker, &l->broken);
 }
 

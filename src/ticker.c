@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sallyport/ticker.h"
 
+#include <assert.h>
+#include <stdlib.h>
+
 #include "sallyport/clock.h"
 
 /* Data goes from a socket through a few machines to another socket; each may put off once. Work
  * that goes in circles must not keep the loop from its sockets. */
 #define MAX_ROUNDS 16
+
+_Static_assert(SP_TICKER_BLOCKS == 32, "a bit each");
 
 static void on_check(struct ev_loop *loop, ev_check *w, int revents)
 {
@@ -101,6 +106,47 @@ void sp_ticker_fini(struct sp_ticker *t)
     ev_prepare_stop(t->loop, &t->prepare);
     ev_check_stop(t->loop, &t->check);
     sp_timerq_fini(&t->timers);
+    free(t->scratch);
+    free(t->blocks);
+    t->scratch = t->blocks = NULL;
+}
+
+uint8_t *sp_ticker_take_scratch(struct sp_ticker *t)
+{
+    if (t->scratch_taken)
+        return NULL;
+    if (t->scratch == NULL)
+        t->scratch = malloc(SP_TICKER_SCRATCH_LEN);
+    t->scratch_taken = t->scratch != NULL;
+    return t->scratch;
+}
+
+void sp_ticker_give_scratch(struct sp_ticker *t)
+{
+    assert(t->scratch_taken);
+    t->scratch_taken = false;
+}
+
+/* The lowest first: as few are touched as are used at once. */
+uint8_t *sp_ticker_take_block(struct sp_ticker *t)
+{
+    if (t->blocks_taken == UINT32_MAX)
+        return NULL;
+    if (t->blocks == NULL)
+        t->blocks = malloc((size_t)SP_TICKER_BLOCKS * SP_TICKER_BLOCK_LEN);
+    if (t->blocks == NULL)
+        return NULL;
+    unsigned i = (unsigned)__builtin_ctz(~t->blocks_taken);
+    t->blocks_taken |= UINT32_C(1) << i;
+    return t->blocks + (size_t)i * SP_TICKER_BLOCK_LEN;
+}
+
+void sp_ticker_give_block(struct sp_ticker *t, uint8_t *block)
+{
+    size_t i = (size_t)(block - t->blocks) / SP_TICKER_BLOCK_LEN;
+
+    assert(i < SP_TICKER_BLOCKS && (t->blocks_taken >> i & 1) != 0);
+    t->blocks_taken &= ~(UINT32_C(1) << i);
 }
 
 uint64_t sp_ticker_now(const struct sp_ticker *t)

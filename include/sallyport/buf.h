@@ -6,6 +6,7 @@
 #ifndef SALLYPORT_BUF_H
 #define SALLYPORT_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct sp_buf {
     uint8_t *mem;
     size_t off, len, cap; /* bytes are mem[off .. off + len) */
     size_t max;
+    bool lent; /* `mem` is somebody else's */
 };
 
 /* Allocates nothing yet. */
@@ -37,5 +39,12 @@ void sp_buf_consume(struct sp_buf *b, size_t n);
 
 /* Frees the memory when it is empty. */
 void sp_buf_release(struct sp_buf *b);
+
+/* From here on, and until it is empty or wants more, it lies in `mem`, which has room for what is
+ * in it now and stays the caller's; its own memory is freed. What only passes through needs none
+ * then. */
+void sp_buf_lend(struct sp_buf *b, uint8_t *mem, size_t cap);
+/* It is not lent any more: what is left in it is copied. SP_ENOMEM: and lost. */
+int sp_buf_settle(struct sp_buf *b);
 
 #endif

@@ -70,14 +70,17 @@ struct sp_buf *sp_stream_in(struct sp_stream *s);
  * finished or was half closed. Never calls back from within. */
 int sp_stream_write(struct sp_stream *s, struct sp_span bytes);
 
-/* The same in two steps, so that several short records leave by one call of the system. */
+/* The same in two steps, so that several short records leave by one call of the system: when they
+ * are flushed, or, after sp_stream_cork, at the end of this loop turn. */
 int sp_stream_put(struct sp_stream *s, struct sp_span bytes);
 void sp_stream_flush(struct sp_stream *s);
+void sp_stream_cork(struct sp_stream *s);
 
 /* How much may be written now so that nothing waits in this process behind a slow socket: 0 while
- * earlier bytes wait, here or (SP_SOCK_NOTSENT_MAX of them, or what it was tuned to) unsent in the
- * kernel, and until it is established; `writable` tells when that ends. */
-size_t sp_stream_room(const struct sp_stream *s);
+ * earlier bytes wait, here (but for the end of the turn) or (SP_SOCK_NOTSENT_MAX of them, or what
+ * it was tuned to) unsent in the kernel, and until it is established; `writable` tells when that
+ * ends. */
+size_t sp_stream_room(struct sp_stream *s);
 
 /* Bytes (of ciphertext, under TLS) that wait in this process. */
 size_t sp_stream_pending(const struct sp_stream *s);

@@ -8,6 +8,7 @@
 #define SALLYPORT_TICKER_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sallyport/list.h"
@@ -31,12 +32,29 @@ struct sp_ticker {
     ev_prepare prepare;
     ev_check check;
     uint64_t now_us;
-    uint64_t armed_us; /* what `timer` waits for; SP_NEVER: it is stopped */
+    uint64_t armed_us;         /* what `timer` waits for; SP_NEVER: it is stopped */
+    uint8_t *scratch, *blocks; /* NULL: nobody has wanted them */
+    bool scratch_taken;
+    uint32_t blocks_taken; /* a bit each */
 };
 
 /* From here on ev_run goes on until ev_break. */
 void sp_ticker_init(struct sp_ticker *t, struct ev_loop *loop);
 void sp_ticker_fini(struct sp_ticker *t);
+
+/*
+ * Memory for what only passes through, so that who does I/O on this loop needs none of his own. One
+ * large piece, for the time of one call from the loop; and blocks, for what leaves before the loop
+ * sleeps. Not cleared; in memory only as far as it is touched. NULL: all of it is in use, or there
+ * is none.
+ */
+#define SP_TICKER_SCRATCH_LEN (256 * 1024)
+#define SP_TICKER_BLOCK_LEN   (32 * 1024)
+#define SP_TICKER_BLOCKS      32
+uint8_t *sp_ticker_take_scratch(struct sp_ticker *t);
+void sp_ticker_give_scratch(struct sp_ticker *t);
+uint8_t *sp_ticker_take_block(struct sp_ticker *t);
+void sp_ticker_give_block(struct sp_ticker *t, uint8_t *block);
 
 /* The time as of this loop turn. */
 uint64_t sp_ticker_now(const struct sp_ticker *t);

@@ -225,6 +225,48 @@ START_TEST(memory_fails_at_each_call)
 }
 END_TEST
 
+/* What passes through lies in memory of somebody else, and what stays is copied. */
+START_TEST(lent_memory)
+{
+    static uint8_t mem[100];
+    struct sp_buf b;
+
+    sp_buf_init(&b, 1000);
+    ck_assert_int_eq(sp_buf_append(&b, sp_span_str("early ")), 0);
+    sp_buf_lend(&b, mem, sizeof mem);
+    ck_assert_int_eq(sp_buf_append(&b, sp_span_str("late")), 0);
+    ck_assert_ptr_eq(sp_buf_span(&b).p, mem);
+    ck_assert(sp_span_eq(sp_buf_span(&b), sp_span_str("early late")));
+    sp_buf_consume(&b, 6);
+    ck_assert_int_eq(sp_buf_settle(&b), 0);
+    memset(mem, 0, sizeof mem);
+    ck_assert(sp_span_eq(sp_buf_span(&b), sp_span_str("late")));
+    ck_assert_int_eq(sp_buf_settle(&b), 0);
+
+    /* More than there is room for; and all of it consumed. */
+    sp_buf_lend(&b, mem, sizeof mem);
+    for (int i = 0; i < 50; i++)
+        ck_assert_int_eq(sp_buf_append(&b, sp_span_str("12345678")), 0);
+    ck_assert(!b.lent);
+    ck_assert_uint_eq(b.len, 404);
+    sp_buf_consume(&b, 404);
+    sp_buf_lend(&b, mem, sizeof mem);
+    ck_assert_int_eq(sp_buf_append(&b, sp_span_str("x")), 0);
+    sp_buf_consume(&b, 1);
+    ck_assert_int_eq(sp_buf_settle(&b), 0);
+    ck_assert_ptr_null(b.mem);
+    sp_buf_lend(&b, mem, sizeof mem);
+    ck_assert_int_eq(sp_buf_append(&b, sp_span_str("lost")), 0);
+    alloc_fail_at(1);
+    int err = sp_buf_settle(&b);
+    alloc_fail_disarm();
+    ck_assert_int_eq(err, SP_ENOMEM);
+    ck_assert_uint_eq(b.len, 0);
+    sp_buf_lend(&b, mem, sizeof mem);
+    sp_buf_fini(&b); /* of memory that isn't ours nothing is freed */
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("buf");
@@ -232,6 +274,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
 
     suite_add_tcase(suite, tc);
+    tcase_add_test(tc, lent_memory);
     tcase_add_test(tc, empty);
     tcase_add_test(tc, append_and_consume);
     tcase_add_test(tc, reserve_and_commit);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "sallyport/clock.h"
@@ -282,6 +283,34 @@ START_TEST(freed_by_itself)
 }
 END_TEST
 
+/* --- memory --------------------------------------------------------------------------------- */
+
+START_TEST(memory_for_all)
+{
+    uint8_t *blocks[SP_TICKER_BLOCKS];
+    struct rig r;
+
+    open_rig(&r);
+    uint8_t *scratch = sp_ticker_take_scratch(&r.ticker);
+    ck_assert_ptr_nonnull(scratch);
+    memset(scratch, 1, SP_TICKER_SCRATCH_LEN);
+    ck_assert_ptr_null(sp_ticker_take_scratch(&r.ticker));
+    sp_ticker_give_scratch(&r.ticker);
+    ck_assert_ptr_eq(sp_ticker_take_scratch(&r.ticker), scratch);
+    for (int i = 0; i < SP_TICKER_BLOCKS; i++) {
+        blocks[i] = sp_ticker_take_block(&r.ticker);
+        ck_assert_ptr_nonnull(blocks[i]);
+        memset(blocks[i], i, SP_TICKER_BLOCK_LEN);
+    }
+    for (int i = 0; i < SP_TICKER_BLOCKS; i++)
+        ck_assert(blocks[i][0] == i && blocks[i][SP_TICKER_BLOCK_LEN - 1] == i);
+    ck_assert_ptr_null(sp_ticker_take_block(&r.ticker));
+    sp_ticker_give_block(&r.ticker, blocks[7]);
+    ck_assert_ptr_eq(sp_ticker_take_block(&r.ticker), blocks[7]);
+    close_rig(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ticker");
@@ -289,6 +318,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
     int failed;
 
+    tcase_add_test(tc, memory_for_all);
     tcase_add_test(tc, never_early);
     tcase_add_test(tc, earlier_one_added);
     tcase_add_test(tc, one_time_a_turn);
