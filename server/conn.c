@@ -230,7 +230,7 @@ int sp_conns_new(const struct sp_env *env, const struct sp_shared *shared,
     all->arg = arg;
     sp_list_init(&all->waiting);
     sp_timer_init(&all->next_turn, on_next_turn, all);
-    sp_guests_init(&all->guests, env->max_strangers, env->bounds->strangers_per_address, env->rng);
+    sp_env_guests(env, SP_AT_DOOR, &all->guests);
     *out = all;
     return 0;
 }

@@ -27,6 +27,7 @@ struct member {
 
 struct sp_crew {
     struct sp_post_office *office;
+    struct sp_commons commons;
     struct sp_addr listen[SP_LISTEN_MAX], listen_udp[SP_LISTEN_MAX];
     bool running;
     unsigned n;
@@ -193,6 +194,7 @@ static int add_all(struct sp_crew *crew, unsigned n, const struct sp_worker_conf
 
     c.share_ports = n > 1;
     share.office = crew->office;
+    share.commons = &crew->commons;
     if (n > 1)
         err = check_all_free(&c, why);
     for (unsigned i = 0; i < n && err == 0; i++) {
@@ -209,6 +211,7 @@ int sp_crew_new(unsigned n, const struct sp_worker_config *c, const struct sp_wo
 {
     struct sp_crew *crew = calloc(1, sizeof *crew + n * sizeof crew->members[0]);
     int err = crew == NULL ? SP_ENOMEM : 0;
+    struct sp_rng rng;
 
     if (err == 0 && n > 1)
         err = sp_post_office_new(n, &crew->office);
@@ -217,6 +220,8 @@ int sp_crew_new(unsigned n, const struct sp_worker_config *c, const struct sp_wo
         free(crew);
         return err;
     }
+    sp_rng_system_init(&rng);
+    sp_commons_init(&crew->commons, n, (uint32_t)c->bounds.answers_per_s, &rng);
     err = add_all(crew, n, c, *share, why);
     if (err != 0) {
         sp_crew_free(crew);
@@ -241,5 +246,6 @@ void sp_crew_free(struct sp_crew *crew)
         sem_destroy(&m->done);
     }
     sp_post_office_free(crew->office);
+    sp_commons_fini(&crew->commons);
     free(crew);
 }

@@ -11,8 +11,8 @@
 struct sp_crew;
 
 /* So many workers, numbered from 0, that listen on the same addresses; ports of the system's choice
- * are the first one's. No thread runs yet. The office of `share` is the crew's own. On an error
- * `why` says what sp_worker_new says. */
+ * are the first one's. No thread runs yet. Office and commons of `share` are the crew's own. On an
+ * error `why` says what sp_worker_new says. */
 int sp_crew_new(unsigned n, const struct sp_worker_config *c, const struct sp_worker_share *share,
                 struct sp_crew **out, char why[static SP_SHARED_WHY_MAX]);
 

@@ -433,8 +433,7 @@ int sp_ends_new(const struct sp_env *env, const struct sp_ends_config *c,
     sp_timer_init(&e->sweep, on_sweep, e);
     SP_MAP_INIT(&e->by_key, struct sp_via, key_node, key, env->rng);
     SP_MAP_INIT(&e->by_pair, struct sp_via, by_pair, pair, env->rng);
-    sp_guests_init(&e->guests, env->max_strangers, (size_t)env->bounds->strangers_per_address,
-                   env->rng);
+    sp_env_guests(env, SP_WITHOUT_SESSION, &e->guests);
     if (sp_rdv_new(&rc, &effects, e, &env->ticker->timers, env->rng, &e->registry) != 0) {
         free(e);
         return SP_ENOMEM;

@@ -7,6 +7,7 @@
 #define SALLYPORT_SERVER_ENV_H
 
 #include "bounds.h"
+#include "commons.h"
 #include "keys.h"
 #include "post.h"
 #include "sallyport/dgram.h"
@@ -31,7 +32,18 @@ struct sp_env {
     const char *congestion; /* of TURN connections by TCP and TLS; NULL: the system's */
     const struct sp_bounds *bounds;
     struct sp_bound_hits *hits;
-    size_t max_strangers; /* of bounds, as far as there are descriptors */
+    struct sp_commons *commons; /* what bounds are counted in, with the other workers */
+    size_t max_strangers;       /* of bounds, as far as there are descriptors */
 };
+
+/* The strangers of one place, as many as bounds allow. */
+static inline void sp_env_guests(const struct sp_env *env, enum sp_place place,
+                                 struct sp_guests *out)
+{
+    const struct sp_guests_bounds b = sp_commons_strangers(env->commons, place, env->max_strangers,
+                                                           env->bounds->strangers_per_address);
+
+    sp_guests_init(out, &b, env->rng);
+}
 
 #endif

@@ -277,8 +277,7 @@ int sp_fallback_new(const struct sp_env *env, const struct sp_shared *shared,
         return SP_ENOMEM;
     f->env = *env;
     f->shared = shared;
-    sp_guests_init(&f->guests, env->max_strangers, (size_t)env->bounds->strangers_per_address,
-                   env->rng);
+    sp_env_guests(env, SP_AT_FALLBACK, &f->guests);
     sp_ratelimit_init(&f->log_limit, LOG_PER_S, LOG_PER_S);
     *out = f;
     return 0;

@@ -155,17 +155,19 @@ static bool wants_lane(const struct http_conn *c, const struct sp_http_head *h,
            sp_upgrade_parse_request(h, config->tunnel_path, out) == 0;
 }
 
-/* A lane of another worker's tunnel goes to him, with all that it said: he answers it. */
-static bool hand_over(struct http_conn *c, const struct sp_upgrade *u)
+/* A lane of another worker's tunnel goes to him, with all that it said: he answers it. SP_ENOENT:
+ * it is ours; SP_EFULL: he has too much to do. */
+static int hand_over(struct http_conn *c, const struct sp_upgrade *u)
 {
     const struct sp_env *env = &c->service->env;
     unsigned worker = sp_tunnel_id_worker(&u->id);
 
-    if (u->is_new || worker == env->worker || env->post == NULL ||
-        sp_post_connection(env->post, worker, c->stream) != 0)
-        return false;
-    leave(c);
-    return true;
+    if (u->is_new || worker == env->worker || env->post == NULL)
+        return SP_ENOENT;
+    int err = sp_post_connection(env->post, worker, c->stream);
+    if (err == 0)
+        leave(c);
+    return err;
 }
 
 /*
@@ -182,9 +184,11 @@ static int join(struct http_conn *c, const struct sp_upgrade *u, size_t head_len
 
     if (err != 0)
         return err;
-    if (hand_over(c, u))
+    err = hand_over(c, u);
+    if (err == 0)
         return 0;
-    err = sp_session_join(c->service->sessions, u, claims.subject, c->stream, &id);
+    if (err == SP_ENOENT)
+        err = sp_session_join(c->service->sessions, u, claims.subject, c->stream, &id);
     *not_now = err != 0 && err != SP_ENOENT;
     if (err == 0)
         welcome(c, id, head_len);
@@ -452,8 +456,7 @@ int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared
     service->env = *env;
     service->shared = shared;
     service->sessions = sessions;
-    sp_guests_init(&service->guests, env->max_strangers, env->bounds->strangers_per_address,
-                   env->rng);
+    sp_env_guests(env, SP_ON_SITE, &service->guests);
     sp_ratelimit_init(&service->log_limit, LOG_PER_S, LOG_PER_S);
     if (shared->config.has_fallback && sp_fallback_new(env, shared, &service->fallback) != 0) {
         sp_http_service_free(service);

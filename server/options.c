@@ -9,6 +9,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/options_shared.h"
+#include "sallyport/process.h"
 #include "sallyport/upgrade.h"
 
 /* --- the table ------------------------------------------------------------------------------ */
@@ -265,10 +266,10 @@ static const struct sp_option table[] = {
     {.name = "workers",
      .arg = "N",
      .help = "threads that share the work",
-     .more = "Each has connections, tunnels and allocations of its own, and bounds: with N of them "
-             "there may be N times as many. More than there are processors gain nothing. A port "
-             "that a client has reserved (EVEN-PORT) is its worker's.",
-     .preset = "1",
+     .more =
+         "Each has connections, tunnels and allocations of its own; bounds hold for all of them "
+         "together. More than there are processors gain nothing.",
+     .preset = "one for each processor",
      .flags = SP_OPTION_NUMBER | SP_OPTION_RARE,
      .min = 1,
      .max = SP_WORKERS_MAX},
@@ -531,6 +532,26 @@ static int drop_udp(struct sp_worker_config *w, const struct sp_options *o,
     return 0;
 }
 
+/* Each has its part of the places that strangers stand in. */
+static unsigned default_workers(const struct sp_bounds *b)
+{
+    unsigned n = sp_process_cpus(), most = SP_WORKERS_MAX;
+
+    if (b->strangers < most)
+        most = (unsigned)b->strangers;
+    return n < most ? n : most;
+}
+
+static int check_workers(const struct sp_edge_config *c, char why[static SP_OPTIONS_ERR_MAX])
+{
+    if (c->workers <= c->worker.bounds.strangers)
+        return 0;
+    snprintf(why, SP_OPTIONS_ERR_MAX,
+             "--workers %u: wants no more than --max-strangers, which is %u; each has its part",
+             c->workers, (unsigned)c->worker.bounds.strangers);
+    return SP_EINVAL;
+}
+
 int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
                         char why[static SP_OPTIONS_ERR_MAX])
 {
@@ -546,12 +567,14 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
     w->turn_congestion = sp_options_get(o, "turn-congestion", SP_EDGE_CONGESTION);
     if (strcmp(w->turn_congestion, "system") == 0)
         w->turn_congestion = NULL;
-    c->workers = (unsigned)sp_options_number(o, "workers", 1);
+    c->workers = (unsigned)sp_options_number(o, "workers", default_workers(&w->bounds));
     c->has_admin = sp_options_addr(o, "admin", SP_EDGE_ADMIN, &c->admin);
 
     int err = set_listen(o, "listen", "[::]:443", w->listen, &w->n_listen, why);
     if (err == 0)
         err = set_listen(o, "listen-udp", "[::]:3478", w->listen_udp, &w->n_listen_udp, why);
+    if (err == 0)
+        err = check_workers(c, why);
     if (err == 0)
         err = set_rules(o, "allow-peer", c->allow, &c->shared.n_allow, why);
     if (err == 0)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sallyport/err.h"
 
@@ -16,6 +17,7 @@
 struct sp_port_pool {
     uint16_t min;
     size_t n;
+    atomic_int *sockets;      /* from min on: 0, or the descriptor + 1 */
     _Atomic uint8_t owners[]; /* from min on: NOBODY, or the worker's index + 1 */
 };
 
@@ -29,6 +31,11 @@ int sp_port_pool_new(uint16_t min, uint16_t max, struct sp_port_pool **out)
 
     if (p == NULL)
         return SP_ENOMEM;
+    p->sockets = calloc(n, sizeof p->sockets[0]); /* mostly never touched */
+    if (p->sockets == NULL) {
+        free(p);
+        return SP_ENOMEM;
+    }
     p->min = min;
     p->n = n;
     *out = p;
@@ -37,6 +44,12 @@ int sp_port_pool_new(uint16_t min, uint16_t max, struct sp_port_pool **out)
 
 void sp_port_pool_free(struct sp_port_pool *p)
 {
+    if (p == NULL)
+        return;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->sockets[i] != 0)
+            close(p->sockets[i] - 1);
+    free(p->sockets);
     free(p);
 }
 
@@ -100,4 +113,23 @@ void sp_port_pool_give(struct sp_port_pool *p, uint16_t port)
 {
     assert(sp_port_pool_owner(p, port) >= 0);
     release(p, (size_t)port - p->min);
+}
+
+void sp_port_pool_pass(struct sp_port_pool *p, uint16_t port, unsigned worker)
+{
+    assert(sp_port_pool_owner(p, port) >= 0 && worker < SP_WORKERS_MAX);
+    atomic_store_explicit(&p->owners[port - p->min], (uint8_t)(worker + 1), memory_order_relaxed);
+}
+
+void sp_port_pool_leave(struct sp_port_pool *p, uint16_t port, int fd)
+{
+    assert(sp_port_pool_owner(p, port) >= 0);
+    atomic_store(&p->sockets[port - p->min], fd + 1);
+}
+
+int sp_port_pool_fetch(struct sp_port_pool *p, uint16_t port)
+{
+    if (sp_port_pool_owner(p, port) < 0)
+        return -1;
+    return atomic_exchange(&p->sockets[port - p->min], 0) - 1;
 }

@@ -2,7 +2,8 @@
 /*
  * The ports of one relay address: which worker has which, and a random free one for the next
  * allocation. Random, so that nobody guesses where an allocation will be (RFC 6056). Opens no
- * sockets: with `--relay-ports none` the numbers alone are enough.
+ * sockets: with `--relay-ports none` the numbers alone are enough. But it holds those that wait for
+ * whoever will have their port.
  *
  * All workers take from it and give back at once, without locks; who owns a port may be asked for
  * each datagram.
@@ -41,6 +42,14 @@ int sp_port_pool_take(struct sp_port_pool *p, unsigned worker, struct sp_rng *rn
 
 /* Gives back one port. It must be taken. */
 void sp_port_pool_give(struct sp_port_pool *p, uint16_t port);
+
+/* A port that is taken becomes another worker's. */
+void sp_port_pool_pass(struct sp_port_pool *p, uint16_t port, unsigned worker);
+
+/* Leaves a socket with its port, which is taken; the pool closes what is left in it at its end. The
+ * first one that asks gets it, and it is his; -1: there is none. */
+void sp_port_pool_leave(struct sp_port_pool *p, uint16_t port, int fd);
+int sp_port_pool_fetch(struct sp_port_pool *p, uint16_t port);
 
 /* The worker that has it; -1: nobody has. */
 int sp_port_pool_owner(const struct sp_port_pool *p, uint16_t port);

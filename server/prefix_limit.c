@@ -3,6 +3,9 @@
 
 #include "sallyport/bytes.h"
 
+#define NS_PER_US 1000u
+#define NS_PER_S  UINT64_C(1000000000)
+
 void sp_prefix_limit_init(struct sp_prefix_limit *l, uint32_t per_s, struct sp_rng *rng)
 {
     *l = (struct sp_prefix_limit){
@@ -26,20 +29,52 @@ static size_t set_of(const struct sp_prefix_limit *l, uint64_t prefix)
     return (size_t)(((prefix ^ l->key[0]) * l->key[1]) >> 32) % SP_PREFIX_LIMIT_SETS;
 }
 
-bool sp_prefix_limit_take(struct sp_prefix_limit *l, const struct sp_addr *source, uint64_t now_us)
+/* One costs 1/per_s seconds, and the level may be one second ahead of the time. */
+static bool take(struct sp_prefix_limit_entry *e, uint32_t per_s, uint64_t now_ns)
 {
-    uint64_t prefix = prefix_of(source);
-    size_t set = set_of(l, prefix), spare = SP_PREFIX_LIMIT_WAYS;
+    uint64_t level_ns = atomic_load_explicit(&e->level_ns, memory_order_relaxed);
+    uint64_t cost_ns = NS_PER_S / per_s, next_ns;
+
+    do {
+        next_ns = (level_ns > now_ns ? level_ns : now_ns) + cost_ns;
+        if (next_ns - now_ns > cost_ns * per_s)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&e->level_ns, &level_ns, next_ns,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+/* The prefix's place, or one that it may have; NULL: there is none. */
+static struct sp_prefix_limit_entry *find(struct sp_prefix_limit *l, uint64_t prefix,
+                                          uint64_t now_ns, uint64_t *was)
+{
+    struct sp_prefix_limit_entry *set = l->entries[set_of(l, prefix)], *spare = NULL;
 
     for (size_t i = 0; i < SP_PREFIX_LIMIT_WAYS; i++) {
-        if (l->entries[set][i].prefix == prefix)
-            return sp_ratelimit_take(&l->entries[set][i].bucket, now_us);
-        if (l->entries[set][i].prefix == 0 || l->entries[set][i].bucket.level_us <= now_us)
-            spare = i;
+        uint64_t there = atomic_load_explicit(&set[i].prefix, memory_order_relaxed);
+        if (there != prefix &&
+            atomic_load_explicit(&set[i].level_ns, memory_order_relaxed) > now_ns)
+            continue;
+        spare = &set[i];
+        *was = there;
+        if (there == prefix)
+            break;
     }
-    if (spare == SP_PREFIX_LIMIT_WAYS)
-        return false;
-    l->entries[set][spare].prefix = prefix;
-    sp_ratelimit_init(&l->entries[set][spare].bucket, l->per_s, l->per_s);
-    return sp_ratelimit_take(&l->entries[set][spare].bucket, now_us);
+    return spare;
+}
+
+/* What another worker gives the place to meanwhile costs that one's prefix, once. */
+bool sp_prefix_limit_take(struct sp_prefix_limit *l, const struct sp_addr *source, uint64_t now_us)
+{
+    uint64_t prefix = prefix_of(source), now_ns = now_us * NS_PER_US, was = 0;
+    struct sp_prefix_limit_entry *e;
+
+    do {
+        e = find(l, prefix, now_ns, &was);
+        if (e == NULL)
+            return false;
+    } while (was != prefix &&
+             !atomic_compare_exchange_strong_explicit(&e->prefix, &was, prefix,
+                                                      memory_order_relaxed, memory_order_relaxed));
+    return take(e, l->per_s, now_ns);
 }

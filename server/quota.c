@@ -14,6 +14,7 @@ struct sp_quota_user {
 
 void sp_quota_init(struct sp_quota *q, struct sp_rng *rng)
 {
+    pthread_mutex_init(&q->lock, NULL);
     SP_MAP_INIT(&q->users, struct sp_quota_user, node, name, rng);
 }
 
@@ -31,14 +32,12 @@ void sp_quota_fini(struct sp_quota *q)
         free(u);
     }
     sp_map_fini(&q->users);
+    pthread_mutex_destroy(&q->lock);
 }
 
-int sp_quota_take(struct sp_quota *q, struct sp_span user, size_t max, struct sp_quota_user **out)
+static int take(struct sp_quota *q, const uint8_t name[static SP_SHA256_LEN], size_t max,
+                struct sp_quota_user **out)
 {
-    uint8_t name[SP_SHA256_LEN];
-
-    sp_sha256(&user, 1, name);
-
     struct sp_quota_user *u = user_of(sp_map_get(&q->users, name));
 
     if ((u == NULL ? 0 : u->held) >= max)
@@ -47,7 +46,7 @@ int sp_quota_take(struct sp_quota *q, struct sp_span user, size_t max, struct sp
         u = calloc(1, sizeof *u);
         if (u == NULL)
             return SP_ENOMEM;
-        memcpy(u->name, name, sizeof name);
+        memcpy(u->name, name, sizeof u->name);
         if (sp_map_add(&q->users, &u->node) != 0) {
             free(u);
             return SP_ENOMEM;
@@ -58,21 +57,36 @@ int sp_quota_take(struct sp_quota *q, struct sp_span user, size_t max, struct sp
     return 0;
 }
 
-void sp_quota_give(struct sp_quota *q, struct sp_quota_user *u)
+int sp_quota_take(struct sp_quota *q, struct sp_span user, size_t max, struct sp_quota_user **out)
 {
-    if (--u->held > 0)
-        return;
-    sp_map_del(&q->users, &u->node);
-    free(u);
+    uint8_t name[SP_SHA256_LEN];
+
+    sp_sha256(&user, 1, name);
+    pthread_mutex_lock(&q->lock);
+    int err = take(q, name, max, out);
+    pthread_mutex_unlock(&q->lock);
+    return err;
 }
 
-size_t sp_quota_held(const struct sp_quota *q, struct sp_span user)
+void sp_quota_give(struct sp_quota *q, struct sp_quota_user *u)
+{
+    pthread_mutex_lock(&q->lock);
+    if (--u->held == 0) {
+        sp_map_del(&q->users, &u->node);
+        free(u);
+    }
+    pthread_mutex_unlock(&q->lock);
+}
+
+size_t sp_quota_held(struct sp_quota *q, struct sp_span user)
 {
     uint8_t name[SP_SHA256_LEN];
 
     sp_sha256(&user, 1, name);
 
-    struct sp_quota_user *u = user_of(sp_map_get(&q->users, name));
-
-    return u == NULL ? 0 : u->held;
+    pthread_mutex_lock(&q->lock);
+    const struct sp_quota_user *u = user_of(sp_map_get(&q->users, name));
+    size_t held = u == NULL ? 0 : u->held;
+    pthread_mutex_unlock(&q->lock);
+    return held;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sallyport/err.h"
 #include "sallyport/list.h"
@@ -23,14 +24,13 @@ struct sp_relays {
     const struct sp_relay_ips *ips;
     struct sp_ratelimit log_limit;
     struct sp_list open;                /* relays with a socket */
-    struct sp_list reserved;            /* sockets that wait for who shows the token */
     struct sp_relays_counters counters; /* `dropped`: of relays that are closed */
 };
 
 /* One relayed address with a socket: what the engine's handle points to. */
 struct relay {
     struct sp_relays *all;
-    struct sp_turn_alloc *alloc; /* NULL: of `reserved` */
+    struct sp_turn_alloc *alloc;
     struct sp_dgram *sock;
     struct sp_link link;
 };
@@ -74,10 +74,6 @@ static void close_socket(struct relay *relay)
 
 void sp_relays_free(struct sp_relays *r)
 {
-    if (r == NULL)
-        return;
-    SP_LIST_EACH(&r->reserved, link, after)
-    close_socket(SP_LIST_ITEM(link, struct relay, link));
     free(r);
 }
 
@@ -91,7 +87,6 @@ int sp_relays_new(const struct sp_env *env, const struct sp_relay_ips *ips, stru
     r->env = *env;
     r->ips = ips;
     sp_list_init(&r->open);
-    sp_list_init(&r->reserved);
     sp_ratelimit_init(&r->log_limit, 1, 1);
     for (size_t i = 0; i < sp_relay_ips_count(ips) && err == 0; i++) {
         const struct sp_relay_ip *ip = sp_relay_ips_at(ips, i);
@@ -111,7 +106,7 @@ static void on_input(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n,
     struct sp_turn_peer_dgram batch[BATCH];
     const struct sp_env *env = &relay->all->env;
 
-    while (n > 0 && relay->alloc != NULL) {
+    while (n > 0) {
         size_t k = n < BATCH ? n : BATCH;
         for (size_t i = 0; i < k; i++)
             batch[i] = (struct sp_turn_peer_dgram){in[i].remote, in[i].body};
@@ -137,53 +132,76 @@ static int take_port(struct sp_relays *r, const struct relay_ip *ip,
                              port);
 }
 
+/* A key frame comes as one burst, and the system's default holds fewer than a hundred datagrams.
+ * What comes before the port is anybody's is dropped: as little as possible is kept of it. */
+static const struct sp_sock_options of_relay = {.rcvbuf = 1 << 20, .sndbuf = 1 << 20},
+                                    of_reserved = {.rcvbuf = 1};
+
 /* *in_use: another program sits on that port. */
-static int open_socket(struct sp_relays *r, const struct relay_ip *ip, uint16_t port,
-                       struct sp_list *list, struct relay **out, bool *in_use)
+static int failure(struct sp_relays *r, const struct sp_addr *local, int err, bool *in_use)
 {
-    /* A key frame comes as one burst, and the system's default holds fewer than a hundred
-     * datagrams. */
-    static const struct sp_sock_options o = {.rcvbuf = 1 << 20, .sndbuf = 1 << 20};
+    *in_use = err == SP_ESYS && errno == EADDRINUSE;
+    if (err == SP_ESYS && !*in_use)
+        log_failure(r, local, errno);
+    return SP_EFULL;
+}
+
+/* With the socket that it is given, or with one that it opens (fd: -1). */
+static int open_socket(struct sp_relays *r, const struct sp_addr *local, int fd, struct relay **out,
+                       bool *in_use)
+{
     struct relay *relay = calloc(1, sizeof *relay);
-    struct sp_addr local = ip->ip->local;
 
     *in_use = false;
     if (relay == NULL)
         return SP_ENOMEM;
     relay->all = r;
-    local.port = port;
-    int err = sp_dgram_open(r->env.dgrams, &local, &o, on_input, relay, &relay->sock);
+    int err = fd < 0 ? sp_dgram_open(r->env.dgrams, local, &of_relay, on_input, relay, &relay->sock)
+                     : sp_dgram_adopt(r->env.dgrams, fd, &of_relay, on_input, relay, &relay->sock);
     if (err != 0) {
-        *in_use = err == SP_ESYS && errno == EADDRINUSE;
-        if (err == SP_ESYS && !*in_use)
-            log_failure(r, &local, errno);
         free(relay);
-        return SP_EFULL;
+        return failure(r, local, err, in_use);
     }
-    sp_list_append(list, &relay->link);
+    sp_list_append(&r->open, &relay->link);
     *out = relay;
     return 0;
 }
 
-/* A port of the pool's choice; and the next one, whose socket waits for who shows the token, so
- * that nobody else takes it meanwhile. Tries a few: another program may sit on one of the range.
- * Those stay taken meanwhile, so that the same one isn't tried again. */
+/* Its socket waits in the pool, in no loop, for the worker where its token is shown: so nobody else
+ * takes it meanwhile, not even for a moment. */
+static int reserve(struct sp_relays *r, const struct relay_ip *ip, uint16_t port, bool *in_use)
+{
+    struct sp_addr local = ip->ip->local, bound;
+    int fd;
+
+    local.port = port;
+    int err = sp_sock_udp(&local, &of_reserved, &fd, &bound);
+    if (err != 0)
+        return failure(r, &local, err, in_use);
+    sp_port_pool_leave(ip->ports, port, fd);
+    return 0;
+}
+
+/* A port of the pool's choice, and perhaps the next one, to be reserved. Tries a few: another
+ * program may sit on one of the range. Those stay taken meanwhile, so that the same one isn't tried
+ * again. */
 static int open_new(struct sp_relays *r, const struct relay_ip *ip,
                     const struct sp_turn_relay_request *want, struct relay **out, uint16_t *port)
 {
+    struct sp_addr local = ip->ip->local;
     uint16_t busy[2 * BIND_TRIES];
     size_t n_busy = 0;
     bool in_use = true;
     int err = 0;
 
     for (int i = 0; i < BIND_TRIES && in_use; i++) {
-        struct relay *next;
         err = take_port(r, ip, want, port);
         if (err != 0)
             break;
-        err = open_socket(r, ip, *port, &r->open, out, &in_use);
+        local.port = *port;
+        err = open_socket(r, &local, -1, out, &in_use);
         if (err == 0 && want->reserve) {
-            err = open_socket(r, ip, (uint16_t)(*port + 1), &r->reserved, &next, &in_use);
+            err = reserve(r, ip, (uint16_t)(*port + 1), &in_use);
             if (err != 0)
                 close_socket(*out);
         }
@@ -198,43 +216,46 @@ static int open_new(struct sp_relays *r, const struct relay_ip *ip,
     return err;
 }
 
-static struct relay *find_reserved(const struct sp_relays *r, const struct sp_addr *local)
+/* Whichever worker's it was, it is this one's from now on. */
+static int open_reserved(struct sp_relays *r, const struct relay_ip *ip,
+                         const struct sp_addr *local, struct relay **out)
 {
-    SP_LIST_EACH(&r->reserved, link, after)
-    {
-        struct relay *relay = SP_LIST_ITEM(link, struct relay, link);
-        if (sp_addr_eq(sp_dgram_local(relay->sock), local))
-            return relay;
-    }
-    return NULL;
+    int fd = sp_port_pool_fetch(ip->ports, local->port);
+    bool in_use;
+
+    if (fd < 0)
+        return SP_EFULL;
+    sp_sock_discard(fd);
+    int err = open_socket(r, local, fd, out, &in_use);
+    if (err != 0)
+        close(fd);
+    return err;
 }
 
-static int open_reserved(struct sp_relays *r, const struct sp_addr *local, struct relay **out)
+static int open_port(struct sp_relays *r, const struct relay_ip *ip,
+                     const struct sp_turn_relay_request *want, struct relay **out, uint16_t *port)
 {
-    struct relay *relay = find_reserved(r, local);
+    bool sockets = !sp_relay_ips_are_virtual(r->ips);
+    int err = 0;
 
-    if (relay == NULL)
-        return SP_EFULL;
-    sp_list_remove(&relay->link);
-    sp_list_append(&r->open, &relay->link);
-    *out = relay;
-    return 0;
+    *port = want->port;
+    if (want->port == 0)
+        return sockets ? open_new(r, ip, want, out, port) : take_port(r, ip, want, port);
+    if (sockets)
+        err = open_reserved(r, ip, &want->reserved, out);
+    if (err == 0)
+        sp_port_pool_pass(ip->ports, want->port, r->env.worker);
+    return err;
 }
 
 static int open_relay(struct sp_relays *r, const struct relay_ip *ip,
                       const struct sp_turn_relay_request *want, struct sp_turn_alloc *alloc,
                       struct sp_turn_relay *out)
 {
-    bool is_new = want->port == 0;
-    uint16_t port = want->port;
     struct relay *relay = NULL;
-    int err = 0;
+    uint16_t port;
+    int err = open_port(r, ip, want, &relay, &port);
 
-    if (sp_relay_ips_are_virtual(r->ips))
-        err = is_new ? take_port(r, ip, want, &port) : 0;
-    else
-        err = is_new ? open_new(r, ip, want, &relay, &port)
-                     : open_reserved(r, &want->reserved, &relay);
     if (err != 0)
         return err;
     if (relay != NULL)
@@ -271,13 +292,14 @@ void sp_relays_close(struct sp_relays *r, const struct sp_turn_relay *relay)
 
 void sp_relays_end_reservation(struct sp_relays *r, const struct sp_addr *local)
 {
-    struct relay *waiting = find_reserved(r, local);
     struct relay_ip ip;
 
-    if (waiting != NULL)
-        close_socket(waiting);
-    if (ip_of(r, local, &ip))
-        sp_port_pool_give(ip.ports, local->port);
+    if (!ip_of(r, local, &ip))
+        return;
+    int fd = sp_port_pool_fetch(ip.ports, local->port);
+    if (fd >= 0)
+        close(fd);
+    sp_port_pool_give(ip.ports, local->port);
 }
 
 void sp_relays_send(void *relay, const struct sp_addr *peer, bool dont_fragment,

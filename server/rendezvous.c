@@ -360,7 +360,7 @@ size_t sp_rdv_count(const struct sp_rdv *r)
     return r->by_id.len;
 }
 
-size_t sp_rdv_count_of(const struct sp_rdv *r, struct sp_span subject)
+size_t sp_rdv_count_of(struct sp_rdv *r, struct sp_span subject)
 {
     return sp_quota_held(&r->shares, subject);
 }

@@ -170,7 +170,7 @@ struct sp_rdv_view {
 void sp_rdv_view(const struct sp_rdv_session *s, uint64_t now_us, struct sp_rdv_view *out);
 
 size_t sp_rdv_count(const struct sp_rdv *r);
-size_t sp_rdv_count_of(const struct sp_rdv *r, struct sp_span subject);
+size_t sp_rdv_count_of(struct sp_rdv *r, struct sp_span subject);
 /* One after the other: first with NULL, NULL at the end. Nothing may end meanwhile. */
 struct sp_rdv_session *sp_rdv_next(const struct sp_rdv *r, const struct sp_rdv_session *before);
 

@@ -12,13 +12,11 @@
 #include "sallyport/map.h"
 #include "sallyport/stream_lane.h"
 #include "sallyport/token.h"
-#include "subject.h"
 
 struct sp_sessions {
     struct sp_env env;
     struct sp_sessions_config config;
     struct sp_map by_id;
-    struct sp_subjects subjects;
     struct sp_sessions_counters counters;
     bool draining;
 };
@@ -28,7 +26,7 @@ struct sp_session {
     struct sp_map_node node;
     struct sp_tunnel_id id;
     char subject[SP_TOKEN_NAME_MAX + 1];
-    struct sp_subject_tunnel share;
+    struct sp_subject_share share;
     uint64_t opened_us;
     struct sp_addr gateway; /* where its last lane came from */
     bool leaving;           /* the gateway said that it ends */
@@ -53,7 +51,6 @@ int sp_sessions_new(const struct sp_env *env, const struct sp_sessions_config *c
     all->env = *env;
     all->config = *c;
     SP_MAP_INIT(&all->by_id, struct sp_session, node, id, env->rng);
-    sp_subjects_init(&all->subjects, env->rng);
     *out = all;
     return 0;
 }
@@ -119,11 +116,54 @@ void sp_session_view(const struct sp_session *s, struct sp_session_view *out)
 
 /* --- one session ---------------------------------------------------------------------------- */
 
+/* One of all tunnels, and one of its subject's. */
+static int enter(struct sp_sessions *all, const char *subject, struct sp_subject_share *share)
+{
+    const struct sp_bounds *b = all->env.bounds;
+    struct sp_commons *c = all->env.commons;
+
+    if (!sp_tally_take(&c->tunnels, (size_t)b->tunnels)) {
+        all->env.hits->tunnels++;
+        return SP_EFULL;
+    }
+    int err =
+        sp_subject_enter(&c->subjects, sp_span_str(subject), (size_t)b->subject_tunnels, share);
+    all->env.hits->subject_tunnels += err == SP_EFULL;
+    if (err != 0)
+        sp_tally_give(&c->tunnels);
+    return err;
+}
+
+static void leave(struct sp_sessions *all, struct sp_subject_share *share)
+{
+    sp_subject_leave(&all->env.commons->subjects, share);
+    sp_tally_give(&all->env.commons->tunnels);
+}
+
+static int take_lane(struct sp_session *s)
+{
+    const struct sp_env *env = &s->all->env;
+    int err = sp_subject_take_lane(&env->commons->subjects, &s->share,
+                                   (size_t)env->bounds->subject_lanes);
+
+    env->hits->subject_lanes += err != 0;
+    return err;
+}
+
+/* Its subject's bounds hold for all workers, who see only what each of them has settled. */
+static void settle(struct sp_session *s)
+{
+    sp_subject_settle(&s->all->env.commons->subjects, &s->share, sp_tunnel_lane_count(s->tunnel),
+                      sp_tunnel_flow_count(s->tunnel));
+}
+
+/* Flows end on either side, and no lane or flow ends without a word. */
 static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
 {
     struct sp_session *s = arg;
     (void)d;
     sp_tunnel_flush(s->tunnel, now_us);
+    settle(s);
 }
 
 static void session_free(struct sp_session *s)
@@ -136,7 +176,7 @@ static void session_free(struct sp_session *s)
     sp_map_del(&all->by_id, &s->node);
     sp_tunnel_free(s->tunnel);
     sp_deferred_cancel(&s->flush);
-    sp_subject_leave(&all->subjects, &s->share);
+    leave(all, &s->share);
     free(s);
 }
 
@@ -174,7 +214,6 @@ void sp_sessions_free(struct sp_sessions *all)
     while ((n = sp_map_any(&all->by_id)) != NULL)
         session_end(session_of(n), "shutdown");
     sp_map_fini(&all->by_id);
-    sp_subjects_fini(&all->subjects);
     free(all);
 }
 
@@ -197,6 +236,7 @@ static int start(struct sp_session *s)
     return err;
 }
 
+/* With room for its first lane. */
 static int session_new(struct sp_sessions *all, const char *subject, struct sp_session **out)
 {
     if (all->draining)
@@ -210,10 +250,9 @@ static int session_new(struct sp_sessions *all, const char *subject, struct sp_s
     sp_list_init(&s->endpoints);
     sp_list_init(&s->vias);
     sp_deferred_init(&s->flush, on_flush, s);
-    int err = sp_subject_enter(&all->subjects, sp_span_str(subject), &s->share);
-    if (err == 0 && (err = start(s)) != 0)
-        sp_subject_leave(&all->subjects, &s->share);
-    s->share.tunnel = s->tunnel;
+    int err = enter(all, subject, &s->share);
+    if (err == 0 && ((err = take_lane(s)) != 0 || (err = start(s)) != 0))
+        leave(all, &s->share);
     if (err != 0) {
         free(s);
         return err;
@@ -229,31 +268,21 @@ static void on_lane_closed(struct sp_stream_lane *l, int why, const char *text, 
     for (size_t i = 0; i < SP_LANES_MAX; i++)
         if (s->lanes[i] == l)
             s->lanes[i] = NULL;
+    settle(s);
     sp_log_debug(s->all->env.log, "lane ended", SP_F_STR("subject", s->subject),
                  SP_F_STR("reason", text));
 }
 
-/* Whether there is room for one more lane: of `s`, or NULL of a new tunnel. */
-static int check_bounds(struct sp_sessions *all, const struct sp_session *s, const char *subject,
-                        unsigned lane)
+/* In time: one token can't keep the server busy with nothing but handshakes. */
+static int check_pace(struct sp_sessions *all, const char *subject)
 {
-    const struct sp_bounds *b = all->env.bounds;
-    struct sp_bound_hits *hits = all->env.hits;
-    struct sp_subject *who = sp_subject_find(&all->subjects, sp_span_str(subject));
-    bool replaces = s != NULL && sp_tunnel_lane(s->tunnel, lane) != NULL;
-    uint64_t now_us = sp_ticker_now(all->env.ticker), *hit = NULL;
+    const struct sp_env *env = &all->env;
 
-    if (who != NULL && !sp_subject_take_handshake(who, (uint32_t)b->subject_handshakes, now_us))
-        hit = &hits->subject_handshakes;
-    else if (s == NULL && all->by_id.len >= b->tunnels)
-        hit = &hits->tunnels;
-    else if (s == NULL && who != NULL && sp_subject_tunnels(who) >= b->subject_tunnels)
-        hit = &hits->subject_tunnels;
-    else if (who != NULL && !replaces && sp_subject_lanes(who) >= b->subject_lanes)
-        hit = &hits->subject_lanes;
-    if (hit == NULL)
+    if (sp_subject_take_handshake(&env->commons->subjects, sp_span_str(subject),
+                                  (uint32_t)env->bounds->subject_handshakes,
+                                  sp_ticker_now(env->ticker)))
         return 0;
-    ++*hit;
+    env->hits->subject_handshakes++;
     return SP_EFULL;
 }
 
@@ -270,9 +299,11 @@ int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const c
             err = SP_ENOENT;
     }
     if (err == 0)
-        err = check_bounds(all, s, subject, u->lane);
+        err = check_pace(all, subject);
     if (err == 0 && u->is_new)
         err = session_new(all, subject, &s);
+    else if (err == 0 && sp_tunnel_lane(s->tunnel, u->lane) == NULL) /* or it replaces one */
+        err = take_lane(s);
     if (err != 0) {
         all->counters.refused++;
         return err;
@@ -281,6 +312,8 @@ int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const c
     if (err != 0) {
         if (u->is_new)
             session_free(s);
+        else
+            settle(s);
         return err;
     }
     s->lanes[u->lane] = l;
@@ -351,17 +384,22 @@ static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, u
 static int on_flow_opened(struct sp_flow *f, uint64_t now_us, void *arg)
 {
     struct sp_session *s = arg;
+    const struct sp_env *env = &s->all->env;
     (void)now_us;
 
     if (sp_flow_kind(f) != SP_FLOW_TURN && sp_flow_kind(f) != SP_FLOW_SESSION)
         return SP_CONTROL_UNKNOWN;
-    if (sp_subject_flows(s->share.subject) > s->all->env.bounds->subject_flows) {
-        s->all->env.hits->subject_flows++;
+    /* The tunnel counts it already. */
+    sp_subject_settle(&env->commons->subjects, &s->share, sp_tunnel_lane_count(s->tunnel),
+                      sp_tunnel_flow_count(s->tunnel) - 1);
+    if (sp_subject_take_flow(&env->commons->subjects, &s->share,
+                             (size_t)env->bounds->subject_flows) != 0) {
+        env->hits->subject_flows++;
         return SP_CONTROL_FULL;
     }
     int err = sp_flow_kind(f) == SP_FLOW_SESSION
-                  ? sp_ends_flow_opened(s->all->env.ends, f, &s->vias)
-                  : sp_endpoint_from_flow(&s->all->env, f, s->subject, &s->endpoints);
+                  ? sp_ends_flow_opened(env->ends, f, &s->vias)
+                  : sp_endpoint_from_flow(env, f, s->subject, &s->endpoints);
     return err == 0 ? 0 : SP_CONTROL_FULL;
 }
 

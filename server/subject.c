@@ -10,103 +10,151 @@
 struct sp_subject {
     struct sp_map_node node;
     uint8_t name[SP_SHA256_LEN]; /* its digest: keys of a map are of one length */
-    struct sp_list tunnels;
-    size_t n;
+    struct sp_subject_counts has;
     struct sp_ratelimit handshakes; /* of rate 0 until the first */
 };
 
 void sp_subjects_init(struct sp_subjects *all, struct sp_rng *rng)
 {
+    pthread_mutex_init(&all->lock, NULL);
     SP_MAP_INIT(&all->by_name, struct sp_subject, node, name, rng);
 }
 
 void sp_subjects_fini(struct sp_subjects *all)
 {
     sp_map_fini(&all->by_name);
+    pthread_mutex_destroy(&all->lock);
 }
 
-static struct sp_subject *find(const struct sp_subjects *all, const uint8_t name[SP_SHA256_LEN])
+static struct sp_subject *find(const struct sp_subjects *all,
+                               const uint8_t name[static SP_SHA256_LEN])
 {
     struct sp_map_node *n = sp_map_get(&all->by_name, name);
 
     return n == NULL ? NULL : SP_CONTAINER_OF(n, struct sp_subject, node);
 }
 
-struct sp_subject *sp_subject_find(const struct sp_subjects *all, struct sp_span name)
-{
-    uint8_t digest[SP_SHA256_LEN];
+/* --- tunnels -------------------------------------------------------------------------------- */
 
-    sp_sha256(&name, 1, digest);
-    return find(all, digest);
+static struct sp_subject *add(struct sp_subjects *all, const uint8_t name[static SP_SHA256_LEN])
+{
+    struct sp_subject *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return NULL;
+    memcpy(s->name, name, sizeof s->name);
+    if (sp_map_add(&all->by_name, &s->node) != 0) {
+        free(s);
+        return NULL;
+    }
+    return s;
 }
 
-int sp_subject_enter(struct sp_subjects *all, struct sp_span name, struct sp_subject_tunnel *t)
+static int enter(struct sp_subjects *all, const uint8_t name[static SP_SHA256_LEN], size_t max,
+                 struct sp_subject_share *t)
 {
-    uint8_t digest[SP_SHA256_LEN];
+    struct sp_subject *s = find(all, name);
 
-    sp_sha256(&name, 1, digest);
-
-    struct sp_subject *s = find(all, digest);
-
-    if (s == NULL) {
-        s = calloc(1, sizeof *s);
-        if (s == NULL)
-            return SP_ENOMEM;
-        memcpy(s->name, digest, sizeof digest);
-        sp_list_init(&s->tunnels);
-        if (sp_map_add(&all->by_name, &s->node) != 0) {
-            free(s);
-            return SP_ENOMEM;
-        }
-    }
-    s->n++;
-    sp_list_append(&s->tunnels, &t->link);
-    t->subject = s;
+    if ((s == NULL ? 0 : s->has.tunnels) >= max)
+        return SP_EFULL;
+    if (s == NULL && (s = add(all, name)) == NULL)
+        return SP_ENOMEM;
+    s->has.tunnels++;
+    *t = (struct sp_subject_share){.subject = s};
     return 0;
 }
 
-void sp_subject_leave(struct sp_subjects *all, struct sp_subject_tunnel *t)
+int sp_subject_enter(struct sp_subjects *all, struct sp_span name, size_t max,
+                     struct sp_subject_share *t)
+{
+    uint8_t digest[SP_SHA256_LEN];
+
+    sp_sha256(&name, 1, digest);
+    pthread_mutex_lock(&all->lock);
+    int err = enter(all, digest, max, t);
+    pthread_mutex_unlock(&all->lock);
+    return err;
+}
+
+void sp_subject_leave(struct sp_subjects *all, struct sp_subject_share *t)
 {
     struct sp_subject *s = t->subject;
 
-    sp_list_remove(&t->link);
+    sp_subject_settle(all, t, 0, 0);
     t->subject = NULL;
-    if (--s->n > 0)
-        return;
-    sp_map_del(&all->by_name, &s->node);
-    free(s);
-}
-
-size_t sp_subject_tunnels(const struct sp_subject *s)
-{
-    return s->n;
-}
-
-static size_t sum(const struct sp_subject *s, size_t (*count)(const struct sp_tunnel *t))
-{
-    size_t n = 0;
-
-    SP_LIST_EACH(&s->tunnels, link, next)
-    {
-        const struct sp_tunnel *t = SP_LIST_ITEM(link, struct sp_subject_tunnel, link)->tunnel;
-        n += t != NULL ? count(t) : 0;
+    pthread_mutex_lock(&all->lock);
+    if (--s->has.tunnels == 0) {
+        sp_map_del(&all->by_name, &s->node);
+        free(s);
     }
-    return n;
+    pthread_mutex_unlock(&all->lock);
 }
 
-size_t sp_subject_lanes(const struct sp_subject *s)
+/* --- lanes and flows ------------------------------------------------------------------------ */
+
+static int take(struct sp_subjects *all, size_t *of_subject, size_t *of_tunnel, size_t max)
 {
-    return sum(s, sp_tunnel_lane_count);
+    pthread_mutex_lock(&all->lock);
+    bool room = *of_subject < max;
+    *of_subject += room;
+    *of_tunnel += room;
+    pthread_mutex_unlock(&all->lock);
+    return room ? 0 : SP_EFULL;
 }
 
-size_t sp_subject_flows(const struct sp_subject *s)
+int sp_subject_take_lane(struct sp_subjects *all, struct sp_subject_share *t, size_t max)
 {
-    return sum(s, sp_tunnel_flow_count);
+    return take(all, &t->subject->has.lanes, &t->lanes, max);
 }
 
-bool sp_subject_take_handshake(struct sp_subject *s, uint32_t per_s, uint64_t now_us)
+int sp_subject_take_flow(struct sp_subjects *all, struct sp_subject_share *t, size_t max)
 {
-    if (s->handshakes.per_s == 0)
-        sp_ratelimit_init(&s->handshakes, per_s, per_s);
-    return sp_ratelimit_take(&s->handshakes, now_us);
+    return take(all, &t->subject->has.flows, &t->flows, max);
+}
+
+void sp_subject_settle(struct sp_subjects *all, struct sp_subject_share *t, size_t lanes,
+                       size_t flows)
+{
+    struct sp_subject_counts *has = &t->subject->has;
+
+    if (lanes == t->lanes && flows == t->flows)
+        return;
+    pthread_mutex_lock(&all->lock);
+    has->lanes += lanes - t->lanes;
+    has->flows += flows - t->flows;
+    pthread_mutex_unlock(&all->lock);
+    t->lanes = lanes;
+    t->flows = flows;
+}
+
+bool sp_subject_take_handshake(struct sp_subjects *all, struct sp_span name, uint32_t per_s,
+                               uint64_t now_us)
+{
+    uint8_t digest[SP_SHA256_LEN];
+    bool may = true;
+
+    sp_sha256(&name, 1, digest);
+    pthread_mutex_lock(&all->lock);
+    struct sp_subject *s = find(all, digest);
+    if (s != NULL) {
+        if (s->handshakes.per_s == 0)
+            sp_ratelimit_init(&s->handshakes, per_s, per_s);
+        may = sp_ratelimit_take(&s->handshakes, now_us);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return may;
+}
+
+struct sp_subject_counts sp_subject_counts(struct sp_subjects *all, struct sp_span name)
+{
+    uint8_t digest[SP_SHA256_LEN];
+    struct sp_subject_counts has = {0};
+
+    sp_sha256(&name, 1, digest);
+    pthread_mutex_lock(&all->lock);
+    const struct sp_subject *s = find(all, digest);
+    if (s != NULL)
+        has = s->has;
+    pthread_mutex_unlock(&all->lock);
+    return has;
 }

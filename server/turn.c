@@ -10,12 +10,33 @@
 #include "turn_engine.h"
 #include "turn_methods.h"
 
-static void on_reservation_end(const struct sp_turn_reservation *v, void *arg)
+/* Those of other engines as well: whoever made them may be late. */
+static void end_reservations(struct sp_turn *t, uint64_t now_us)
+{
+    struct sp_turn_reservation v;
+
+    while (sp_turn_reservations_take_expired(&t->common->reservations, now_us, &v)) {
+        sp_quota_give(&t->common->users, v.quota);
+        t->effects.reservation_end(t->arg, &v.local);
+    }
+}
+
+static void on_sweep(struct sp_timer *timer, uint64_t now_us, void *arg)
 {
     struct sp_turn *t = arg;
+    (void)timer;
 
-    sp_quota_give(&t->quota, v->quota);
-    t->effects.reservation_end(t->arg, &v->local);
+    end_reservations(t, now_us);
+    (void)sp_turn_sweep(t); /* the timer has just left its place to itself */
+}
+
+int sp_turn_sweep(struct sp_turn *t)
+{
+    uint64_t due_us = sp_turn_reservations_due_us(&t->common->reservations);
+
+    if (due_us == UINT64_MAX)
+        sp_timerq_cancel(t->timers, &t->sweep);
+    return due_us == UINT64_MAX ? 0 : sp_timerq_set(t->timers, &t->sweep, due_us);
 }
 
 int sp_turn_new(const struct sp_turn_config *config, const struct sp_turn_auth *auth,
@@ -34,10 +55,9 @@ int sp_turn_new(const struct sp_turn_config *config, const struct sp_turn_auth *
     SP_MAP_INIT(&t->allocs, struct sp_turn_alloc, node, path, rng);
     sp_turn_relayed_init(&t->relayed, rng);
     sp_turn_routes_init(&t->routes, policy);
-    sp_turn_reservations_init(&t->reservations, timers, rng, on_reservation_end, t);
-    sp_quota_init(&t->quota, rng);
-    sp_prefix_limit_init(&t->challenges, config->udp_answers_per_s, rng);
-    sp_prefix_limit_init(&t->bindings, config->udp_answers_per_s, rng);
+    sp_timer_init(&t->sweep, on_sweep, t);
+    sp_turn_common_init(&t->own_common, config->udp_answers_per_s, rng);
+    t->common = config->common != NULL ? config->common : &t->own_common;
     t->hits = config->hits != NULL ? config->hits : &t->own_hits;
     sp_turn_outbox_init(&t->out);
     t->indications = sp_rng_u64(rng);
@@ -85,11 +105,13 @@ void sp_turn_free(struct sp_turn *t)
     if (t == NULL)
         return;
     sp_turn_end_all(t);
-    sp_turn_reservations_fini(&t->reservations);
+    if (t->common == &t->own_common)
+        end_reservations(t, UINT64_MAX);
+    sp_timerq_cancel(t->timers, &t->sweep);
+    sp_turn_common_fini(&t->own_common);
     sp_map_fini(&t->allocs);
     sp_turn_relayed_fini(&t->relayed);
     sp_turn_routes_fini(&t->routes);
-    sp_quota_fini(&t->quota);
     sp_turn_nonces_fini(&t->nonces);
     free(t);
 }

@@ -102,7 +102,8 @@ void sp_turn_alloc_end(struct sp_turn_alloc *a, enum sp_turn_end why)
     }
     sp_turn_perms_fini(&a->perms);
     sp_turn_chans_fini(&a->chans);
-    sp_quota_give(&t->quota, a->quota);
+    sp_quota_give(&t->common->users, a->quota);
+    sp_tally_give(&t->common->allocs);
     free(a);
 }
 

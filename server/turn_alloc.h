@@ -55,7 +55,8 @@ struct sp_turn_alloc {
     uint8_t username[];
 };
 
-/* An allocation that nobody can find yet. Takes over the unit of quota. SP_ENOMEM. */
+/* An allocation that nobody can find yet. Takes over the unit of quota,
+ * and that of all allocations. SP_ENOMEM. */
 int sp_turn_alloc_new(struct sp_turn *t, const struct sp_turn_path *path, struct sp_span username,
                       struct sp_quota_user *quota, struct sp_turn_alloc **out);
 

@@ -98,7 +98,7 @@ static unsigned find_reservation(const struct sp_turn_request *r, struct wish *w
 {
     if (!w->has_token)
         return 0;
-    if (sp_turn_reservations_find(&r->turn->reservations, w->token, &w->reserved) != 0)
+    if (sp_turn_reservations_find(&r->turn->common->reservations, w->token, &w->reserved) != 0)
         return 508;
     w->family[0] = w->reserved.local.family;
     return 0;
@@ -159,46 +159,54 @@ static unsigned open_legs(struct sp_turn_alloc *a, const struct wish *w)
     return a->n_legs > 0 ? 0 : code;
 }
 
+/* Undoes what follows, when the allocation can't be had in the end. */
+static void unreserve(struct sp_turn *t, struct sp_turn_alloc *a)
+{
+    struct sp_turn_reservation v;
+
+    if (!a->birth.has_token ||
+        sp_turn_reservations_take(&t->common->reservations, a->birth.token, &v) != 0)
+        return;
+    sp_quota_give(&t->common->users, v.quota);
+    (void)sp_turn_sweep(t); /* at a later time, if at all */
+    sp_turn_alloc_end_reserved(a, &a->legs[0].relay.local);
+}
+
 /* The owner has reserved the port beside the one it gave: from here on it has a token. */
 static unsigned reserve(struct sp_turn_request *r, struct sp_turn_alloc *a)
 {
     struct sp_turn *t = r->turn;
     const struct sp_addr *local = &a->legs[0].relay.local;
     struct sp_turn_reservation v = {.local = *local};
-    int err = sp_quota_take(&t->quota, r->auth.account, t->config.max_allocs_per_user, &v.quota);
+    int err =
+        sp_quota_take(&t->common->users, r->auth.account, t->config.max_allocs_per_user, &v.quota);
 
     v.local.port++;
     t->hits->user_allocations += err == SP_EFULL;
     if (err == 0) {
-        err = sp_turn_reservations_add(&t->reservations, &v, r->now_us, a->birth.token);
-        if (err == 0) {
-            a->birth.has_token = true;
+        err = sp_turn_reservations_add(&t->common->reservations, &v, t->rng, r->now_us,
+                                       a->birth.token);
+        a->birth.has_token = err == 0;
+        if (err == 0 && sp_turn_sweep(t) == 0)
             return 0;
+        if (err == 0) {
+            unreserve(t, a);
+            return 508;
         }
-        sp_quota_give(&t->quota, v.quota);
+        sp_quota_give(&t->common->users, v.quota);
     }
     sp_turn_alloc_end_reserved(a, local);
     return err == SP_EFULL ? 486 : 508;
 }
 
-/* Undoes that, when the allocation can't be had in the end. */
-static void unreserve(struct sp_turn *t, struct sp_turn_alloc *a)
-{
-    struct sp_turn_reservation v;
-
-    if (!a->birth.has_token || sp_turn_reservations_find(&t->reservations, a->birth.token, &v) != 0)
-        return;
-    sp_turn_reservations_del(&t->reservations, a->birth.token);
-    sp_quota_give(&t->quota, v.quota);
-    sp_turn_alloc_end_reserved(a, &a->legs[0].relay.local);
-}
-
 /* A token is spent when it is shown: the port goes to the relay that is opened now, or, if that
- * fails, back to the owner. */
-static void spend(struct sp_turn *t, const struct wish *w)
+ * fails, back to the owner. False: another engine was first. */
+static bool spend(struct sp_turn *t, struct wish *w)
 {
-    sp_turn_reservations_del(&t->reservations, w->token);
-    sp_quota_give(&t->quota, w->reserved.quota);
+    if (sp_turn_reservations_take(&t->common->reservations, w->token, &w->reserved) != 0)
+        return false;
+    sp_quota_give(&t->common->users, w->reserved.quota);
+    return true;
 }
 
 static unsigned fill(struct sp_turn_request *r, struct sp_turn_alloc *a, const struct wish *w)
@@ -214,34 +222,39 @@ static unsigned fill(struct sp_turn_request *r, struct sp_turn_alloc *a, const s
     return sp_turn_alloc_begin(a, r->now_us) == 0 ? 0 : 508;
 }
 
-static unsigned allocate(struct sp_turn_request *r, const struct wish *w)
+/* An allocation that counts as one, in all and of its user. */
+static unsigned begin(struct sp_turn_request *r, const struct wish *w, struct sp_turn_alloc **out)
 {
     struct sp_turn *t = r->turn;
-    struct sp_turn_alloc *a;
     struct sp_quota_user *quota;
     size_t max = t->config.max_allocs_per_user;
 
-    if (t->allocs.len >= t->config.max_allocs) {
+    if (!sp_tally_take(&t->common->allocs, t->config.max_allocs)) {
         t->hits->allocations++;
         return 508;
     }
     if (w->has_token && max < SIZE_MAX)
         max++; /* the reservation's own share is given back in a moment */
 
-    int err = sp_quota_take(&t->quota, r->auth.account, max, &quota);
+    int err = sp_quota_take(&t->common->users, r->auth.account, max, &quota);
 
     t->hits->user_allocations += err == SP_EFULL;
+    if (err == 0 && (err = sp_turn_alloc_new(t, r->path, r->auth.username, quota, out)) != 0)
+        sp_quota_give(&t->common->users, quota);
     if (err != 0)
-        return err == SP_EFULL ? 486 : 508;
-    if (sp_turn_alloc_new(t, r->path, r->auth.username, quota, &a) != 0) {
-        sp_quota_give(&t->quota, quota);
-        return 508;
-    }
+        sp_tally_give(&t->common->allocs);
+    return err == 0 ? 0 : err == SP_EFULL ? 486 : 508;
+}
 
-    if (w->has_token)
-        spend(t, w);
+static unsigned allocate(struct sp_turn_request *r, struct wish *w)
+{
+    struct sp_turn *t = r->turn;
+    struct sp_turn_alloc *a;
+    unsigned code = begin(r, w, &a);
 
-    unsigned code = fill(r, a, w);
+    if (code != 0)
+        return code;
+    code = !w->has_token || spend(t, w) ? fill(r, a, w) : 508;
 
     if (code != 0) {
         unreserve(t, a);

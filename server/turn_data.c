@@ -119,10 +119,12 @@ void sp_turn_data_other(struct sp_turn *t, const struct sp_addr *relayed,
     struct sp_turn_alloc *a = sp_turn_relayed_find(&t->relayed, relayed);
 
     t->counters.from_other_datagrams++;
-    if (a == NULL) /* it has just ended */
+    if (a == NULL) { /* it has just ended */
         t->counters.dropped_no_allocation++;
-    else
-        deliver(t, a, &d->from, d->body, now_us);
+    } else if (deliver(t, a, &d->from, d->body, now_us)) {
+        t->counters.hairpin_datagrams++;
+        t->counters.hairpin_bytes += d->body.len;
+    }
 }
 
 /* --- to a peer ---------------------------------------------------------------------------- */

@@ -8,20 +8,19 @@
  *     turn_permit    CreatePermission and ChannelBind
  *     turn_request   a request in work, and how it is answered
  *     turn_alloc     an allocation: made, found, ended
+ *     turn_common    what the engines of all workers share
  */
 #ifndef SALLYPORT_SERVER_TURN_ENGINE_H
 #define SALLYPORT_SERVER_TURN_ENGINE_H
 
 #include "bounds.h"
-#include "prefix_limit.h"
-#include "quota.h"
 #include "sallyport/map.h"
 #include "sallyport/rng.h"
 #include "sallyport/timerq.h"
+#include "turn_common.h"
 #include "turn_nonce.h"
 #include "turn_outbox.h"
 #include "turn_relayed.h"
-#include "turn_reservation.h"
 #include "turn_route.h"
 #include "turn_types.h"
 
@@ -43,11 +42,13 @@ struct sp_turn {
     struct sp_map allocs; /* struct sp_turn_alloc by path */
     struct sp_turn_relayed relayed;
     struct sp_turn_routes routes;
-    struct sp_turn_reservations reservations;
-    struct sp_quota quota;
-    struct sp_prefix_limit challenges, bindings;
+    struct sp_turn_common *common, own_common; /* the config's, or its own */
+    struct sp_timer sweep;                     /* reservations that expire */
     struct sp_turn_outbox out;
     uint64_t indications; /* counts Data indications, from a random start: their ids */
 };
+
+/* Sees to it that reservations end when they expire. SP_ENOMEM. */
+int sp_turn_sweep(struct sp_turn *t);
 
 #endif

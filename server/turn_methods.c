@@ -42,7 +42,7 @@ static bool is_held_back(struct sp_turn_request *r)
     struct sp_turn *t = r->turn;
 
     if (r->path->transport != SP_TURN_UDP || r->alloc != NULL ||
-        sp_prefix_limit_take(&t->bindings, &r->path->remote, r->now_us))
+        sp_prefix_limit_take(&t->common->bindings, &r->path->remote, r->now_us))
         return false;
     t->counters.bindings_limited++;
     t->hits->answers_per_s++;

@@ -135,7 +135,7 @@ void sp_turn_answer_error(struct sp_turn_request *r, unsigned code)
     if (r->msg->method == SP_TURN_ALLOCATE && !is_challenge(r, code))
         t->counters.allocation_errors++;
     if (r->path->transport == SP_TURN_UDP && is_challenge(r, code) &&
-        !sp_prefix_limit_take(&t->challenges, &r->path->remote, r->now_us)) {
+        !sp_prefix_limit_take(&t->common->challenges, &r->path->remote, r->now_us)) {
         t->counters.challenges_limited++;
         t->hits->answers_per_s++;
         return;

@@ -10,72 +10,19 @@
 struct reservation {
     struct sp_map_node node;
     uint8_t token[SP_TURN_TOKEN_LEN];
+    struct sp_link link;
     struct sp_turn_reservation what;
-    struct sp_timer expiry;
-    struct sp_turn_reservations *home;
+    uint64_t until_us;
 };
 
-void sp_turn_reservations_init(struct sp_turn_reservations *r, struct sp_timerq *timers,
-                               struct sp_rng *rng, sp_turn_reservation_end_fn *end, void *arg)
+void sp_turn_reservations_init(struct sp_turn_reservations *r, struct sp_rng *rng)
 {
-    *r = (struct sp_turn_reservations){.timers = timers, .rng = rng, .end = end, .arg = arg};
+    pthread_mutex_init(&r->lock, NULL);
     SP_MAP_INIT(&r->by_token, struct reservation, node, token, rng);
+    sp_list_init(&r->by_age);
 }
 
-static void forget(struct reservation *v)
-{
-    sp_timerq_cancel(v->home->timers, &v->expiry);
-    sp_map_del(&v->home->by_token, &v->node);
-    free(v);
-}
-
-static void end(struct reservation *v)
-{
-    struct sp_turn_reservations *r = v->home;
-    struct sp_turn_reservation what = v->what;
-
-    forget(v);
-    r->end(&what, r->arg);
-}
-
-static void on_expiry(struct sp_timer *t, uint64_t now_us, void *arg)
-{
-    (void)t;
-    (void)now_us;
-    end(arg);
-}
-
-void sp_turn_reservations_fini(struct sp_turn_reservations *r)
-{
-    struct sp_map_node *n;
-
-    while ((n = sp_map_any(&r->by_token)) != NULL)
-        end(SP_CONTAINER_OF(n, struct reservation, node));
-    sp_map_fini(&r->by_token);
-}
-
-int sp_turn_reservations_add(struct sp_turn_reservations *r, const struct sp_turn_reservation *what,
-                             uint64_t now_us, uint8_t token[static SP_TURN_TOKEN_LEN])
-{
-    struct reservation *v = calloc(1, sizeof *v);
-
-    if (v == NULL)
-        return SP_ENOMEM;
-    v->what = *what;
-    v->home = r;
-    sp_timer_init(&v->expiry, on_expiry, v);
-    sp_rng_bytes(r->rng, v->token, sizeof v->token);
-    if (sp_map_add(&r->by_token, &v->node) != 0) { /* of 64 random bits none comes twice */
-        free(v);
-        return SP_ENOMEM;
-    }
-    if (sp_timerq_set(r->timers, &v->expiry, now_us + LIFETIME_US) != 0) {
-        forget(v);
-        return SP_ENOMEM;
-    }
-    memcpy(token, v->token, sizeof v->token);
-    return 0;
-}
+/* --- with the lock held --------------------------------------------------------------------- */
 
 static struct reservation *find(const struct sp_turn_reservations *r, const uint8_t *token)
 {
@@ -84,28 +31,108 @@ static struct reservation *find(const struct sp_turn_reservations *r, const uint
     return n == NULL ? NULL : SP_CONTAINER_OF(n, struct reservation, node);
 }
 
-int sp_turn_reservations_find(const struct sp_turn_reservations *r,
+static struct reservation *oldest(const struct sp_turn_reservations *r)
+{
+    return sp_list_empty(&r->by_age)
+               ? NULL
+               : SP_LIST_ITEM(sp_list_first(&r->by_age), struct reservation, link);
+}
+
+static void forget(struct sp_turn_reservations *r, struct reservation *v)
+{
+    sp_map_del(&r->by_token, &v->node);
+    sp_list_remove(&v->link);
+    free(v);
+}
+
+/* --- to everybody --------------------------------------------------------------------------- */
+
+void sp_turn_reservations_fini(struct sp_turn_reservations *r)
+{
+    struct reservation *v;
+
+    while ((v = oldest(r)) != NULL)
+        forget(r, v);
+    sp_map_fini(&r->by_token);
+    pthread_mutex_destroy(&r->lock);
+}
+
+int sp_turn_reservations_add(struct sp_turn_reservations *r, const struct sp_turn_reservation *what,
+                             struct sp_rng *rng, uint64_t now_us,
+                             uint8_t token[static SP_TURN_TOKEN_LEN])
+{
+    struct reservation *v = calloc(1, sizeof *v);
+
+    if (v == NULL)
+        return SP_ENOMEM;
+    v->what = *what;
+    v->until_us = now_us + LIFETIME_US;
+    sp_rng_bytes(rng, v->token, sizeof v->token);
+    memcpy(token, v->token, sizeof v->token); /* from here on it may be gone at any time */
+    pthread_mutex_lock(&r->lock);
+    int err = sp_map_add(&r->by_token, &v->node); /* of 64 random bits none comes twice */
+    if (err == 0)
+        sp_list_append(&r->by_age, &v->link);
+    pthread_mutex_unlock(&r->lock);
+    if (err != 0)
+        free(v);
+    return err == 0 ? 0 : SP_ENOMEM;
+}
+
+int sp_turn_reservations_find(struct sp_turn_reservations *r,
                               const uint8_t token[static SP_TURN_TOKEN_LEN],
                               struct sp_turn_reservation *out)
 {
-    struct reservation *v = find(r, token);
-
-    if (v == NULL)
-        return SP_ENOENT;
-    *out = v->what;
-    return 0;
-}
-
-void sp_turn_reservations_del(struct sp_turn_reservations *r,
-                              const uint8_t token[static SP_TURN_TOKEN_LEN])
-{
-    struct reservation *v = find(r, token);
-
+    pthread_mutex_lock(&r->lock);
+    const struct reservation *v = find(r, token);
     if (v != NULL)
-        forget(v);
+        *out = v->what;
+    pthread_mutex_unlock(&r->lock);
+    return v != NULL ? 0 : SP_ENOENT;
 }
 
-size_t sp_turn_reservations_count(const struct sp_turn_reservations *r)
+int sp_turn_reservations_take(struct sp_turn_reservations *r,
+                              const uint8_t token[static SP_TURN_TOKEN_LEN],
+                              struct sp_turn_reservation *out)
 {
-    return r->by_token.len;
+    pthread_mutex_lock(&r->lock);
+    struct reservation *v = find(r, token);
+    bool there = v != NULL;
+    if (there) {
+        *out = v->what;
+        forget(r, v);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return there ? 0 : SP_ENOENT;
+}
+
+bool sp_turn_reservations_take_expired(struct sp_turn_reservations *r, uint64_t now_us,
+                                       struct sp_turn_reservation *out)
+{
+    pthread_mutex_lock(&r->lock);
+    struct reservation *v = oldest(r);
+    bool due = v != NULL && v->until_us <= now_us;
+    if (due) {
+        *out = v->what;
+        forget(r, v);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return due;
+}
+
+uint64_t sp_turn_reservations_due_us(struct sp_turn_reservations *r)
+{
+    pthread_mutex_lock(&r->lock);
+    const struct reservation *v = oldest(r);
+    uint64_t due_us = v != NULL ? v->until_us : UINT64_MAX;
+    pthread_mutex_unlock(&r->lock);
+    return due_us;
+}
+
+size_t sp_turn_reservations_count(struct sp_turn_reservations *r)
+{
+    pthread_mutex_lock(&r->lock);
+    size_t n = r->by_token.len;
+    pthread_mutex_unlock(&r->lock);
+    return n;
 }

@@ -13,8 +13,9 @@
 #include "sallyport/addr.h"
 #include "sallyport/bytes.h"
 
-struct sp_bound_hits; /* bounds.h */
-struct sp_turn_alloc; /* turn_alloc.h; an owner asks by the functions of turn.h */
+struct sp_bound_hits;  /* bounds.h */
+struct sp_turn_alloc;  /* turn_alloc.h; an owner asks by the functions of turn.h */
+struct sp_turn_common; /* turn_common.h */
 
 enum sp_turn_transport { SP_TURN_UDP, SP_TURN_TCP, SP_TURN_TLS, SP_TURN_FLOW };
 
@@ -111,14 +112,15 @@ struct sp_turn_alternates {
 struct sp_turn_config {
     uint32_t default_lifetime_s; /* 600 */
     uint32_t max_lifetime_s;     /* 3600 */
-    size_t max_allocs;           /* of this engine */
+    size_t max_allocs;           /* of all engines that have `common` */
     size_t max_allocs_per_user;  /* 486 beyond */
     size_t max_perms_per_alloc;  /* 508 beyond */
     size_t max_channels_per_alloc;
-    uint32_t udp_answers_per_s; /* by UDP to strangers of one prefix (/24, /56): 401/438
-                                   challenges, and as many Binding successes */
-    struct sp_bound_hits *hits; /* or NULL: nobody counts */
-    uint16_t worker;            /* stands in nonces */
+    uint32_t udp_answers_per_s;    /* by UDP to strangers of one prefix (/24, /56): 401/438
+                                      challenges, and as many Binding successes */
+    struct sp_bound_hits *hits;    /* or NULL: nobody counts */
+    uint16_t worker;               /* stands in nonces */
+    struct sp_turn_common *common; /* with the server's other engines; NULL: there are none */
 };
 void sp_turn_config_default(struct sp_turn_config *c);
 

@@ -376,11 +376,17 @@ static int start_post(struct sp_worker *w, struct sp_post_office *office)
     return sp_post_open(office, w->config.index, &w->ticker, &post_events, w, &w->env.post);
 }
 
+/* What all of them see one of them tells. */
+static const struct sp_log *log_of_first(const struct sp_worker *w)
+{
+    return w->env.post == NULL || w->config.index == 0 ? w->env.log : NULL;
+}
+
 static int start_policy(struct sp_worker *w)
 {
     int err = sp_shared_make_policy(w->shared, &w->policy);
 
-    return err != 0 ? err : sp_own_addrs_watch(&w->ticker, w->policy, w->env.log, &w->own);
+    return err != 0 ? err : sp_own_addrs_watch(&w->ticker, w->policy, log_of_first(w), &w->own);
 }
 
 /* Who denies the net around the server would be surprised by what that does to calls between its
@@ -391,7 +397,7 @@ static void warn_of_hairpin(const struct sp_worker *w)
 
     for (size_t i = 0; i < c->n_relay_ips; i++)
         if (sp_peer_policy_judge(w->policy, &c->relay_ips[i].public_) == SP_PEER_REFUSED)
-            sp_log_warn(w->env.log,
+            sp_log_warn(log_of_first(w),
                         "--deny-peer covers a relayed address of this server: its users can't call "
                         "each other by it",
                         SP_F_ADDR("relayed", &c->relay_ips[i].public_));
@@ -410,6 +416,7 @@ static int start_turn(struct sp_worker *w, char why[static SP_SHARED_WHY_MAX])
     tc.udp_answers_per_s = (uint32_t)c->bounds.answers_per_s;
     tc.hits = &w->hits;
     tc.worker = c->index;
+    tc.common = &w->env.commons->turn;
     int err = sp_turn_new(&tc, w->keys->auth, w->policy, &w->ticker.timers, &w->rng, &w->env.turn);
     if (err != 0)
         return sp_worker_say(why, "cannot start the TURN engine", NULL, err);
@@ -491,12 +498,12 @@ int sp_worker_new(struct ev_loop *loop, const struct sp_worker_config *c,
                              .turn_dropped = &w->turn_dropped,
                              .bounds = &w->config.bounds,
                              .hits = &w->hits,
+                             .commons = share->commons,
                              .congestion = c->turn_congestion,
                              .max_strangers = max_strangers(&c->bounds)};
     sp_deferred_init(&w->ending.tell, on_tell, w);
     sp_timer_init(&w->ending.look, on_look, w);
-    sp_guests_init(&w->guests, w->env.max_strangers, (size_t)c->bounds.strangers_per_address,
-                   &w->rng);
+    sp_env_guests(&w->env, SP_WITHOUT_ALLOCATION, &w->guests);
     int err = check_relay_ips(c, why);
     if (err == 0 && (err = start_post(w, share->office)) != 0)
         sp_worker_say(why, "cannot start", NULL, err);

@@ -9,6 +9,7 @@
 
 #include <ev.h>
 
+#include "commons.h"
 #include "conn.h"
 #include "ends.h"
 #include "http_service.h"
@@ -37,6 +38,7 @@ struct sp_worker_share {
     const struct sp_relay_ips *relay_ips; /* made of the config's */
     struct sp_keys *keys;                 /* counted up */
     const struct sp_log *log;
+    struct sp_commons *commons;
     struct sp_post_office *office; /* NULL: it is alone */
 };
 

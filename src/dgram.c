@@ -274,21 +274,12 @@ void sp_dgram_pool_free(struct sp_dgram_pool *p)
     free(p);
 }
 
-int sp_dgram_open(struct sp_dgram_pool *pool, const struct sp_addr *local,
-                  const struct sp_sock_options *o, sp_dgram_input_fn *fn, void *arg,
-                  struct sp_dgram **out)
+static void start(struct sp_dgram_pool *pool, const struct sp_sock_options *o,
+                  sp_dgram_input_fn *fn, void *arg, struct sp_dgram *d)
 {
-    struct sp_dgram *d = calloc(1, sizeof *d);
     int domain = AF_INET;
     socklen_t len = sizeof domain;
 
-    if (d == NULL)
-        return SP_ENOMEM;
-    int err = sp_sock_udp(local, o, &d->fd, &d->local);
-    if (err != 0) {
-        free(d);
-        return err;
-    }
     getsockopt(d->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
     d->is_v6 = domain == AF_INET6;
     d->dont_fragment = o != NULL && o->dont_fragment;
@@ -298,6 +289,39 @@ int sp_dgram_open(struct sp_dgram_pool *pool, const struct sp_addr *local,
     ev_io_init(&d->readable, on_readable, d->fd, EV_READ);
     d->readable.data = d;
     ev_io_start(pool->ticker->loop, &d->readable);
+}
+
+int sp_dgram_open(struct sp_dgram_pool *pool, const struct sp_addr *local,
+                  const struct sp_sock_options *o, sp_dgram_input_fn *fn, void *arg,
+                  struct sp_dgram **out)
+{
+    struct sp_dgram *d = calloc(1, sizeof *d);
+
+    if (d == NULL)
+        return SP_ENOMEM;
+    int err = sp_sock_udp(local, o, &d->fd, &d->local);
+    if (err != 0) {
+        free(d);
+        return err;
+    }
+    start(pool, o, fn, arg, d);
+    *out = d;
+    return 0;
+}
+
+int sp_dgram_adopt(struct sp_dgram_pool *pool, int fd, const struct sp_sock_options *o,
+                   sp_dgram_input_fn *fn, void *arg, struct sp_dgram **out)
+{
+    struct sp_dgram *d = calloc(1, sizeof *d);
+    int err = d == NULL ? SP_ENOMEM : sp_sock_local(fd, &d->local);
+
+    if (err != 0) {
+        free(d);
+        return err;
+    }
+    d->fd = fd;
+    sp_sock_set_buffers(fd, o);
+    start(pool, o, fn, arg, d);
     *out = d;
     return 0;
 }

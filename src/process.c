@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +111,32 @@ static uint64_t count_fds(void)
         n += e->d_name[0] != '.';
     closedir(d);
     return n - 1; /* but for the one that counted */
+}
+
+/* 0: it has no bound, or none that we see. */
+static unsigned cpus_of_share(void)
+{
+    uint64_t quota_us, period_us;
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+    bool bounded =
+        f != NULL && fscanf(f, "%" SCNu64 " %" SCNu64, &quota_us, &period_us) == 2 && period_us > 0;
+
+    if (f != NULL)
+        fclose(f);
+    return bounded ? (unsigned)((quota_us + period_us - 1) / period_us) : 0;
+}
+
+unsigned sp_process_cpus(void)
+{
+    unsigned n, share = cpus_of_share();
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        n = (unsigned)CPU_COUNT(&set);
+    else /* there are more than fit into it */
+        n = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    n = share > 0 && share < n ? share : n;
+    return n > 0 ? n : 1;
 }
 
 void sp_process_usage(struct sp_process_usage *out)

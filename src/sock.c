@@ -13,6 +13,7 @@
 #include "sallyport/err.h"
 
 #define BACKLOG 1024
+#define DISCARD 64
 
 /* Closes `fd` without losing what went wrong with it. */
 static int fail(int fd)
@@ -51,12 +52,26 @@ static void set_buffer(int fd, int force, int plain, int bytes)
         set_int(fd, SOL_SOCKET, plain, bytes);
 }
 
+void sp_sock_set_buffers(int fd, const struct sp_sock_options *o)
+{
+    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, o->rcvbuf);
+    set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, o->sndbuf);
+}
+
+void sp_sock_discard(int fd)
+{
+    uint8_t byte;
+
+    /* Whoever goes on sending can't keep us here. */
+    for (int i = 0; i < DISCARD && recv(fd, &byte, sizeof byte, MSG_DONTWAIT) >= 0; i++)
+        continue;
+}
+
 static int set_options(int fd, const struct sp_sock_options *o)
 {
     if (o->reuse_port && set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0)
         return SP_ESYS;
-    set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, o->rcvbuf);
-    set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, o->sndbuf);
+    sp_sock_set_buffers(fd, o);
     return 0;
 }
 

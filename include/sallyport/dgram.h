@@ -42,6 +42,10 @@ void sp_dgram_pool_free(struct sp_dgram_pool *p); /* after its sockets */
 int sp_dgram_open(struct sp_dgram_pool *pool, const struct sp_addr *local,
                   const struct sp_sock_options *o, sp_dgram_input_fn *fn, void *arg,
                   struct sp_dgram **out);
+/* The same with a socket that is bound already, whose buffers become those of `o`. On an error it
+ * is still the caller's. */
+int sp_dgram_adopt(struct sp_dgram_pool *pool, int fd, const struct sp_sock_options *o,
+                   sp_dgram_input_fn *fn, void *arg, struct sp_dgram **out);
 /* Safe from within its own input call. What was collected for sending is sent before. */
 void sp_dgram_close(struct sp_dgram *d);
 

@@ -19,6 +19,10 @@ void sp_process_prepare(void);
  * that it was built with, or valgrind. Its name, or NULL. */
 const char *sp_process_watched(void);
 
+/* So many threads can work at once here: processors that we may run on, and no more than what a
+ * container's share of processor time (cgroup v2) is worth. At least 1. */
+unsigned sp_process_cpus(void);
+
 struct sp_process_usage {
     uint64_t cpu_us; /* user and kernel */
     /* 0 where the system does not tell: */

@@ -24,6 +24,11 @@ struct sp_sock_options {
 int sp_sock_udp(const struct sp_addr *local, const struct sp_sock_options *o, int *fd,
                 struct sp_addr *bound);
 
+/* Its buffers anew. */
+void sp_sock_set_buffers(int fd, const struct sp_sock_options *o);
+/* Drops what has come and was not read, or the first of it. */
+void sp_sock_discard(int fd);
+
 /* Listening TCP socket; the same fallback. */
 int sp_sock_listen(const struct sp_addr *local, const struct sp_sock_options *o, int *fd,
                    struct sp_addr *bound);

@@ -88,7 +88,7 @@ tokens() {
         json token /dev/stdin)
     [[ $token == v1.* && $stranger == v1.* && $token != "$stranger" ]] || fail "what credentials are these?"
     answers "$(knock $door "$token")" "HTTP/1.1 101 Switching Protocols" "Upgrade: rfc4571" \
-        "Sallyport-Tunnel: 0000"
+        "Sallyport-Tunnel: 00" # and whose it is
     like_a_missing_page "a plain visit" "GET $door HTTP/1.1\r\nHost: e\r\n\r\n"
     like_a_missing_page "no token" "$(knock $door "")"
     like_a_missing_page "a wrong token" "$(knock $door wrong)"

@@ -97,8 +97,10 @@ void server_env_open(struct server_env *e, uint16_t min_port, uint16_t max_port)
                              .rng = &e->rng,
                              .bounds = &e->bounds,
                              .hits = &e->hits,
+                             .commons = &e->commons,
                              .max_strangers = 64};
     sp_bounds_default(&e->bounds);
+    sp_commons_init(&e->commons, 1, 100, &e->rng);
     REQUIRE(sp_dgram_pool_new(&e->loop.ticker, &e->env.dgrams) == 0);
     open_turn(e);
     REQUIRE(sp_relay_ips_new(&ip, 1, min_port, max_port, &e->relay_ips) == 0);
@@ -108,6 +110,7 @@ void server_env_open(struct server_env *e, uint16_t min_port, uint16_t max_port)
 void server_env_close(struct server_env *e)
 {
     sp_turn_free(e->env.turn);
+    sp_commons_fini(&e->commons);
     sp_relays_free(e->relays);
     sp_relay_ips_free(e->relay_ips);
     sp_dgram_pool_free(e->env.dgrams);

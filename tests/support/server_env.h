@@ -25,6 +25,7 @@ struct server_env {
     struct sp_peer_policy *policy;
     struct sp_bounds bounds;
     struct sp_bound_hits hits;
+    struct sp_commons commons; /* of this one worker */
     struct sp_env env;
     struct sp_relay_ips *relay_ips;
     struct sp_relays *relays;

@@ -52,6 +52,7 @@ void worker_rig_init(struct worker_rig *r)
                                       .n_relay_ips = 1,
                                       .linger_us = SP_SEC(30)};
     sp_bounds_default(&r->wc.bounds);
+    sp_commons_init(&r->commons, 1, 100, &r->rng);
 }
 
 static struct sp_worker_share share_of(struct worker_rig *r)
@@ -64,6 +65,7 @@ static struct sp_worker_share share_of(struct worker_rig *r)
                              &r->relay_ips) == 0);
     share.shared = r->shared;
     share.relay_ips = r->relay_ips;
+    share.commons = &r->commons;
     return share;
 }
 
@@ -110,6 +112,7 @@ void worker_rig_stop(struct worker_rig *r)
 void worker_rig_close(struct worker_rig *r)
 {
     worker_rig_stop(r);
+    sp_commons_fini(&r->commons);
     sp_relay_ips_free(r->relay_ips);
     sp_shared_free(r->shared);
     sp_tls_ctx_unref(r->client);

@@ -22,7 +22,8 @@ struct worker_rig {
     struct sp_worker_config wc;
     struct sp_shared *shared;
     struct sp_relay_ips *relay_ips;
-    struct sp_worker *w; /* or */
+    struct sp_commons commons; /* of the one worker */
+    struct sp_worker *w;       /* or */
     struct sp_crew *crew;
     struct sp_tls_ctx *client;
     char why[SP_SHARED_WHY_MAX];

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -50,6 +51,27 @@ START_TEST(limits_and_signals)
 }
 END_TEST
 
+static int runs_on_one(void *arg)
+{
+    cpu_set_t set;
+    (void)arg;
+
+    MUST(sched_getaffinity(0, sizeof set, &set) == 0);
+    MUST(sp_process_cpus() >= 1 && sp_process_cpus() <= (unsigned)CPU_COUNT(&set));
+    for (size_t i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &set) && CPU_COUNT(&set) > 1)
+            CPU_CLR(i, &set);
+    MUST(sched_setaffinity(0, sizeof set, &set) == 0);
+    MUST(sp_process_cpus() == 1);
+    return 0;
+}
+
+START_TEST(cpus)
+{
+    ck_assert_int_eq(apart(runs_on_one, NULL), 0);
+}
+END_TEST
+
 static int raises_what_is_permitted(void *arg)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -80,6 +102,7 @@ int main(void)
     SRunner *runner = srunner_create(s);
 
     tcase_add_test(tc, standard_files_are_held);
+    tcase_add_test(tc, cpus);
     tcase_add_test(tc, limits_and_signals);
     tcase_add_test(tc, low_ports);
     suite_add_tcase(s, tc);

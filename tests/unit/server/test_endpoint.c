@@ -23,7 +23,8 @@ static void open_rig(struct rig *r)
 {
     server_env_open(&r->e, 0, 0);
     sp_list_init(&r->endpoints);
-    sp_guests_init(&r->guests, 64, 64, &r->e.rng);
+    r->e.bounds.strangers_per_address = 64;
+    sp_env_guests(&r->e.env, SP_WITHOUT_ALLOCATION, &r->guests);
 }
 
 static void close_rig(struct rig *r)

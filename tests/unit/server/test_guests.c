@@ -7,11 +7,31 @@
 #include "sallyport/err.h"
 
 static struct sp_rng_seeded rng;
+static struct sp_quota of_all;
+
+static void setup(void)
+{
+    sp_rng_seeded_init(&rng, 1);
+    sp_quota_init(&of_all, &rng.rng);
+}
+
+static void teardown(void)
+{
+    ck_assert_uint_eq(of_all.users.len, 0);
+    sp_quota_fini(&of_all);
+}
+
+static void open_part(struct sp_guests *g, size_t max, size_t share, unsigned workers)
+{
+    const struct sp_guests_bounds b = {
+        .max = max, .share = share, .workers = workers, .shares = &of_all};
+
+    sp_guests_init(g, &b, &rng.rng);
+}
 
 static void open_guests(struct sp_guests *g, size_t max)
 {
-    sp_rng_seeded_init(&rng, 1);
-    sp_guests_init(g, max, max, &rng.rng);
+    open_part(g, max, max, 1);
 }
 
 static struct sp_addr from(uint8_t last)
@@ -27,9 +47,8 @@ START_TEST(size_of_a_share)
     } rows[] = {{16, 3, 3}, {16, 4, 4}, {16, 5, 4}, {3, 5, 1}, {1, 1, 1}, {4096, 1024, 1024}};
     struct sp_guests g;
 
-    sp_rng_seeded_init(&rng, 1);
     for (size_t i = 0; i < SP_ARRAY_LEN(rows); i++) {
-        sp_guests_init(&g, rows[i].max, rows[i].share, &rng.rng);
+        open_part(&g, rows[i].max, rows[i].share, 1);
         ck_assert_uint_eq(g.share, rows[i].is);
         sp_guests_fini(&g);
     }
@@ -120,16 +139,58 @@ START_TEST(few_places)
 }
 END_TEST
 
+/* Each worker has its part of the places, so that together they keep no more than one would; but an
+ * address has its share of all of them, however it is dealt out, and not all of a worker's part. */
+START_TEST(several_workers)
+{
+    struct sp_guest guest[11] = {0};
+    struct sp_addr a = from(1);
+    struct sp_guests g[2], eight;
+
+    for (size_t i = 0; i < 2; i++) {
+        open_part(&g[i], 16, 3, 2);
+        ck_assert_uint_eq(g[i].max, 8);
+    }
+    ck_assert_int_eq(sp_guests_add(&g[0], &guest[0], &a), 0);
+    ck_assert_int_eq(sp_guests_add(&g[1], &guest[1], &a), 0);
+    ck_assert_int_eq(sp_guests_add(&g[1], &guest[2], &a), 0);
+    ck_assert_int_eq(sp_guests_add(&g[0], &guest[3], &a), SP_EFULL);
+    ck_assert_int_eq(sp_guests_add(&g[1], &guest[3], &a), SP_EFULL);
+    sp_guests_remove(&g[1], &guest[1]);
+    ck_assert_int_eq(sp_guests_add(&g[0], &guest[3], &a), 0);
+    for (uint8_t i = 4; i < 11; i++) {
+        struct sp_addr other = from(i);
+        ck_assert_ptr_null(sp_guests_surplus(&g[0]));
+        ck_assert_int_eq(sp_guests_add(&g[0], &guest[i], &other), 0);
+    }
+    ck_assert_ptr_eq(sp_guests_surplus(&g[0]), &guest[0]);
+    ck_assert_ptr_null(sp_guests_surplus(&g[1]));
+    for (size_t i = 0; i < 11; i++)
+        sp_guests_remove(&g[i == 2], &guest[i]);
+    open_part(&eight, 32, 8, 8);
+    ck_assert_uint_eq(eight.max, 4);
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_int_eq(sp_guests_add(&eight, &guest[i], &a), i < 2 ? 0 : SP_EFULL);
+    sp_guests_remove(&eight, &guest[0]);
+    sp_guests_remove(&eight, &guest[1]);
+    sp_guests_fini(&eight);
+    sp_guests_fini(&g[0]);
+    sp_guests_fini(&g[1]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("guests");
     TCase *tc = tcase_create("guests");
 
+    tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, size_of_a_share);
     tcase_add_test(tc, who_came_first_goes_first);
     tcase_add_test(tc, shares);
     tcase_add_test(tc, shares_by_v6_prefix);
     tcase_add_test(tc, few_places);
+    tcase_add_test(tc, several_workers);
     suite_add_tcase(s, tc);
 
     SRunner *r = srunner_create(s);

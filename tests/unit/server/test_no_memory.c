@@ -288,6 +288,7 @@ START_TEST(starting)
             err = sp_keys_load(&made->kc, &r.rng, &share.keys, w.why);
         share.shared = w.shared;
         share.relay_ips = made->relay_ips;
+        share.commons = &r.commons;
         if (err == 0)
             err = sp_worker_new(r.loop.loop, &made->wc, &share, &w.w, w.why);
         bool it_failed = alloc_fail_disarm();

@@ -213,8 +213,8 @@ START_TEST(reserved)
     relay = must_open(r, &pair); /* and it ends with all others */
     sp_relays_close(r, &relay);
     sp_relays_free(r);
-    ck_assert(is_free(&second.reserved));
     sp_relay_ips_free(ips);
+    ck_assert(is_free(&second.reserved));
     server_env_close(&e);
 }
 END_TEST
@@ -237,7 +237,7 @@ START_TEST(both_ways)
 
     server_env_open(&e, 20000, 29999);
     sp_list_init(&endpoints);
-    sp_guests_init(&guests, 4, 4, &e.rng);
+    sp_env_guests(&e.env, SP_WITHOUT_ALLOCATION, &guests);
     udp_peer_open(&udp, "127.0.0.1");
     udp_peer_open(&stranger, "127.0.0.2");
     tcp_pair(fds);

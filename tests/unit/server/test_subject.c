@@ -5,13 +5,12 @@
 #include "subject.h"
 
 #include <check.h>
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "alloc_fail.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
-#include "two_ends.h"
 
 static struct sp_subjects all;
 
@@ -28,85 +27,86 @@ static void teardown(void)
     sp_subjects_fini(&all);
 }
 
-static void enter(const char *name, struct sp_subject_tunnel *t)
+static int enter_below(const char *name, size_t max, struct sp_subject_share *t)
 {
-    *t = (struct sp_subject_tunnel){0};
-    ck_assert_int_eq(sp_subject_enter(&all, sp_span_str(name), t), 0);
+    return sp_subject_enter(&all, sp_span_str(name), max, t);
 }
 
-static struct sp_subject *find(const char *name)
+static void enter(const char *name, struct sp_subject_share *t)
 {
-    return sp_subject_find(&all, sp_span_str(name));
+    ck_assert_int_eq(enter_below(name, 100, t), 0);
+}
+
+static struct sp_subject_counts has(const char *name)
+{
+    return sp_subject_counts(&all, sp_span_str(name));
 }
 
 /* By its whole name, whatever bytes that has. */
 START_TEST(remembered_while_it_has_a_tunnel)
 {
-    struct sp_subject_tunnel a, b, other, empty;
+    struct sp_subject_share a, b, other, empty;
 
-    ck_assert_ptr_null(find("alice"));
+    ck_assert_uint_eq(has("alice").tunnels, 0);
     enter("alice", &a);
     enter("alice", &b);
     enter("alice2", &other);
     ck_assert_ptr_eq(a.subject, b.subject);
     ck_assert_ptr_ne(a.subject, other.subject);
-    ck_assert_ptr_eq(find("alice"), a.subject);
-    ck_assert_ptr_null(find("alic"));
-    ck_assert_ptr_null(find("Alice"));
-    ck_assert_ptr_null(sp_subject_find(&all, sp_span("alice\0", 6)));
+    ck_assert_uint_eq(has("alic").tunnels, 0);
+    ck_assert_uint_eq(has("Alice").tunnels, 0);
+    ck_assert_uint_eq(sp_subject_counts(&all, sp_span("alice\0", 6)).tunnels, 0);
     enter("", &empty);
-    ck_assert_ptr_eq(find(""), empty.subject);
+    ck_assert_uint_eq(has("").tunnels, 1);
 
-    ck_assert_uint_eq(sp_subject_tunnels(a.subject), 2);
-    ck_assert_uint_eq(sp_subject_tunnels(other.subject), 1);
+    ck_assert_uint_eq(has("alice").tunnels, 2);
+    ck_assert_uint_eq(has("alice2").tunnels, 1);
     sp_subject_leave(&all, &a);
     ck_assert_ptr_null(a.subject);
-    ck_assert_uint_eq(sp_subject_tunnels(find("alice")), 1);
+    ck_assert_uint_eq(has("alice").tunnels, 1);
     sp_subject_leave(&all, &b);
-    ck_assert_ptr_null(find("alice"));
-    ck_assert_ptr_eq(find("alice2"), other.subject);
+    ck_assert_uint_eq(has("alice").tunnels, 0);
+    ck_assert_uint_eq(has("alice2").tunnels, 1);
     sp_subject_leave(&all, &other);
     sp_subject_leave(&all, &empty);
     ck_assert_uint_eq(all.by_name.len, 0);
 }
 END_TEST
 
-/* Summed up over its tunnels; one whose tunnel is yet to come has none. */
-START_TEST(lanes_and_flows)
+/* No more than it may have, over all its tunnels; what ends makes room. */
+START_TEST(bounds)
 {
-    struct sp_subject_tunnel first, second, to_come, other;
-    struct two_ends e[2];
-    struct sp_flow *f;
+    struct sp_subject_share first, second, none, other;
 
-    for (unsigned i = 0; i < 2; i++) {
-        ck_assert_int_eq(ends_open(&e[i], NULL, NULL), 0);
-        for (unsigned lane = 0; lane <= i; lane++)
-            ck_assert_int_eq(ends_join(&e[i], lane), 0);
-        ends_connected_flow(&e[i], &f);
-    }
-    ends_connected_flow(&e[1], &f);
-    enter("alice", &first);
-    enter("alice", &to_come);
-    enter("alice", &second);
-    enter("bob", &other);
-    ck_assert_uint_eq(sp_subject_lanes(find("alice")), 0);
-    first.tunnel = e[0].end[EDGE].tunnel;
-    second.tunnel = e[1].end[EDGE].tunnel;
-    ck_assert_uint_eq(sp_subject_tunnels(find("alice")), 3);
-    ck_assert_uint_eq(sp_subject_lanes(find("alice")), 3);
-    ck_assert_uint_eq(sp_subject_flows(find("alice")), 3);
-    ck_assert_uint_eq(sp_subject_lanes(find("bob")), 0);
-    ck_assert_uint_eq(sp_subject_flows(find("bob")), 0);
-    ends_lose_both(&e[1], 0);
-    ck_assert_uint_eq(sp_subject_lanes(find("alice")), 2);
+    ck_assert_int_eq(enter_below("alice", 0, &none), SP_EFULL);
+    ck_assert_uint_eq(all.by_name.len, 0);
+    ck_assert_int_eq(enter_below("alice", 2, &first), 0);
+    ck_assert_int_eq(enter_below("alice", 2, &second), 0);
+    ck_assert_int_eq(enter_below("alice", 2, &none), SP_EFULL);
+    ck_assert_int_eq(enter_below("bob", 1, &other), 0);
+
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(sp_subject_take_lane(&all, i < 2 ? &first : &second, 3), 0);
+    ck_assert_int_eq(sp_subject_take_lane(&all, &first, 3), SP_EFULL);
+    ck_assert_int_eq(sp_subject_take_lane(&all, &second, 3), SP_EFULL);
+    ck_assert_int_eq(sp_subject_take_lane(&all, &other, 1), 0);
+    ck_assert_int_eq(sp_subject_take_flow(&all, &second, 1), 0);
+    ck_assert_int_eq(sp_subject_take_flow(&all, &first, 1), SP_EFULL);
+    ck_assert_uint_eq(has("alice").lanes, 3);
+    ck_assert_uint_eq(has("alice").flows, 1);
+
+    sp_subject_settle(&all, &first, 1, 0);
+    ck_assert_uint_eq(has("alice").lanes, 2);
+    ck_assert_int_eq(sp_subject_take_lane(&all, &second, 3), 0);
+    sp_subject_settle(&all, &first, 1, 7);
+    ck_assert_uint_eq(has("alice").lanes, 3);
+    ck_assert_uint_eq(has("alice").flows, 8);
     sp_subject_leave(&all, &second);
-    ck_assert_uint_eq(sp_subject_lanes(find("alice")), 1);
-    ck_assert_uint_eq(sp_subject_flows(find("alice")), 1);
+    ck_assert_uint_eq(has("alice").lanes, 1);
+    ck_assert_uint_eq(has("alice").flows, 7);
     sp_subject_leave(&all, &first);
-    sp_subject_leave(&all, &to_come);
     sp_subject_leave(&all, &other);
-    for (unsigned i = 0; i < 2; i++)
-        ends_close(&e[i]);
+    ck_assert_uint_eq(all.by_name.len, 0);
 }
 END_TEST
 
@@ -114,7 +114,7 @@ static unsigned handshakes(const char *name, uint32_t per_s, uint64_t now_us)
 {
     unsigned n = 0;
 
-    while (n <= 1000 && sp_subject_take_handshake(find(name), per_s, now_us))
+    while (n <= 1000 && sp_subject_take_handshake(&all, sp_span_str(name), per_s, now_us))
         n++;
     return n;
 }
@@ -122,8 +122,9 @@ static unsigned handshakes(const char *name, uint32_t per_s, uint64_t now_us)
 /* As many at once as in a second; each subject has its own pace, all its tunnels share it. */
 START_TEST(pace_of_lanes)
 {
-    struct sp_subject_tunnel a, b, again;
+    struct sp_subject_share a, b, again;
 
+    ck_assert_uint_eq(handshakes("alice", 5, SP_SEC(1)), 1001); /* not known yet */
     enter("alice", &a);
     enter("bob", &b);
     ck_assert_uint_eq(handshakes("alice", 5, SP_SEC(1)), 5);
@@ -139,15 +140,52 @@ START_TEST(pace_of_lanes)
 }
 END_TEST
 
+#define WORKERS 4
+#define TURNS   2000
+#define MAX     6
+
+static void *come_and_go(void *arg)
+{
+    bool *too_many = arg;
+
+    for (int i = 0; i < TURNS; i++) {
+        struct sp_subject_share t;
+        if (enter_below("alice", MAX, &t) != 0)
+            continue;
+        for (int k = 0; k < 3; k++)
+            (void)sp_subject_take_lane(&all, &t, MAX);
+        struct sp_subject_counts n = has("alice");
+        *too_many |= n.tunnels > MAX || n.lanes > MAX;
+        sp_subject_settle(&all, &t, t.lanes > 0, 0);
+        sp_subject_leave(&all, &t);
+    }
+    return NULL;
+}
+
+/* The bounds hold for all workers together, at any moment, and nothing is left at the end. */
+START_TEST(several_workers)
+{
+    pthread_t threads[WORKERS];
+    bool too_many[WORKERS] = {false};
+
+    for (size_t i = 0; i < WORKERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, come_and_go, &too_many[i]), 0);
+    for (size_t i = 0; i < WORKERS; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert(!too_many[i]);
+    }
+    ck_assert_uint_eq(all.by_name.len, 0);
+}
+END_TEST
+
 START_TEST(no_memory)
 {
-    struct sp_subject_tunnel t = {0}, held;
-    struct sp_span name = sp_span_str("alice");
+    struct sp_subject_share t = {0}, held;
 
     enter("bob", &held);
     for (unsigned k = 1;; k++) {
         alloc_fail_at(k);
-        int err = sp_subject_enter(&all, name, &t);
+        int err = enter_below("alice", 1, &t);
         if (!alloc_fail_disarm()) {
             ck_assert_int_eq(err, 0);
             ck_assert_uint_ge(k, 2);
@@ -157,8 +195,8 @@ START_TEST(no_memory)
         if (err == 0)
             sp_subject_leave(&all, &t);
         ck_assert_ptr_null(t.subject);
-        ck_assert_ptr_null(find("alice"));
-        ck_assert_ptr_eq(find("bob"), held.subject);
+        ck_assert_uint_eq(has("alice").tunnels, 0);
+        ck_assert_uint_eq(has("bob").tunnels, 1);
     }
     sp_subject_leave(&all, &t);
     sp_subject_leave(&all, &held);
@@ -172,8 +210,9 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, remembered_while_it_has_a_tunnel);
-    tcase_add_test(tc, lanes_and_flows);
+    tcase_add_test(tc, bounds);
     tcase_add_test(tc, pace_of_lanes);
+    tcase_add_test(tc, several_workers);
     tcase_add_test(tc, no_memory);
     suite_add_tcase(s, tc);
 

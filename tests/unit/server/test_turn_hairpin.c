@@ -196,6 +196,7 @@ START_TEST(between_two_engines)
     expect_channel(&b, 0x4002, HELLO);
     sp_turn_from_other(rig.turn, &elsewhere, &d, rig.now_us);
     ck_assert_uint_eq(counters()->from_other_datagrams, 2);
+    ck_assert_uint_eq(counters()->hairpin_datagrams, 1); /* what came to its client */
     ck_assert_uint_eq(counters()->dropped_no_allocation, 1);
     ck_assert_uint_eq(other.n, 2);
     rig_check(&rig);

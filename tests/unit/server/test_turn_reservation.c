@@ -2,6 +2,7 @@
 #include "turn_reservation.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "alloc_fail.h"
@@ -11,32 +12,19 @@
 #define NOW    (50 * SECOND)
 
 static struct sp_rng_seeded rng;
-static struct sp_timerq timers;
 static struct sp_turn_reservations table;
-static unsigned n_ended;
-static struct sp_addr last_ended;
 static const struct sp_turn_reservation one = {.local = {.port = 50001, .family = SP_IPV4}};
 static uint8_t token[SP_TURN_TOKEN_LEN];
 
-static void on_end(const struct sp_turn_reservation *v, void *arg)
-{
-    ck_assert_ptr_eq(arg, &table);
-    last_ended = v->local;
-    n_ended++;
-}
-
 static void setup(void)
 {
-    n_ended = 0;
     sp_rng_seeded_init(&rng, 8);
-    sp_timerq_init(&timers);
-    sp_turn_reservations_init(&table, &timers, &rng.rng, on_end, &table);
+    sp_turn_reservations_init(&table, &rng.rng);
 }
 
 static void teardown(void)
 {
     sp_turn_reservations_fini(&table);
-    sp_timerq_fini(&timers);
 }
 
 static bool has(void)
@@ -49,28 +37,41 @@ static bool has(void)
     return true;
 }
 
+static int add(uint64_t now_us, uint8_t *out)
+{
+    return sp_turn_reservations_add(&table, &one, &rng.rng, now_us, out);
+}
+
 START_TEST(lasts_30_seconds)
 {
-    ck_assert_int_eq(sp_turn_reservations_add(&table, &one, NOW, token), 0);
-    sp_timerq_run(&timers, NOW + 30 * SECOND - 1);
+    struct sp_turn_reservation v = {.quota = NULL};
+    uint8_t later[SP_TURN_TOKEN_LEN];
+
+    ck_assert_uint_eq(sp_turn_reservations_due_us(&table), UINT64_MAX);
+    ck_assert_int_eq(add(NOW, token), 0);
+    ck_assert_int_eq(add(NOW + SECOND, later), 0);
+    ck_assert_uint_eq(sp_turn_reservations_due_us(&table), NOW + 30 * SECOND);
+    ck_assert(!sp_turn_reservations_take_expired(&table, NOW + 30 * SECOND - 1, &v));
     ck_assert(has());
-    sp_timerq_run(&timers, NOW + 30 * SECOND);
+    ck_assert(sp_turn_reservations_take_expired(&table, NOW + 30 * SECOND, &v));
+    ck_assert(sp_addr_eq(&v.local, &one.local));
     ck_assert(!has());
-    ck_assert_uint_eq(n_ended, 1);
-    ck_assert(sp_addr_eq(&last_ended, &one.local));
-    ck_assert_uint_eq(sp_turn_reservations_count(&table), 0);
+    ck_assert(!sp_turn_reservations_take_expired(&table, NOW + 30 * SECOND, &v));
+    ck_assert_uint_eq(sp_turn_reservations_due_us(&table), NOW + 31 * SECOND);
+    ck_assert_uint_eq(sp_turn_reservations_count(&table), 1);
 }
 END_TEST
 
-START_TEST(what_is_claimed_does_not_end)
+START_TEST(what_is_taken_is_gone)
 {
-    ck_assert_int_eq(sp_turn_reservations_add(&table, &one, NOW, token), 0);
-    sp_turn_reservations_del(&table, token);
-    sp_turn_reservations_del(&table, token);
-    sp_timerq_run(&timers, NOW + 31 * SECOND);
+    struct sp_turn_reservation v = {.quota = NULL};
+
+    ck_assert_int_eq(add(NOW, token), 0);
+    ck_assert_int_eq(sp_turn_reservations_take(&table, token, &v), 0);
+    ck_assert(sp_addr_eq(&v.local, &one.local));
+    ck_assert_int_eq(sp_turn_reservations_take(&table, token, &v), SP_ENOENT);
     ck_assert(!has());
-    ck_assert_uint_eq(n_ended, 0);
-    ck_assert_uint_eq(timers.len, 0);
+    ck_assert(!sp_turn_reservations_take_expired(&table, UINT64_MAX, &v));
 }
 END_TEST
 
@@ -78,21 +79,45 @@ START_TEST(tokens_differ_and_are_not_guessed)
 {
     uint8_t other[SP_TURN_TOKEN_LEN];
 
-    ck_assert_int_eq(sp_turn_reservations_add(&table, &one, NOW, other), 0);
-    ck_assert_int_eq(sp_turn_reservations_add(&table, &one, NOW, token), 0);
+    ck_assert_int_eq(add(NOW, other), 0);
+    ck_assert_int_eq(add(NOW, token), 0);
     ck_assert_mem_ne(token, other, sizeof token);
     token[7] ^= 1;
     ck_assert(!has());
 }
 END_TEST
 
-START_TEST(all_end_with_the_table)
+#define TAKERS 4
+#define TOKENS 2000
+
+static uint8_t tokens[TOKENS][SP_TURN_TOKEN_LEN];
+
+static void *take_all(void *arg)
 {
-    for (int i = 0; i < 100; i++)
-        ck_assert_int_eq(sp_turn_reservations_add(&table, &one, NOW, token), 0);
-    sp_turn_reservations_fini(&table);
-    ck_assert_uint_eq(n_ended, 100);
-    ck_assert_uint_eq(timers.len, 0);
+    size_t *n = arg;
+    struct sp_turn_reservation v;
+
+    for (size_t i = 0; i < TOKENS; i++)
+        *n += sp_turn_reservations_take(&table, tokens[i], &v) == 0;
+    return NULL;
+}
+
+/* However many workers are shown one token at once: one of them has it. */
+START_TEST(one_gets_it)
+{
+    pthread_t threads[TAKERS];
+    size_t got[TAKERS] = {0}, sum = 0;
+
+    for (size_t i = 0; i < TOKENS; i++)
+        ck_assert_int_eq(add(NOW, tokens[i]), 0);
+    for (size_t i = 0; i < TAKERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, take_all, &got[i]), 0);
+    for (size_t i = 0; i < TAKERS; i++) {
+        pthread_join(threads[i], NULL);
+        sum += got[i];
+    }
+    ck_assert_uint_eq(sum, TOKENS);
+    ck_assert_uint_eq(sp_turn_reservations_count(&table), 0);
 }
 END_TEST
 
@@ -102,16 +127,14 @@ START_TEST(no_memory)
 
     for (k = 1;; k++) {
         alloc_fail_at(k);
-        int err = sp_turn_reservations_add(&table, &one, NOW, token);
+        int err = add(NOW, token);
         if (!alloc_fail_disarm())
             break;
         ck_assert_int_eq(err, SP_ENOMEM);
         ck_assert_uint_eq(sp_turn_reservations_count(&table), 0);
-        ck_assert_uint_eq(timers.len, 0);
     }
-    ck_assert_uint_gt(k, 2);
+    ck_assert_uint_ge(k, 2);
     ck_assert(has());
-    ck_assert_uint_eq(n_ended, 0);
 }
 END_TEST
 
@@ -122,9 +145,9 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, lasts_30_seconds);
-    tcase_add_test(t, what_is_claimed_does_not_end);
+    tcase_add_test(t, what_is_taken_is_gone);
     tcase_add_test(t, tokens_differ_and_are_not_guessed);
-    tcase_add_test(t, all_end_with_the_table);
+    tcase_add_test(t, one_gets_it);
     tcase_add_test(t, no_memory);
     suite_add_tcase(s, t);
 
