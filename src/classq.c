@@ -28,6 +28,12 @@ void sp_classq_fini(struct sp_classq *q)
         sp_dgramq_fini(&q->of[c]);
 }
 
+void sp_classq_rest(struct sp_classq *q)
+{
+    for (int c = 0; c < SP_N_CLASSES; c++)
+        sp_dgramq_rest(&q->of[c]);
+}
+
 size_t sp_classq_bytes(const struct sp_classq *q)
 {
     size_t sum = 0;

@@ -46,14 +46,19 @@ void sp_dgramq_pop(struct sp_dgramq *q, size_t n)
         q->off += entry_at(q, i)->len;
     q->first += n;
     q->count -= n;
+    if (q->count == 0)
+        q->off = q->end = 0;
+}
+
+void sp_dgramq_rest(struct sp_dgramq *q)
+{
     if (q->count > 0)
         return;
-    q->off = q->end = 0;
-    if (q->cap > FIRST_BYTES) { /* a burst has passed: an idle queue holds no memory */
-        free(q->mem);
-        q->mem = NULL;
-        q->cap = 0;
-    }
+    free(q->mem);
+    free(q->ring);
+    q->mem = NULL;
+    q->ring = NULL;
+    q->cap = q->first = q->ring_cap = 0;
 }
 
 static bool grow_ring(struct sp_dgramq *q)

@@ -9,8 +9,9 @@
 #include "sallyport/rfc4571.h"
 #include "sallyport/turn_stream.h"
 
-#define BATCH        64   /* messages told at once */
-#define CLASSIFY_MAX 4096 /* bytes of one whose class is looked for */
+#define BATCH        64        /* messages told at once */
+#define CLASSIFY_MAX 4096      /* bytes of one whose class is looked for */
+#define REST_US      SP_SEC(1) /* how often what holds memory is asked whether it still wants it */
 
 struct sp_msg_stream {
     enum sp_msg_framing framing;
@@ -19,6 +20,8 @@ struct sp_msg_stream {
     struct sp_classify classify;
     struct sp_classq queue;
     struct sp_deferred flush;
+    struct sp_timer rest; /* set while the queue holds memory */
+    uint64_t sent_us;     /* when it was last given something */
     const struct sp_msg_stream_events *events;
     void *arg;
     bool *freed; /* set when it is freed from within a callback */
@@ -34,6 +37,7 @@ void sp_msg_stream_free(struct sp_msg_stream *m)
     if (m->freed != NULL)
         *m->freed = true;
     sp_deferred_cancel(&m->flush);
+    sp_timerq_cancel(&m->ticker->timers, &m->rest);
     sp_classq_fini(&m->queue);
     sp_classify_fini(&m->classify);
     sp_stream_free(m->stream);
@@ -150,6 +154,16 @@ static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
     flush(arg, now_us);
 }
 
+static void on_rest(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_msg_stream *m = arg;
+
+    if (now_us - m->sent_us >= REST_US && sp_classq_count(&m->queue) == 0)
+        sp_classq_rest(&m->queue);
+    else
+        (void)sp_timerq_set(&m->ticker->timers, timer, now_us + REST_US);
+}
+
 static void on_writable(struct sp_stream *s, void *arg)
 {
     struct sp_msg_stream *m = arg;
@@ -186,6 +200,9 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
         sp_put_be16(p, (uint16_t)len);
     sp_spans_join(p + head, parts, n);
     memset(p + head + len, 0, padding);
+    m->sent_us = now_us;
+    if (!sp_timer_is_set(&m->rest)) /* if that fails, it holds some until it is freed */
+        (void)sp_timerq_set(&m->ticker->timers, &m->rest, now_us + REST_US);
     sp_ticker_defer(m->ticker, &m->flush);
 }
 
@@ -220,6 +237,7 @@ int sp_msg_stream_new(struct sp_stream *s, struct sp_ticker *ticker,
     sp_classq_init(&m->queue, c->max_bytes, c->max_age_us);
     sp_classq_set_age(&m->queue, SP_CLASS_CONTROL, SP_NEVER);
     sp_deferred_init(&m->flush, on_flush, m);
+    sp_timer_init(&m->rest, on_rest, m);
     sp_stream_set_events(s, &stream_events, m);
     *out = m;
     return 0;

@@ -10,6 +10,7 @@
 
 #define LOOK_MAX 8         /* lanes asked after a flush how they fare */
 #define POLL_US  SP_MS(10) /* while something waits and no lane works */
+#define REST_US  SP_SEC(1)
 
 static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -241,14 +242,15 @@ static bool send_record(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
     return true;
 }
 
-/* When what waits becomes too old, or a lane may have come back to life unnoticed. */
+/* When what waits becomes too old, or a lane may have come back to life unnoticed. When nothing
+ * waits, the queue's memory is given back by and by. */
 static void wait_for_lanes(struct sp_tunnel *t, uint64_t now_us)
 {
     uint64_t next_us = sp_classq_next(&t->queue);
 
-    if (nothing_waits(t))
-        sp_timerq_cancel(t->timers, &t->age);
-    else
+    if (nothing_waits(t) && (!sp_timer_is_set(&t->age) || t->age.due_us < now_us + REST_US / 2))
+        sp_timerq_set(t->timers, &t->age, now_us + REST_US);
+    else if (!nothing_waits(t))
         sp_timerq_set(t->timers, &t->age,
                       t->n_lanes > 0 && now_us + POLL_US < next_us ? now_us + POLL_US : next_us);
 }
@@ -269,7 +271,10 @@ static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg)
 {
     struct sp_tunnel *t = arg;
     (void)timer;
-    sp_tunnel_flush(t, now_us);
+    if (nothing_waits(t))
+        sp_classq_rest(&t->queue);
+    else
+        sp_tunnel_flush(t, now_us);
 }
 
 /* --- control messages ----------------------------------------------------------------------- */

@@ -21,6 +21,8 @@ void sp_classq_init(struct sp_classq *q, size_t max_bytes, uint64_t max_age_us);
 /* Of one class, instead; SP_NEVER: no bound. Before anything waits in it. */
 void sp_classq_set_age(struct sp_classq *q, enum sp_class c, uint64_t max_age_us);
 void sp_classq_fini(struct sp_classq *q);
+/* As sp_dgramq_rest. */
+void sp_classq_rest(struct sp_classq *q);
 
 /* As sp_dgramq_push. NULL, and counted: longer than the bound, no memory, or what is more urgent
  * leaves no room; then nothing was driven out. */

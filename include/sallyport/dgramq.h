@@ -67,4 +67,8 @@ uint64_t sp_dgramq_time_at(const struct sp_dgramq *q, size_t i);
 
 void sp_dgramq_pop(struct sp_dgramq *q, size_t n);
 
+/* Frees its memory if it is empty. Without this it stays as large as it has been, so that one burst
+ * after another needs none: to be called now and then by who knows that nothing goes on. */
+void sp_dgramq_rest(struct sp_dgramq *q);
+
 #endif

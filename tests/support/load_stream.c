@@ -14,6 +14,17 @@
 #define QUEUE_MAX 65536 /* as libwebrtc's */
 #define READ_ROOM 32768
 
+/* What passes through is read and decrypted here, by one connection after the other. */
+#define SCRATCH (READ_ROOM + 2 * SP_TURN_STREAM_MAX)
+static uint8_t cipher[SCRATCH], plain[2 * SCRATCH];
+
+static void lend(struct load_stream *s)
+{
+    if (s->tls != NULL)
+        sp_buf_lend(sp_tls_cipher_in(s->tls), cipher, sizeof cipher);
+    sp_buf_lend(&s->in, plain, sizeof plain);
+}
+
 static void fail(struct load_stream *s, const char *why)
 {
     ev_io_stop(s->loop, &s->readable);
@@ -105,15 +116,18 @@ static void take_cipher(struct load_stream *s)
         fail(s, sp_tls_why(s->tls));
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+static void settle(struct load_stream *s)
 {
-    struct load_stream *s = w->data;
+    if (sp_buf_settle(&s->in) != 0 || (s->tls != NULL && sp_buf_settle(sp_tls_cipher_in(s->tls))))
+        fail(s, "no memory");
+}
+
+static void take_all(struct load_stream *s)
+{
     struct sp_buf *in = s->tls != NULL ? sp_tls_cipher_in(s->tls) : &s->in;
     uint8_t *room = sp_buf_reserve(in, READ_ROOM);
     ssize_t n = room != NULL ? recv(s->fd, room, READ_ROOM, MSG_DONTWAIT) : 0;
 
-    (void)loop;
-    (void)events;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
@@ -125,6 +139,17 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         take_cipher(s);
     else
         take_messages(s);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct load_stream *s = w->data;
+
+    (void)loop;
+    (void)events;
+    lend(s);
+    take_all(s);
+    settle(s);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */

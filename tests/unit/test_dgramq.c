@@ -116,7 +116,7 @@ START_TEST(age)
 }
 END_TEST
 
-START_TEST(idle_holds_no_memory)
+START_TEST(holds_no_memory_at_rest)
 {
     struct sp_dgramq q;
 
@@ -124,8 +124,14 @@ START_TEST(idle_holds_no_memory)
     for (unsigned i = 0; i < 100; i++)
         ck_assert_ptr_nonnull(sp_dgramq_push(&q, 1000, 1));
     ck_assert_uint_ge(q.cap, 100000);
-    sp_dgramq_pop(&q, 100);
-    ck_assert_uint_le(q.cap, 4096);
+    sp_dgramq_pop(&q, 99);
+    sp_dgramq_rest(&q); /* not while something waits */
+    ck_assert_uint_ge(q.cap, 100000);
+    sp_dgramq_pop(&q, 1);
+    ck_assert_uint_ge(q.cap, 100000); /* another burst may follow */
+    sp_dgramq_rest(&q);
+    ck_assert_ptr_null(q.mem);
+    ck_assert_ptr_null(q.ring);
     push(&q, "again", 2);
     check_front(&q, 100, "again", 1);
     sp_dgramq_fini(&q);
@@ -268,7 +274,7 @@ int main(void)
     tcase_add_test(tc, first_in_first_out);
     tcase_add_test(tc, when_full_the_oldest_goes);
     tcase_add_test(tc, age);
-    tcase_add_test(tc, idle_holds_no_memory);
+    tcase_add_test(tc, holds_no_memory_at_rest);
     tcase_add_test(tc, without_memory);
     tcase_add_loop_test(tc, like_the_simplest_queue, 0, 2);
     srunner_run_all(runner, CK_ENV);
