@@ -48,6 +48,9 @@ static const char usage[] =
     "  gateway     process id of a gateway in between: its processor time as well\n"
     "  sources     the first address of the ends, of which each has one (127.64.0.1)\n"
     "  tick        microseconds between two looks at what is due (500)\n"
+    "  reads       at-once, or by-ticks: only at those looks, so that who sends to us does not "
+    "have\n"
+    "              to wake us up, as he has not where we are another machine (at-once)\n"
     "  mark        a command that is run with \"start\" and \"end\" of each measurement\n"
     "  ca, token   files: the CA of the server's certificate, the token of the tunnels\n";
 
@@ -113,6 +116,13 @@ static void set_traffic(struct settings *s, const char *value)
             return;
         }
     refuse("traffic", value, "constant, voice, video, call or none");
+}
+
+static void set_reads(struct settings *s, const char *value)
+{
+    s->c.by_ticks = strcmp(value, "by-ticks") == 0;
+    if (!s->c.by_ticks && strcmp(value, "at-once") != 0)
+        refuse("reads", value, "at-once or by-ticks");
 }
 
 static void set_rates(struct settings *s, char *value)
@@ -197,6 +207,8 @@ static void set(struct settings *s, char *name, char *value)
         s->c.server = (pid_t)number(name, value, 1, 1 << 22);
     else if (strcmp(name, "gateway") == 0)
         s->c.gateway = (pid_t)number(name, value, 1, 1 << 22);
+    else if (strcmp(name, "reads") == 0)
+        set_reads(s, value);
     else if (strcmp(name, "mark") == 0)
         s->c.mark = value;
     else if (strcmp(name, "ca") == 0)

@@ -87,9 +87,18 @@ if [ "$(nproc)" -gt 1 ]; then
     server_on=(taskset -c 1)
 fi
 
-# What the servers need to have 10,000 connections and as many relayed addresses, if root may have that here.
+# What a server needs to have 10,000 tunnels of 4 lanes, if root may have that here.
 files=65536
 prlimit --nofile=$files true 2>/dev/null || files=$(ulimit -Hn)
+
+# has_room PATH END-COUNT: whether the server may have a descriptor for each relayed address and connection (of tunnels:
+# four for five flows) of that many ends, and some for itself.
+has_room() {
+    local for_ten=10
+    [[ $1 != T[CL]* ]] || for_ten=20
+    [[ $1 != tunnel* ]] || for_ten=18
+    [ $((for_ten * $2 / 10 + 100)) -le "$files" ]
+}
 
 need_commands turnutils_stunclient=coturn curl=curl openssl=openssl ip=iproute2 taskset=util-linux
 [[ " ${parts[*]} " != *" instructions "* ]] || need_commands valgrind=valgrind
@@ -177,18 +186,21 @@ beside() {
     esac
 }
 
+# At light load the delay is what matters, and at more what it costs: load.c's usage says of `reads`.
 rows() {
-    local size path rates more
+    local size path rates more heavy=("search=$search" reads=by-ticks)
     for size in "${sizes[@]}"; do
         for path in "${paths[@]}"; do
-            local settings=("pairs=$pairs" "flows=$each" "bytes=$size" "seconds=$seconds" "search=$search")
+            local settings=("pairs=$pairs" "flows=$each" "bytes=$size" "seconds=$seconds")
             rates=light:$light
             if has_coturn "$path"; then
                 load rows "$path" coturn "${settings[@]}" rates=$rates >/dev/null
+                load rows "$path" coturn "${settings[@]}" "${heavy[@]}" >/dev/null
                 coturn_loses[$path]=$(figure rate more)
             fi
             more=${coturn_loses[$(beside "$path")]-}
-            load rows "$path" sallyport "${settings[@]}" rates="$rates${more:+,coturn loses:$more}" >/dev/null
+            load rows "$path" sallyport "${settings[@]}" rates="$rates" >/dev/null
+            load rows "$path" sallyport "${settings[@]}" "${heavy[@]}" ${more:+"rates=coturn loses:$more"} >/dev/null
         done
     done
 }
@@ -200,27 +212,30 @@ growth() {
         for flows in "${growth[@]}"; do
             for server in coturn sallyport; do
                 [ $server = sallyport ] || has_coturn "$path" || continue
-                if [ $((2 * flows + 200)) -gt "$files" ]; then
-                    printf '{"part": "growth", "path": "%s", "server": "%s", "pairs": %d, "not_run": "wants %d descriptors, may have %d"}\n' \
-                        "$path" $server $((flows / 2)) $((2 * flows + 200)) "$files" >&3
+                if ! has_room "$path" "$flows"; then
+                    printf '{"part": "growth", "path": "%s", "server": "%s", "pairs": %d, "not_run": "may have %d descriptors"}\n' \
+                        "$path" $server $((flows / 2)) "$files" >&3
                     continue
                 fi
-                load growth "$path" $server pairs=$((flows / 2)) flows=$((flows > 10 ? 5 : 1)) seconds=$seconds \
+                load growth "$path" $server pairs=$((flows / 2)) flows=$((flows > 10 ? 5 : 1)) seconds=$seconds reads=by-ticks \
                     rates=growth:$growth_rate >/dev/null
             done
         done
     done
 }
 
-# What is idle, on servers that have done nothing before.
+# What is idle, on servers that have done nothing before; as many as there are descriptors for.
 memory() {
-    local path
+    local path pairs
     for path in "${paths[@]}"; do
         [[ " UDP-UDP TLS-TLS tunnel-tunnel " = *" $path "* ]] || continue
         for server in coturn sallyport; do
             [ $server = sallyport ] || has_coturn "$path" || continue
+            pairs=$((idle / 2))
+            [ "$path" != TLS-TLS ] || pairs=$((idle * 2 + 100 > files ? (files - 100) / 4 : pairs))
+            [ "$path" != tunnel-tunnel ] || pairs=$((idle * 4 + 100 > files ? (files - 100) / 8 : pairs))
             start $server
-            load memory "$path" $server traffic=none pairs=$((idle / 2)) flows=$((${#path} > 7 ? 0 : 1)) seconds=$idle_s >/dev/null
+            load memory "$path" $server traffic=none pairs=$pairs flows=$((${#path} > 7 ? 0 : 1)) seconds=$idle_s >/dev/null
             stop $server
         done
     done

@@ -54,6 +54,15 @@ static void send_due(struct load *l, enum load_stream_kind stream)
         send_burst(l, stream, end);
 }
 
+static void send_all_due(struct load *l)
+{
+    if (!l->sending)
+        return;
+    for (int stream = 0; stream < LOAD_STREAMS; stream++)
+        send_due(l, (enum load_stream_kind)stream);
+    load_world_flush(&l->world);
+}
+
 static void on_tick(struct ev_loop *loop, ev_io *w, int events)
 {
     struct load *l = w->data;
@@ -61,15 +70,44 @@ static void on_tick(struct ev_loop *loop, ev_io *w, int events)
 
     (void)loop;
     (void)events;
-    if (read(l->timer_fd, &ticks, sizeof ticks) < 0 || !l->sending)
-        return;
-    for (int stream = 0; stream < LOAD_STREAMS; stream++)
-        send_due(l, (enum load_stream_kind)stream);
-    load_world_flush(&l->world);
+    if (read(l->timer_fd, &ticks, sizeof ticks) >= 0)
+        send_all_due(l);
+}
+
+/* Sleeps in between whatever comes, so that nobody who sends to us has to wake us up. */
+static bool run_by_ticks(struct load *l, io_loop_fn *done, uint64_t us)
+{
+    uint64_t next_ns = load_now_ns(), until_ns = next_ns + us * 1000;
+    bool is_done = false;
+
+    while (!(is_done = done != NULL && done(l)) && load_now_ns() < until_ns) {
+        next_ns += (uint64_t)l->c.tick_us * 1000;
+        const struct timespec at = {(time_t)(next_ns / 1000000000), (long)(next_ns % 1000000000)};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+        ev_run(l->loop.loop, EVRUN_NOWAIT);
+        send_all_due(l);
+        ev_run(l->loop.loop, EVRUN_NOWAIT); /* what was put off leaves */
+        if (load_now_ns() > next_ns + 1000000)
+            next_ns = load_now_ns(); /* it does not catch up by haste */
+    }
+    return is_done;
+}
+
+static bool run(struct load *l, io_loop_fn *done, unsigned ms)
+{
+    if (l->c.by_ticks)
+        return run_by_ticks(l, done, SP_MS(ms));
+    l->loop.patience_ms = ms;
+    if (done != NULL)
+        return io_loop_until(&l->loop, done, l);
+    io_loop_for(&l->loop, ms);
+    return false;
 }
 
 static void start_ticking(struct load *l, unsigned us)
 {
+    if (l->c.by_ticks)
+        return;
     struct itimerspec t = {{us / 1000000, us % 1000000 * 1000},
                            {us / 1000000, us % 1000000 * 1000}};
 
@@ -182,6 +220,17 @@ static void init_ends(struct load *l)
                                        .other = &l->ends[i ^ 1]};
 }
 
+/* Of ends, each of which wants a descriptor. */
+static uint64_t connections(const struct load *l)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < 2; i++)
+        if (l->c.sides[i].kind == LOAD_TCP || l->c.sides[i].kind == LOAD_TLS)
+            n += l->n_ends / 2;
+    return n;
+}
+
 void load_open(struct load *l, const struct load_config *c)
 {
     uint64_t start_us = sp_clock_us(), lanes;
@@ -197,7 +246,7 @@ void load_open(struct load *l, const struct load_config *c)
     init_ends(l);
     load_udp_init(&l->world.udp, l->loop.loop, &c->sources, take_udp, l);
     lanes = open_tunnels(l);
-    raise_files(MORE_FILES + lanes + l->n_ends);
+    raise_files(MORE_FILES + lanes + connections(l));
     l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     ev_io_init(&l->tick, on_tick, l->timer_fd, EV_READ);
     ev_timer_init(&l->remind, on_remind, REMIND_S, REMIND_S);
@@ -266,9 +315,8 @@ static bool send_for(struct load *l, double seconds)
         load_shape_start(&l->shapes[i], now_ns);
     l->sent = l->behind_ns = 0;
     l->left = (uint64_t)(total_rate(l) * seconds + 0.5);
-    l->loop.patience_ms = (unsigned)(3000 * seconds) + 1000;
     l->sending = true;
-    bool done = io_loop_until(&l->loop, is_sent, l);
+    bool done = run(l, is_sent, (unsigned)(3000 * seconds) + 1000);
     l->sending = false;
     return done;
 }
@@ -282,7 +330,7 @@ static void drain(struct load *l)
 
     do {
         before = t->delivered + t->before;
-        io_loop_for(&l->loop, QUIET_MS);
+        run(l, NULL, QUIET_MS);
     } while (before != t->delivered + t->before && times++ < DRAIN_MAX);
 }
 

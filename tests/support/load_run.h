@@ -26,6 +26,7 @@ struct load_config {
     struct sp_tls_ctx *tls;
     const char *token;
     unsigned tick_us;
+    bool by_ticks;         /* what comes is read at each tick, not when it comes */
     pid_t server, gateway; /* whose use is counted; 0: nobody's */
     const char *mark; /* a command that is told "start" and "end" of what is measured; or NULL */
 };
