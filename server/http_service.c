@@ -4,18 +4,17 @@
 #include <stdlib.h>
 
 #include "guests.h"
+#include "http_lane.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/http.h"
 #include "sallyport/ratelimit.h"
-#include "sallyport/upgrade.h"
 #include "site.h"
 #include "site_send.h"
 
-#define IDLE_US     SP_SEC(60) /* between requests, and until a bit of an answer is taken */
-#define FINISH_US   SP_SEC(5)  /* for the other side to close as well */
-#define ANSWER_ROOM 1024       /* an upgrade's answer */
-#define LOG_PER_S   10         /* refused upgrades that are told: strangers don't fill a disk */
+#define IDLE_US   SP_SEC(60) /* between requests, and until a bit of an answer is taken */
+#define FINISH_US SP_SEC(5)  /* for the other side to close as well */
+#define LOG_PER_S 10         /* refused upgrades that are told: strangers don't fill a disk */
 
 struct sp_http_service {
     struct sp_env env;
@@ -130,84 +129,22 @@ static bool send_rest(struct http_conn *c)
     return false;
 }
 
-/* The connection has become a lane, and is told so. */
-static void welcome(struct http_conn *c, const struct sp_tunnel_id *id, size_t head_len)
+/* Whether the connection has become a lane, or another worker's; *lane: why not. */
+static int join(struct http_conn *c, const struct sp_upgrade *u, size_t head_len,
+                struct sp_http_lane *lane)
 {
+    struct sp_http_service *service = c->service;
     struct sp_stream *stream = c->stream;
-    uint8_t text[ANSWER_ROOM];
-    size_t len;
-
-    c->service->counters.upgrades++;
-    leave(c);
-    sp_buf_consume(sp_stream_in(stream), head_len);
-    if (sp_upgrade_response(id, text, sizeof text, &len) != 0 ||
-        sp_stream_write(stream, sp_span(text, len)) != 0)
-        sp_stream_finish(stream, FINISH_US); /* frames must not come first; the lane is told */
-}
-
-/* Only inside TLS: a token that travels in the clear is anybody's. */
-static bool wants_lane(const struct http_conn *c, const struct sp_http_head *h,
-                       struct sp_upgrade *out)
-{
-    const struct sp_shared_config *config = &c->service->shared->config;
-
-    return (config->serve & SP_SERVE_TUNNEL) && sp_stream_tls(c->stream) != NULL &&
-           sp_upgrade_parse_request(h, config->tunnel_path, out) == 0;
-}
-
-/* A lane of another worker's tunnel goes to him, with all that it said: he answers it. SP_ENOENT:
- * it is ours; SP_EFULL: he has too much to do. */
-static int hand_over(struct http_conn *c, const struct sp_upgrade *u)
-{
-    const struct sp_env *env = &c->service->env;
-    unsigned worker = sp_tunnel_id_worker(&u->id);
-
-    if (u->is_new || worker == env->worker || env->post == NULL)
-        return SP_ENOENT;
-    int err = sp_post_connection(env->post, worker, c->stream);
-    if (err == 0)
-        leave(c);
-    return err;
-}
-
-/*
- * 0: it is a lane, or will be one elsewhere, and no longer ours. *not_now: the token is good, and
- * nothing is wrong but that there is no room, or no future, for what it asks. Who learns that is no
- * stranger; from the site's answer a gateway would take it that its tunnel is forgotten, and blame
- * its token.
- */
-static int join(struct http_conn *c, const struct sp_upgrade *u, size_t head_len, bool *not_now)
-{
-    const struct sp_tunnel_id *id;
-    struct sp_claims claims;
-    int err = sp_keys_check_token(c->service->env.keys->now, u->token, sp_clock_unix_s(), &claims);
+    int err = sp_http_lane_join(&service->env, service->sessions, u, stream, lane);
 
     if (err != 0)
         return err;
-    err = hand_over(c, u);
-    if (err == 0)
-        return 0;
-    if (err == SP_ENOENT)
-        err = sp_session_join(c->service->sessions, u, claims.subject, c->stream, &id);
-    *not_now = err != 0 && err != SP_ENOENT;
-    if (err == 0)
-        welcome(c, id, head_len);
-    return err;
-}
-
-/* A token on any other page is looked at as well, so that the time it takes tells nobody which page
- * is the right one. */
-static void look_at_token(const struct http_conn *c, const struct sp_http_head *h)
-{
-    struct sp_claims claims;
-    struct sp_span v;
-
-    if (!sp_http_find(h, "Authorization", &v))
-        return;
-    const uint8_t *blank = memchr(v.p, ' ', v.len);
-    if (blank != NULL)
-        v = sp_span_skip(v, (size_t)(blank + 1 - v.p));
-    (void)sp_keys_check_token(c->service->env.keys->now, v, sp_clock_unix_s(), &claims);
+    leave(c);
+    if (lane->id != NULL) {
+        service->counters.upgrades++;
+        sp_http_lane_welcome(stream, lane->id, head_len);
+    }
+    return 0;
 }
 
 /* When it has been answered: what a log takes must not tell a stranger anything. */
@@ -271,16 +208,17 @@ static bool serve(struct http_conn *c, const struct sp_http_head *h, size_t head
 {
     struct sp_http_service *service = c->service;
     struct sp_addr client = *sp_stream_remote(c->stream);
+    struct sp_http_lane lane = {.id = NULL};
     struct sp_upgrade u;
-    bool not_now = false, here = true;
+    bool here = true;
     int refused = 0;
 
     service->counters.requests++;
-    if (!wants_lane(c, h, &u))
-        look_at_token(c, h);
-    else if ((refused = join(c, &u, head_len, &not_now)) == 0)
+    if (!sp_http_lane_wanted(service->shared, c->stream, h, &u))
+        sp_http_lane_look(&service->env, h);
+    else if ((refused = join(c, &u, head_len, &lane)) == 0)
         return false;
-    if (not_now)
+    if (lane.not_now)
         refuse(c, 503);
     else
         here = serve_stranger(c, h, head_len);
