@@ -60,6 +60,9 @@
     X(sessions, "max-sessions", "N", 10000, 1, 1000000, "rendezvous sessions", "A backstop.")     \
     X(subject_sessions, "max-sessions-per-subject", "N", 1024, 1, 1000000,                        \
       "of these made with tokens of one subject", "An application for a whole company.")          \
+    X(api_requests, "max-requests-per-second", "N", 1000, 1, 1000000,                             \
+      "requests to the control API by one token",                                                 \
+      "A whole company comes into the office; a browser's ticket has 20.")                        \
     X(queue_bytes, "max-queue", "BYTES", 1048576, 65536, 67108864,                                \
       "that wait for a tunnel's lanes, or a TURN connection",                                     \
       "400 ms of 20 Mbit/s, and what waits longer is dropped for its age.")

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "commons.h"
 
-void sp_commons_init(struct sp_commons *c, unsigned workers, uint32_t answers_per_s,
+void sp_commons_init(struct sp_commons *c, unsigned workers, const struct sp_bounds *bounds,
                      struct sp_rng *rng)
 {
     c->workers = workers;
-    sp_turn_common_init(&c->turn, answers_per_s, rng);
+    sp_turn_common_init(&c->turn, (uint32_t)bounds->answers_per_s, rng);
     atomic_init(&c->tunnels.n, 0);
+    sp_pace_init(&c->api_requests, (uint32_t)bounds->api_requests, rng);
     sp_subjects_init(&c->subjects, rng);
     for (size_t i = 0; i < SP_PLACES_N; i++)
         sp_quota_init(&c->strangers[i], rng);

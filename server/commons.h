@@ -6,7 +6,9 @@
 #ifndef SALLYPORT_SERVER_COMMONS_H
 #define SALLYPORT_SERVER_COMMONS_H
 
+#include "bounds.h"
 #include "guests.h"
+#include "pace.h"
 #include "subject.h"
 #include "tally.h"
 #include "turn_common.h"
@@ -25,12 +27,13 @@ struct sp_commons {
     unsigned workers;
     struct sp_turn_common turn;
     struct sp_tally tunnels;
+    struct sp_pace api_requests; /* by tokens that make sessions */
     struct sp_subjects subjects;
     struct sp_quota strangers[SP_PLACES_N]; /* by address */
 };
 
 /* By one thread, before the first worker and after the last one. */
-void sp_commons_init(struct sp_commons *c, unsigned workers, uint32_t answers_per_s,
+void sp_commons_init(struct sp_commons *c, unsigned workers, const struct sp_bounds *bounds,
                      struct sp_rng *rng);
 void sp_commons_fini(struct sp_commons *c);
 

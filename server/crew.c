@@ -221,7 +221,7 @@ int sp_crew_new(unsigned n, const struct sp_worker_config *c, const struct sp_wo
         return err;
     }
     sp_rng_system_init(&rng);
-    sp_commons_init(&crew->commons, n, (uint32_t)c->bounds.answers_per_s, &rng);
+    sp_commons_init(&crew->commons, n, &c->bounds, &rng);
     err = add_all(crew, n, c, *share, why);
     if (err != 0) {
         sp_crew_free(crew);

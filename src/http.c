@@ -310,6 +310,44 @@ bool sp_http_find(const struct sp_http_head *h, const char *name, struct sp_span
     return false;
 }
 
+int sp_http_find_one(const struct sp_http_head *h, const char *name, struct sp_span *value)
+{
+    const struct sp_http_field *found = NULL;
+
+    for (size_t i = 0; i < h->n_fields; i++) {
+        if (!equals_nocase(h->fields[i].name, name))
+            continue;
+        if (found)
+            return SP_EBADMSG;
+        found = &h->fields[i];
+    }
+    if (!found)
+        return SP_ENOENT;
+    *value = found->value;
+    return 0;
+}
+
+int sp_http_bearer(const struct sp_http_head *h, struct sp_span *token)
+{
+    static const char scheme[] = "Bearer ";
+    struct sp_span v;
+    int err = sp_http_find_one(h, "Authorization", &v);
+
+    if (err < 0)
+        return err;
+    if (v.len < sizeof(scheme) - 1 ||
+        strncasecmp((const char *)v.p, scheme, sizeof(scheme) - 1) != 0)
+        return SP_EBADMSG;
+    v = trim(sp_span_skip(v, sizeof(scheme) - 1));
+    for (size_t i = 0; i < v.len; i++)
+        if (v.p[i] <= ' ' || v.p[i] >= 0x7f)
+            return SP_EBADMSG;
+    if (v.len == 0)
+        return SP_EBADMSG;
+    *token = v;
+    return 0;
+}
+
 bool sp_http_has_token(const struct sp_http_head *h, const char *name, const char *token)
 {
     for (size_t i = 0; i < h->n_fields; i++) {

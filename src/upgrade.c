@@ -45,23 +45,6 @@ static int id_from_text(struct sp_span s, struct sp_tunnel_id *out)
     return 0;
 }
 
-/* The only field of that name. */
-static int find_one(const struct sp_http_head *h, const char *name, struct sp_span *value)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < h->n_fields; i++) {
-        const struct sp_http_field *f = &h->fields[i];
-
-        if (f->name.len != strlen(name) ||
-            strncasecmp((const char *)f->name.p, name, f->name.len) != 0)
-            continue;
-        *value = f->value;
-        n++;
-    }
-    return n == 1 ? 0 : SP_EBADMSG;
-}
-
 static int finish(int n, size_t cap, size_t *len)
 {
     if (n < 0 || (size_t)n >= cap)
@@ -138,8 +121,7 @@ static int parse_tunnel(struct sp_span s, struct sp_upgrade *u)
 int sp_upgrade_parse_request(const struct sp_http_head *h, const char *path, struct sp_upgrade *out)
 {
     struct sp_upgrade u = {.lane = 0};
-    struct sp_span auth, tunnel;
-    const size_t scheme_len = sizeof(BEARER) - 1;
+    struct sp_span tunnel;
 
     /* HTTP/1.0 knows no Upgrade (RFC 9110 section 7.8). */
     if (!sp_span_eq(h->method, sp_span_str("GET")) || !sp_span_eq(h->target, sp_span_str(path)) ||
@@ -147,14 +129,8 @@ int sp_upgrade_parse_request(const struct sp_http_head *h, const char *path, str
         return SP_ENOENT;
     if (h->chunked || h->content_length > 0)
         return SP_EBADMSG;
-    if (find_one(h, "Authorization", &auth) < 0 || find_one(h, "Sallyport-Tunnel", &tunnel) < 0)
-        return SP_EBADMSG;
-    if (auth.len < scheme_len || strncasecmp((const char *)auth.p, BEARER, scheme_len) != 0)
-        return SP_EBADMSG;
-    u.token = sp_span_skip(auth, scheme_len);
-    while (u.token.len > 0 && u.token.p[0] == ' ')
-        u.token = sp_span_skip(u.token, 1);
-    if (!is_word(u.token) || parse_tunnel(tunnel, &u) < 0)
+    if (sp_http_bearer(h, &u.token) < 0 || sp_http_find_one(h, "Sallyport-Tunnel", &tunnel) < 0 ||
+        parse_tunnel(tunnel, &u) < 0)
         return SP_EBADMSG;
     *out = u;
     return 0;
@@ -182,7 +158,7 @@ int sp_upgrade_parse_response(const struct sp_http_head *h, struct sp_tunnel_id 
 
     if (h->status != 101 || !h->upgrade || !sp_http_has_token(h, "Upgrade", PROTOCOL))
         return SP_EPROTO;
-    if (find_one(h, "Sallyport-Tunnel", &text) < 0 || id_from_text(text, &got) < 0)
+    if (sp_http_find_one(h, "Sallyport-Tunnel", &text) < 0 || id_from_text(text, &got) < 0)
         return SP_EBADMSG;
     *id = got;
     return 0;

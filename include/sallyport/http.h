@@ -56,6 +56,14 @@ unsigned sp_http_refusal(struct sp_span s, int err);
 /* The first field of that name, compared without case. */
 bool sp_http_find(const struct sp_http_head *h, const char *name, struct sp_span *value);
 
+/* The field of that name when there is exactly one. SP_ENOENT: none; SP_EBADMSG: several, which two
+ * readers may understand in two ways. */
+int sp_http_find_one(const struct sp_http_head *h, const char *name, struct sp_span *value);
+
+/* The token of `Authorization: Bearer <token>` (RFC 6750), one word of printable ASCII. SP_ENOENT:
+ * no such field; SP_EBADMSG: several, another scheme, or no such word. */
+int sp_http_bearer(const struct sp_http_head *h, struct sp_span *token);
+
 /* Whether a comma-separated field of that name holds `token`, without case, in any of its lines. */
 bool sp_http_has_token(const struct sp_http_head *h, const char *name, const char *token);
 

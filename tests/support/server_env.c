@@ -100,7 +100,7 @@ void server_env_open(struct server_env *e, uint16_t min_port, uint16_t max_port)
                              .commons = &e->commons,
                              .max_strangers = 64};
     sp_bounds_default(&e->bounds);
-    sp_commons_init(&e->commons, 1, 100, &e->rng);
+    sp_commons_init(&e->commons, 1, &e->bounds, &e->rng);
     REQUIRE(sp_dgram_pool_new(&e->loop.ticker, &e->env.dgrams) == 0);
     open_turn(e);
     REQUIRE(sp_relay_ips_new(&ip, 1, min_port, max_port, &e->relay_ips) == 0);

@@ -52,7 +52,7 @@ void worker_rig_init(struct worker_rig *r)
                                       .n_relay_ips = 1,
                                       .linger_us = SP_SEC(30)};
     sp_bounds_default(&r->wc.bounds);
-    sp_commons_init(&r->commons, 1, 100, &r->rng);
+    sp_commons_init(&r->commons, 1, &r->wc.bounds, &r->rng);
 }
 
 static struct sp_worker_share share_of(struct worker_rig *r)

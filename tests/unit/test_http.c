@@ -369,6 +369,7 @@ START_TEST(fields)
     ck_assert(sp_http_find(&h, "a", &v));
     ck_assert_span(v, "1");
     ck_assert(!sp_http_find(&h, "ab", &v));
+    ck_assert_int_eq(sp_http_find_one(&h, "ab", &v), SP_ENOENT);
     ck_assert(!sp_http_find(&h, "", &v));
     ck_assert_span(v, "1");
     ck_assert(sp_http_has_token(&h, "list", "X"));
@@ -377,6 +378,37 @@ START_TEST(fields)
     ck_assert(!sp_http_has_token(&h, "list", "y"));
     ck_assert(!sp_http_has_token(&h, "list", "zzz"));
     ck_assert(!sp_http_has_token(&h, "lis", "zz"));
+}
+END_TEST
+
+START_TEST(bearer)
+{
+    static const struct {
+        const char *fields, *token; /* NULL: refused */
+        int err;
+    } cases[] = {
+        {"Authorization: Bearer v1.x.y\r\n", "v1.x.y", 0},
+        {"authorization: bEARER   abc  \r\n", "abc", 0},
+        {"X: y\r\n", NULL, SP_ENOENT},
+        {"Authorization: Basic YTpi\r\n", NULL, SP_EBADMSG},
+        {"Authorization: Bearer\r\n", NULL, SP_EBADMSG},
+        {"Authorization: Bearer \r\n", NULL, SP_EBADMSG},
+        {"Authorization: Bearer a b\r\n", NULL, SP_EBADMSG},
+        {"Authorization: Bearer a\xff\r\n", NULL, SP_EBADMSG},
+        {"Authorization: Bearer a\r\nAuthorization: Bearer a\r\n", NULL, SP_EBADMSG},
+    };
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
+        struct sp_span token = sp_span_str("untouched");
+        struct sp_http_head h;
+        char text[200];
+        size_t used;
+
+        snprintf(text, sizeof(text), "GET / HTTP/1.1\r\n%s\r\n", cases[i].fields);
+        ck_assert_int_eq(sp_http_parse_request(sp_span_str(text), &h, &used), 0);
+        ck_assert_msg(sp_http_bearer(&h, &token) == cases[i].err, "%s", cases[i].fields);
+        ck_assert(sp_span_eq(token, sp_span_str(cases[i].err ? "untouched" : cases[i].token)));
+    }
 }
 END_TEST
 
@@ -486,6 +518,7 @@ int main(void)
     tcase_add_test(tc, keep_alive_and_upgrade);
     tcase_add_test(tc, response_head);
     tcase_add_test(tc, fields);
+    tcase_add_test(tc, bearer);
     tcase_add_test(tc, looks_like);
     tcase_add_test(tc, dates);
     suite_add_tcase(suite, tc);

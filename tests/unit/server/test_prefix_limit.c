@@ -73,8 +73,8 @@ START_TEST(a_flood_of_prefixes_is_bounded)
 
         passed += sp_prefix_limit_take(&limit, &b, SECOND);
     }
-    ck_assert_uint_ge(passed, SP_PREFIX_LIMIT_SETS * SP_PREFIX_LIMIT_WAYS - 1);
-    ck_assert_uint_le(passed, SP_PREFIX_LIMIT_SETS * SP_PREFIX_LIMIT_WAYS * 10);
+    ck_assert_uint_ge(passed, SP_PACE_SETS * SP_PACE_WAYS - 1);
+    ck_assert_uint_le(passed, SP_PACE_SETS * SP_PACE_WAYS * 10);
     ck_assert_uint_eq(drain(&a, SECOND), 0);
     /* A second later all is as new. */
     ck_assert_uint_eq(drain(&a, 2 * SECOND + 1), 10);
