@@ -214,12 +214,12 @@ other_ways() {
 }
 
 [ "$(id -u)" = 0 ] || skip "needs root"
-chrt --idle --pid 0 $$
 need_packages mmdebstrap buildah python3 openssl coturn iproute2
 lab_up
 export DOCKER_STATE=$LAB_DIR/docker PATH=$LAB_DIR/bin:$PATH BUILDAH_ISOLATION=chroot
 mkdir "$LAB_DIR/bin"
 ln -s "$root/tests/support/docker.py" "$LAB_DIR/bin/docker"
+chrt --idle --pid 0 $$
 make_base
 build_image
 look_at_image
