@@ -1,94 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "plan.h"
+
 #include <check.h>
 #include <stdlib.h>
 
-#include "plan.h"
+#include "plan_rig.h"
 #include "sallyport/clock.h"
-
-#define START SP_SEC(1000)
-
-static struct sp_rng_seeded rng;
-static struct sp_plan plan;
-static uint64_t now_us;
-
-static void begin(size_t servers, unsigned lanes)
-{
-    sp_rng_seeded_init(&rng, 1);
-    now_us = START;
-    sp_plan_init(&plan, servers, lanes, &rng.rng, now_us);
-}
-
-static struct sp_plan_try expect(size_t server, unsigned lane, bool is_new)
-{
-    struct sp_plan_try t;
-
-    ck_assert(sp_plan_next(&plan, now_us, &t));
-    ck_assert_uint_eq(t.server, server);
-    ck_assert_uint_eq(t.lane, lane);
-    ck_assert_int_eq(t.is_new, is_new);
-    return t;
-}
-
-static void expect_none(void)
-{
-    struct sp_plan_try t;
-    ck_assert(!sp_plan_next(&plan, now_us, &t));
-}
-
-/* Goes to the next deadline, and says how far that was. */
-static uint64_t sleep_us(void)
-{
-    uint64_t due_us = sp_plan_due_us(&plan), slept = 0;
-
-    ck_assert_uint_ne(due_us, SP_NEVER);
-    if (due_us > now_us) {
-        slept = due_us - now_us;
-        expect_none();
-        now_us = due_us;
-    }
-    return slept;
-}
-
-/* What keeps the gateways of one server apart. */
-static void soon(uint64_t at_most_us)
-{
-    ck_assert_uint_lt(sleep_us(), at_most_us);
-}
-
-#define LANE_SOON SP_MS(250)
-#define LEAD_SOON SP_MS(100)
-
-static void succeed(struct sp_plan_try t)
-{
-    ck_assert(sp_plan_succeeded(&plan, &t, now_us));
-}
-
-static void unreachable(struct sp_plan_try t)
-{
-    sp_plan_failed(&plan, &t, SP_PLAN_UNREACHABLE, now_us);
-}
-
-static void not_now(struct sp_plan_try t)
-{
-    sp_plan_failed(&plan, &t, SP_PLAN_NOT_NOW, now_us);
-}
-
-static void denied(struct sp_plan_try t)
-{
-    sp_plan_failed(&plan, &t, SP_PLAN_DENIED, now_us);
-}
-
-/* A tunnel at server 0 with all lanes, old enough to be called stable. */
-static void open_all(size_t servers, unsigned lanes)
-{
-    begin(servers, lanes);
-    succeed(expect(0, 0, true));
-    for (unsigned i = 1; i < lanes; i++)
-        succeed(expect(0, i, false));
-    expect_none();
-    ck_assert_uint_eq(sp_plan_usable(&plan), lanes);
-    now_us += SP_SEC(60);
-}
 
 START_TEST(one_lane_first_then_the_others_at_once)
 {
@@ -120,26 +37,6 @@ START_TEST(a_dead_server_is_tried_ever_more_seldom)
         step = step * 2 < SP_SEC(30) ? step * 2 : SP_SEC(30);
         unreachable(expect(0, 0, true));
     }
-}
-END_TEST
-
-START_TEST(all_servers_in_order_then_a_wait)
-{
-    begin(3, 1);
-    for (int round = 0; round < 3; round++) {
-        for (size_t server = 0; server < 3; server++) {
-            struct sp_plan_try t = expect(server, 0, true);
-            if (round % 2 == 0)
-                unreachable(t);
-            else
-                denied(t);
-        }
-        expect_none();
-        ck_assert_uint_gt(sleep_us(), SP_MS(100));
-    }
-    unreachable(expect(0, 0, true));
-    succeed(expect(1, 0, true));
-    expect_none();
 }
 END_TEST
 
@@ -211,33 +108,6 @@ START_TEST(all_lanes_lost_one_leads_and_the_others_follow)
     for (unsigned i = 1; i < 4; i++)
         succeed(expect(0, i, false));
     expect_none();
-}
-END_TEST
-
-START_TEST(the_server_forgot_the_tunnel)
-{
-    open_all(1, 2);
-    sp_plan_lane_lost(&plan, 0, now_us);
-    sp_plan_lane_lost(&plan, 1, now_us);
-    soon(LEAD_SOON);
-    struct sp_plan_try t = expect(0, 0, false);
-    now_us += SP_MS(50);
-    denied(t);
-    succeed(expect(0, 0, true)); /* at once, at the same server */
-    succeed(expect(0, 1, false));
-}
-END_TEST
-
-START_TEST(the_token_is_refused_for_both)
-{
-    open_all(1, 1);
-    sp_plan_lane_lost(&plan, 0, now_us);
-    soon(LEAD_SOON);
-    for (int i = 0; i < 5; i++) {
-        denied(expect(0, 0, false)); /* the tunnel may still be there … */
-        denied(expect(0, 0, true));  /* … but not even a new one is given */
-        ck_assert_uint_ge(sleep_us(), SP_MS(125));
-    }
 }
 END_TEST
 
@@ -336,69 +206,6 @@ START_TEST(the_network_has_changed)
 }
 END_TEST
 
-START_TEST(the_network_changed_while_a_new_tunnel_was_asked_for)
-{
-    begin(2, 1);
-    unreachable(expect(0, 0, true));
-    expect(1, 0, true);
-    sp_plan_network_changed(&plan, now_us);
-    succeed(expect(0, 0, true));
-}
-END_TEST
-
-/* Calls don't survive for longer anyway, where another server can be reached. */
-START_TEST(another_server_when_the_own_one_stays_away)
-{
-    open_all(3, 1);
-    sp_plan_lane_lost(&plan, 0, now_us);
-    uint64_t lost_us = now_us;
-    soon(LEAD_SOON);
-    for (;;) {
-        struct sp_plan_try t;
-        ck_assert(sp_plan_next(&plan, now_us, &t));
-        now_us += SP_MS(50);
-        unreachable(t);
-        if (t.server != 0)
-            break;
-        ck_assert(!t.is_new);
-        sleep_us();
-    }
-    ck_assert_uint_ge(now_us - lost_us, SP_SEC(3));
-    ck_assert_uint_le(now_us - lost_us, SP_SEC(5));
-    unreachable(expect(2, 0, true));
-    /* All are away: it is the network. The tunnel is looked for where it was, then all again. */
-    soon(SP_SEC(1));
-    unreachable(expect(0, 0, false));
-    unreachable(expect(1, 0, true));
-    succeed(expect(2, 0, true));
-    /* From here on that one is home, and the others are asked in their order. */
-    now_us += SP_SEC(60);
-    sp_plan_lane_lost(&plan, 0, now_us);
-    now_us += SP_SEC(4);
-    unreachable(expect(2, 0, false));
-    unreachable(expect(0, 0, true));
-    unreachable(expect(1, 0, true));
-}
-END_TEST
-
-/* A join that hangs is no reason not to ask elsewhere for a new tunnel. */
-START_TEST(a_new_tunnel_goes_past_a_join_that_hangs)
-{
-    open_all(2, 1);
-    sp_plan_lane_lost(&plan, 0, now_us);
-    now_us += SP_SEC(4);
-    struct sp_plan_try t = expect(0, 0, false);
-    ck_assert(t.hurried);
-    expect_none();
-    unreachable(t);
-    t = expect(1, 0, true);
-    ck_assert(!t.hurried);
-    /* What the join would have said comes to nothing. */
-    denied((struct sp_plan_try){.server = 0, .leader = true});
-    succeed(t);
-}
-END_TEST
-
 /* Few lanes are enough for a while: none above them is tried, and none is missed. */
 START_TEST(as_many_lanes_as_are_wanted)
 {
@@ -449,59 +256,6 @@ START_TEST(one_that_is_not_wanted_may_be_the_last)
 }
 END_TEST
 
-START_TEST(a_new_tunnel_begins_with_the_first_server)
-{
-    begin(2, 1);
-    unreachable(expect(0, 0, true));
-    succeed(expect(1, 0, true));
-    now_us += SP_SEC(60);
-    /* A lane that comes back goes where the tunnel is. */
-    sp_plan_lane_lost(&plan, 0, now_us);
-    soon(LEAD_SOON);
-    succeed(expect(1, 0, false));
-    now_us += SP_SEC(60);
-    sp_plan_lane_lost(&plan, 0, now_us);
-    soon(LEAD_SOON);
-    denied(expect(1, 0, false));
-    unreachable(expect(0, 0, true));
-    succeed(expect(1, 0, true)); /* by no old id */
-    now_us += SP_SEC(60);
-    sp_plan_lane_lost(&plan, 0, now_us);
-    soon(LEAD_SOON);
-    denied(expect(1, 0, false));
-    succeed(expect(0, 0, true));
-}
-END_TEST
-
-START_TEST(a_new_tunnel_that_comes_too_late)
-{
-    open_all(1, 2);
-    sp_plan_lane_suspect(&plan, 0, now_us);
-    sp_plan_lane_suspect(&plan, 1, now_us);
-    soon(LEAD_SOON);
-    denied(expect(0, 0, false));
-    struct sp_plan_try t = expect(0, 0, true);
-    sp_plan_lane_well(&plan, 1, now_us);
-    ck_assert(!sp_plan_succeeded(&plan, &t, now_us));
-    ck_assert_uint_eq(sp_plan_usable(&plan), 1);
-    expect(0, 0, false);
-}
-END_TEST
-
-START_TEST(lanes_of_an_old_tunnel_do_not_come_back)
-{
-    open_all(1, 2);
-    sp_plan_lane_suspect(&plan, 0, now_us);
-    sp_plan_lane_suspect(&plan, 1, now_us);
-    soon(LEAD_SOON);
-    denied(expect(0, 0, false));
-    succeed(expect(0, 0, true));
-    sp_plan_lane_well(&plan, 1, now_us);
-    ck_assert_uint_eq(sp_plan_usable(&plan), 1);
-    expect(0, 1, false);
-}
-END_TEST
-
 START_TEST(all_suspect_is_as_bad_as_all_lost)
 {
     open_all(1, 3);
@@ -535,70 +289,6 @@ END_TEST
 
 /* Whatever happens in whatever order: a wanted lane is tried, or its time is known, and nothing is
  * tried twice at once or in a spin. */
-/* The server that drains is asked last: its name may lead to its successor. Soon, and again and
- * again, but not for ever. */
-START_TEST(a_server_that_drains_is_replaced)
-{
-    static const size_t order[][3] = {{1, 2, 0}, {0, 2, 1}, {0, 1, 2}};
-
-    for (size_t drained = 0; drained < 3; drained++) {
-        begin(3, 2);
-        sp_plan_replace(&plan, drained, now_us);
-        soon(LANE_SOON);
-        uint64_t longest_us = 0;
-        while (now_us - START < SP_SEC(110)) {
-            for (size_t i = 0; i < 3; i++)
-                denied(expect(order[drained][i], 0, true));
-            uint64_t slept_us = sleep_us();
-            longest_us = slept_us > longest_us ? slept_us : longest_us;
-        }
-        ck_assert_uint_le(longest_us, SP_SEC(4));
-        now_us = START + SP_SEC(200);
-        for (size_t i = 0; i < 3; i++)
-            denied(expect(order[drained][i], 0, true));
-        ck_assert_uint_gt(sleep_us(), SP_SEC(4));
-        /* Once there is a tunnel it is one as all are. */
-        denied(expect(order[drained][0], 0, true));
-        succeed(expect(order[drained][1], 0, true));
-        sp_plan_lane_lost(&plan, 0, now_us);
-        now_us += SP_SEC(40);
-        struct sp_plan_try t = expect(order[drained][1], 0, false);
-        denied(t);
-        expect(0, 0, true);
-    }
-}
-END_TEST
-
-/* The tunnel of a server that drains: joined as ever, never replaced. */
-START_TEST(joins_only)
-{
-    begin(2, 2);
-    succeed(expect(0, 0, true));
-    succeed(expect(0, 1, false));
-    sp_plan_join_only(&plan);
-    ck_assert(!sp_plan_is_over(&plan, now_us));
-    now_us += SP_SEC(20);
-    sp_plan_lane_lost(&plan, 0, now_us);
-    soon(LANE_SOON);
-    succeed(expect(0, 0, false));
-    sp_plan_lane_lost(&plan, 0, now_us);
-    sp_plan_lane_lost(&plan, 1, now_us);
-    ck_assert(!sp_plan_is_over(&plan, now_us));
-    uint64_t lost_us = now_us;
-    while (now_us - lost_us < SP_SEC(29)) { /* no other server comes into it */
-        sleep_us();
-        unreachable(expect(0, 0, false));
-    }
-    ck_assert(!sp_plan_is_over(&plan, lost_us + SP_SEC(29)));
-    ck_assert(sp_plan_is_over(&plan, lost_us + SP_SEC(30)));
-    sleep_us();
-    denied(expect(0, 0, false));
-    ck_assert(sp_plan_is_over(&plan, lost_us));
-    expect_none();
-    ck_assert_uint_eq(sp_plan_due_us(&plan), SP_NEVER);
-}
-END_TEST
-
 START_TEST(random_lives)
 {
     struct sp_rng_seeded dice;
@@ -674,29 +364,18 @@ int main(void)
 
     tcase_add_test(tc, one_lane_first_then_the_others_at_once);
     tcase_add_test(tc, a_dead_server_is_tried_ever_more_seldom);
-    tcase_add_test(tc, all_servers_in_order_then_a_wait);
     tcase_add_test(tc, a_lost_lane_comes_back_soon_under_its_number);
     tcase_add_test(tc, a_refused_lane_beside_living_ones_backs_off_alone);
     tcase_add_test(tc, a_suspect_lane_is_replaced_or_turns_out_well);
     tcase_add_test(tc, all_lanes_lost_one_leads_and_the_others_follow);
-    tcase_add_test(tc, the_server_forgot_the_tunnel);
-    tcase_add_test(tc, the_token_is_refused_for_both);
     tcase_add_test(tc, while_calls_can_be_saved_it_hurries);
     tcase_add_test(tc, not_now_keeps_the_tunnel);
     tcase_add_test(tc, a_join_that_hangs_keeps_none_from_trying);
     tcase_add_test(tc, the_network_has_changed);
-    tcase_add_test(tc, the_network_changed_while_a_new_tunnel_was_asked_for);
-    tcase_add_test(tc, another_server_when_the_own_one_stays_away);
-    tcase_add_test(tc, a_new_tunnel_goes_past_a_join_that_hangs);
     tcase_add_test(tc, as_many_lanes_as_are_wanted);
     tcase_add_test(tc, one_that_is_not_wanted_may_be_the_last);
-    tcase_add_test(tc, a_new_tunnel_begins_with_the_first_server);
-    tcase_add_test(tc, a_new_tunnel_that_comes_too_late);
-    tcase_add_test(tc, lanes_of_an_old_tunnel_do_not_come_back);
     tcase_add_test(tc, all_suspect_is_as_bad_as_all_lost);
     tcase_add_test(tc, a_join_under_way_may_lead_when_the_last_lane_dies);
-    tcase_add_test(tc, a_server_that_drains_is_replaced);
-    tcase_add_test(tc, joins_only);
     tcase_add_loop_test(tc, random_lives, 0, 30);
     suite_add_tcase(s, tc);
     srunner_run_all(runner, CK_NORMAL);
