@@ -9,6 +9,8 @@
  *              answers from      drops copies and
  *              where it was asked   what is late
  *
+ * lan_ports does the same for ends of rendezvous sessions, on ports that the server asks for.
+ *
  * links has the tunnels: the one in use, and those of servers that drain. Each has an uplink that
  * keeps its lanes there: dials, joins, replaces. A tunnel is made before its first lane is and
  * outlives all of them, so that local never has to ask whether somebody is connected: what waits
@@ -26,6 +28,7 @@
 #include <string.h>
 
 #include "env.h"
+#include "lan_ports.h"
 #include "links.h"
 #include "local.h"
 #include "network.h"
@@ -47,6 +50,7 @@ struct gateway {
     struct sp_client_env env;
 
     struct sp_local *local;            /* browsers */
+    struct sp_lan_ports *lan_ports;    /* the same, as ends of rendezvous sessions */
     struct sp_links *links;            /* tunnels and their lanes */
     struct sp_network *network;        /* tells when it has become another */
     struct sp_ratelimit refusals_said; /* of flows, in the log: a browser goes on asking */
@@ -68,7 +72,11 @@ static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, u
                          void *arg)
 {
     struct gateway *g = arg;
-    sp_local_datagrams(g->local, f, d, n, now_us);
+
+    if (sp_flow_kind(f) == SP_FLOW_SESSION)
+        sp_lan_ports_datagrams(g->lan_ports, f, d, n);
+    else
+        sp_local_datagrams(g->local, f, d, n, now_us);
 }
 
 static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
@@ -79,7 +87,18 @@ static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
         sp_ratelimit_take(&g->refusals_said, sp_ticker_now(&g->ticker)))
         sp_log_warn(&g->config->log, "the server refused a flow",
                     SP_F_ADDR("client", sp_flow_local(f)), SP_F_UINT("code", code));
-    sp_local_flow_closed(g->local, f);
+    if (sp_flow_kind(f) == SP_FLOW_SESSION)
+        sp_lan_ports_flow_closed(g->lan_ports, f);
+    else
+        sp_local_flow_closed(g->local, f);
+}
+
+static unsigned on_asked(struct sp_tunnel *t, struct sp_span question,
+                         uint8_t answer[static SP_CONTROL_BODY_MAX], size_t *len, uint64_t now_us,
+                         void *arg)
+{
+    struct gateway *g = arg;
+    return sp_lan_ports_asked(g->lan_ports, t, question, answer, len, now_us);
 }
 
 static void on_tunnel_in_use(struct sp_tunnel *t, void *arg)
@@ -92,6 +111,7 @@ static void on_tunnel_gone(struct sp_tunnel *t, void *arg)
 {
     struct gateway *g = arg;
     sp_local_tunnel_gone(g->local, t);
+    sp_lan_ports_tunnel_gone(g->lan_ports, t);
 }
 
 static void on_stopped(void *arg)
@@ -103,6 +123,7 @@ static void on_stopped(void *arg)
 static const struct sp_links_events links_events = {
     .datagrams = on_datagrams,
     .flow_closed = on_flow_closed,
+    .asked = on_asked,
     .tunnel_in_use = on_tunnel_in_use,
     .tunnel_gone = on_tunnel_gone,
     .stopped = on_stopped,
@@ -143,6 +164,7 @@ static void on_network_changed(const struct sp_addr *own, size_t n, void *arg)
     if (g->stopping)
         return;
     sp_local_network_changed(g->local);
+    sp_lan_ports_network_changed(g->lan_ports);
     listen_for_both(g, own, n);
     sp_links_network_changed(g->links, own, n);
 }
@@ -164,6 +186,7 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int events)
     sp_log_info(&g->config->log, "stopping");
     sp_notify(SP_NOTIFY_STOPPING);
     sp_local_stop(g->local);
+    sp_lan_ports_stop(g->lan_ports);
     sp_links_stop(g->links);
 }
 
@@ -242,6 +265,24 @@ static int listen_on(struct gateway *g, const struct sp_addr *addr)
                 err == SP_ESYS ? sp_sock_listen_advice(errno) : "");
 }
 
+static const struct sp_addr *listens(const void *arg, size_t i)
+{
+    return sp_local_addr(arg, i);
+}
+
+static int start_lan_ports(struct gateway *g)
+{
+    struct sp_tunnel_config tunnel;
+
+    sp_tunnel_config_default(&tunnel, SP_TUNNEL_GATEWAY);
+    const struct sp_lan_ports_config config = {.lan = g->config->lan,
+                                               .n_lan = g->config->n_lan,
+                                               .max_ports = tunnel.max_flows,
+                                               .listens = listens,
+                                               .arg = g->local};
+    return sp_lan_ports_new(&g->env, &config, &g->lan_ports) == 0 ? 0 : out_of_memory();
+}
+
 static int start_local(struct gateway *g)
 {
     const struct sp_gateway_config *c = g->config;
@@ -314,6 +355,7 @@ static int start_admin(struct gateway *g)
 
     g->status.start_unix_s = sp_clock_unix_s();
     g->status.local = g->local;
+    g->status.lan_ports = g->lan_ports;
     g->status.links = g->links;
     if (!g->config->has_admin || sp_status_open(&g->status, &g->env, addr, &g->admin) == 0)
         return 0;
@@ -374,6 +416,8 @@ static int start(struct gateway *g)
     if (status == 0)
         status = start_local(g);
     if (status == 0)
+        status = start_lan_ports(g);
+    if (status == 0)
         status = start_links(g);
     if (status == 0)
         status = start_admin(g);
@@ -391,6 +435,7 @@ static void end(struct gateway *g)
     sp_network_free(g->network);
     sp_admin_close(g->admin);
     sp_local_free(g->local);
+    sp_lan_ports_free(g->lan_ports);
     sp_links_free(g->links);
     if (g->env.dgrams != NULL)
         sp_dgram_pool_free(g->env.dgrams);

@@ -190,6 +190,15 @@ static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
     l->all->events->flow_closed(f, code, l->all->arg);
 }
 
+static unsigned on_asked(struct sp_span question, uint8_t answer[static SP_CONTROL_BODY_MAX],
+                         size_t *len, uint64_t now_us, void *arg)
+{
+    const struct link *l = arg;
+    if (l->all->events->asked == NULL)
+        return SP_CONTROL_UNKNOWN;
+    return l->all->events->asked(l->tunnel, question, answer, len, now_us, l->all->arg);
+}
+
 static void on_lane_suspect(struct sp_lane *lane, void *arg)
 {
     const struct link *l = arg;
@@ -213,6 +222,7 @@ static const struct sp_tunnel_events tunnel_events = {
     .flush = on_want_flush,
     .datagrams = on_datagrams,
     .flow_closed = on_flow_closed,
+    .asked = on_asked,
     .lane_suspect = on_lane_suspect,
     .draining = on_draining,
     .width_changed = on_width_changed,

@@ -20,6 +20,10 @@ struct sp_links_events {
     void (*datagrams)(struct sp_flow *f, const struct sp_span *d, size_t n, uint64_t now_us,
                       void *arg);
     void (*flow_closed)(struct sp_flow *f, unsigned code, void *arg);
+    /* May be NULL: nothing is understood. */
+    unsigned (*asked)(struct sp_tunnel *t, struct sp_span question,
+                      uint8_t answer[static SP_CONTROL_BODY_MAX], size_t *len, uint64_t now_us,
+                      void *arg);
     /* From now on this is the tunnel in use; first told by sp_links_new. */
     void (*tunnel_in_use)(struct sp_tunnel *t, void *arg);
     /* This one is about to be freed: its flows may not be used after this. */

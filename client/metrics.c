@@ -14,6 +14,8 @@ static const struct sp_counter now[] = {
           "Tunnels beside that one: their server drains, and calls on them go on."),
     FIELD(draining_flows, "draining_flows", NULL, "Flows of these."),
     FIELD(clients, "clients", NULL, "Local clients: browsers' sockets that use the gateway."),
+    FIELD(session_ports, "session_ports", NULL,
+          "Ends of rendezvous sessions that have a port here."),
 };
 #undef FIELD
 
@@ -36,6 +38,30 @@ static const struct sp_counter local[] = {
     FIELD(dropped, DROPPED("unread"), NULL),
 };
 #undef FIELD
+#undef DROPPED
+
+#define FIELD(...)      SP_COUNTER(struct sp_lan_ports_counters, __VA_ARGS__)
+#define DROPPED(reason) "session_dropped_datagrams_total", "reason=\"" reason "\""
+static const struct sp_counter sessions[] = {
+    FIELD(opened, "session_ports_opened_total", NULL,
+          "Ends of rendezvous sessions that got a port here."),
+    FIELD(closed, "session_ports_closed_total", NULL, "Of these: closed again."),
+    FIELD(refused, "session_ports_refused_total", NULL,
+          "Ends of rendezvous sessions that got none: too many, or the system had no port."),
+    FIELD(datagrams_in, "session_received_datagrams_total", NULL,
+          "Datagrams of browsers that went into flows of rendezvous sessions."),
+    FIELD(datagrams_out, "session_sent_datagrams_total", NULL,
+          "Datagrams of rendezvous sessions that went to browsers."),
+    FIELD(denied, DROPPED("denied"),
+          "Datagrams that went nowhere: denied (from elsewhere than this host and --lan), not_ice "
+          "(the first from there, and no check), no_flow (the tunnel could not open one)."),
+    FIELD(not_ice, DROPPED("not_ice"), NULL),
+    FIELD(no_flow, DROPPED("no_flow"), NULL),
+    FIELD(evicted, "session_sources_evicted_total", NULL,
+          "Addresses that lost their flow to a newer one at the same port."),
+};
+#undef FIELD
+#undef DROPPED
 
 #define FIELD(...) SP_COUNTER(struct sp_uplink_counters, __VA_ARGS__)
 static const struct sp_counter uplink[] = {
@@ -51,6 +77,7 @@ static const struct sp_counter uplink[] = {
 static const struct sp_counter_group groups[] = {
     {"now", now, SP_ARRAY_LEN(now), 0},
     {"local", local, SP_ARRAY_LEN(local), offsetof(struct sp_client_stats, local)},
+    {"sessions", sessions, SP_ARRAY_LEN(sessions), offsetof(struct sp_client_stats, sessions)},
     {"uplink", uplink, SP_ARRAY_LEN(uplink), offsetof(struct sp_client_stats, uplink)},
 };
 

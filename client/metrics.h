@@ -6,6 +6,7 @@
 #ifndef SALLYPORT_CLIENT_METRICS_H
 #define SALLYPORT_CLIENT_METRICS_H
 
+#include "lan_ports.h"
 #include "local.h"
 #include "sallyport/counters.h"
 #include "uplink.h"
@@ -13,6 +14,8 @@
 /* A picture of the gateway: what stands here stands in metrics.c, too. */
 struct sp_client_stats {
     uint64_t tunnel_up, lanes, flows, draining_tunnels, draining_flows, clients; /* now */
+    uint64_t session_ports;
+    struct sp_lan_ports_counters sessions;
     struct sp_local_counters local;
     struct sp_uplink_counters uplink;
     struct sp_tunnel_counters tunnel; /* of all tunnels, one after the other */

@@ -27,6 +27,8 @@ static void look(const struct sp_status *s, struct sp_client_stats *out)
                                     .draining_tunnels = sp_links_draining(s->links),
                                     .draining_flows = sp_links_draining_flows(s->links),
                                     .clients = sp_local_client_count(s->local),
+                                    .session_ports = sp_lan_ports_count(s->lan_ports),
+                                    .sessions = *sp_lan_ports_counters(s->lan_ports),
                                     .local = *sp_local_counters(s->local)};
     sp_links_counters(s->links, &out->tunnel, &out->uplink);
 }

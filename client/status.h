@@ -6,6 +6,7 @@
 #ifndef SALLYPORT_CLIENT_STATUS_H
 #define SALLYPORT_CLIENT_STATUS_H
 
+#include "lan_ports.h"
 #include "links.h"
 #include "local.h"
 #include "sallyport/admin.h"
@@ -13,6 +14,7 @@
 /* Where it looks. Its owner keeps it up to date. */
 struct sp_status {
     const struct sp_local *local;
+    const struct sp_lan_ports *lan_ports;
     const struct sp_links *links;
     uint64_t start_unix_s;
     /* Set by sp_status_open. */

@@ -8,6 +8,8 @@ void sp_commons_init(struct sp_commons *c, unsigned workers, const struct sp_bou
     sp_turn_common_init(&c->turn, (uint32_t)bounds->answers_per_s, rng);
     atomic_init(&c->tunnels.n, 0);
     sp_pace_init(&c->api_requests, (uint32_t)bounds->api_requests, rng);
+    atomic_init(&c->sessions.n, 0);
+    sp_quota_init(&c->session_subjects, rng);
     sp_subjects_init(&c->subjects, rng);
     for (size_t i = 0; i < SP_PLACES_N; i++)
         sp_quota_init(&c->strangers[i], rng);
@@ -18,6 +20,7 @@ void sp_commons_fini(struct sp_commons *c)
     for (size_t i = 0; i < SP_PLACES_N; i++)
         sp_quota_fini(&c->strangers[i]);
     sp_subjects_fini(&c->subjects);
+    sp_quota_fini(&c->session_subjects);
     sp_turn_common_fini(&c->turn);
 }
 

@@ -26,8 +26,9 @@ enum sp_place {
 struct sp_commons {
     unsigned workers;
     struct sp_turn_common turn;
-    struct sp_tally tunnels;
-    struct sp_pace api_requests; /* by tokens that make sessions */
+    struct sp_tally tunnels, sessions; /* sessions: rendezvous */
+    struct sp_quota session_subjects;  /* of these, by subject */
+    struct sp_pace api_requests;       /* by tokens that make sessions */
     struct sp_subjects subjects;
     struct sp_quota strangers[SP_PLACES_N]; /* by address */
 };

@@ -11,25 +11,17 @@
 
 /* --- notes ---------------------------------------------------------------------------------- */
 
-enum note_kind {
-    NOTE_NAME_HERE, /* to all: `key` names a session of the sender's */
-    NOTE_NAME_GONE, /* or no longer */
-    NOTE_IN,        /* to the owner: a datagram of the via `handle` follows */
-    NOTE_LOST,      /* to the owner: its transport has ended */
-    NOTE_OUT,       /* to the porter: a datagram for it follows */
-    NOTE_CLOSE,     /* to the porter: its path is no more, or never was */
-};
-
-struct note {
-    uint32_t kind, way;
-    uint64_t handle;
-    uint8_t key[SP_RDV_KEY_LEN];
-};
-
-static void send_note(struct sp_ends *e, unsigned to, const struct note *n, struct sp_span body)
+void note_send(struct sp_ends *e, unsigned to, const struct note *n, struct sp_span body)
 {
     if (e->env.post != NULL) /* what is full is counted there */
         (void)sp_post_note(e->env.post, to, sp_span(n, sizeof *n), body);
+}
+
+void note_send_all(struct sp_ends *e, const struct note *n, struct sp_span body)
+{
+    for (unsigned i = 0; e->env.post != NULL && i < sp_post_workers(e->env.post); i++)
+        if (i != e->env.worker)
+            note_send(e, i, n, body);
 }
 
 static void send_to_owner(struct sp_via *v, enum note_kind kind, struct sp_span body)
@@ -38,7 +30,7 @@ static void send_to_owner(struct sp_via *v, enum note_kind kind, struct sp_span 
         [VIA_TCP] = SP_RDV_TCP, [VIA_UDP] = SP_RDV_UDP, [VIA_FLOW] = SP_RDV_GATEWAY};
     const struct note n = {.kind = kind, .way = ways[v->kind], .handle = v->key.handle};
 
-    send_note(v->all, v->owner, &n, body);
+    note_send(v->all, v->owner, &n, body);
 }
 
 static void send_to_porter(struct sp_ends *e, const struct via_key *to, enum note_kind kind,
@@ -46,7 +38,7 @@ static void send_to_porter(struct sp_ends *e, const struct via_key *to, enum not
 {
     const struct note n = {.kind = kind, .handle = to->handle};
 
-    send_note(e, (unsigned)to->worker, &n, body);
+    note_send(e, (unsigned)to->worker, &n, body);
 }
 
 /* --- vias ----------------------------------------------------------------------------------- */
@@ -219,12 +211,18 @@ static void on_tell_name(void *arg, const uint8_t key[static SP_RDV_KEY_LEN], bo
     struct sp_ends *e = arg;
     struct note n = {.kind = here ? NOTE_NAME_HERE : NOTE_NAME_GONE};
 
-    if (e->env.post == NULL)
-        return;
     memcpy(n.key, key, sizeof n.key);
-    for (unsigned i = 0; i < sp_post_workers(e->env.post); i++)
-        if (i != e->env.worker)
-            send_note(e, i, &n, (struct sp_span){0});
+    note_send_all(e, &n, (struct sp_span){0});
+}
+
+static void on_released(void *arg, struct sp_rdv_session *s, unsigned end)
+{
+    gates_released(arg, s, end);
+}
+
+static void on_joined(void *arg, struct sp_rdv_session *s, unsigned end)
+{
+    gates_joined(arg, s, end);
 }
 
 static void on_ended(void *arg)
@@ -239,6 +237,8 @@ static const struct sp_rdv_effects effects = {
     .send = on_send,
     .close = on_close,
     .tell_name = on_tell_name,
+    .joined = on_joined,
+    .released = on_released,
     .ended = on_ended,
 };
 
@@ -295,6 +295,12 @@ void sp_ends_note(struct sp_ends *e, unsigned from, struct sp_span note)
     case NOTE_CLOSE:
         if ((v = via_by_key(e, n->handle, e->env.worker)) != NULL && v->owner == from)
             via_close(v);
+        break;
+    case NOTE_GATE_HERE:
+    case NOTE_GATE_GONE:
+    case NOTE_ASK:
+    case NOTE_ANSWER:
+        gates_note(e, from, n, body);
         break;
     }
 }
@@ -420,6 +426,8 @@ int sp_ends_new(const struct sp_env *env, const struct sp_ends_config *c,
                                      .idle_us = c->idle_us,
                                      .bounds = env->bounds,
                                      .hits = env->hits,
+                                     .tally = &env->commons->sessions,
+                                     .shares = &env->commons->session_subjects,
                                      .log = env->log};
     struct sp_ends *e = calloc(1, sizeof *e);
 
@@ -430,6 +438,7 @@ int sp_ends_new(const struct sp_env *env, const struct sp_ends_config *c,
     e->drained = drained;
     e->arg = arg;
     sp_list_init(&e->porters);
+    gates_init(e);
     sp_timer_init(&e->sweep, on_sweep, e);
     SP_MAP_INIT(&e->by_key, struct sp_via, key_node, key, env->rng);
     SP_MAP_INIT(&e->by_pair, struct sp_via, by_pair, pair, env->rng);
@@ -465,6 +474,7 @@ void sp_ends_free(struct sp_ends *e)
     SP_LIST_EACH(&e->porters, link, next)
     via_close(SP_LIST_ITEM(link, struct sp_via, porter));
     sp_timerq_cancel(&e->env.ticker->timers, &e->sweep);
+    gates_fini(e);
     sp_map_fini(&e->by_key);
     sp_map_fini(&e->by_pair);
     free(e);

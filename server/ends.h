@@ -37,6 +37,7 @@ struct sp_ends_counters {
     uint64_t ice_tcp_unknown; /* whose USERNAME was not known in time, or that said nothing */
     uint64_t ice_tcp_crowded, ice_tcp_pushed_out; /* too many of these */
     uint64_t udp, flows;                          /* addresses and flows that became a path */
+    uint64_t asked, asked_in_vain;                /* gateways, for a port */
     uint64_t flows_unknown;  /* datagrams of flows whose USERNAME was not known */
     uint64_t stream_dropped; /* what waited in vain for ICE-TCP connections */
 };
@@ -77,6 +78,41 @@ void sp_ends_flow_input(struct sp_via *v, const struct sp_span *d, size_t n);
 void sp_ends_flow_closed(struct sp_via *v);
 /* The tunnel ends, its flows with it. */
 void sp_ends_flows_gone(struct sp_list *owner);
+
+/* --- gateways ------------------------------------------------------------------------------- */
+
+/* A gateway that has a tunnel, to this worker or another. */
+struct sp_ends_gateway {
+    char name[SP_TOKEN_NAME_MAX + 1];    /* as its token says, or else the subject */
+    char subject[SP_TOKEN_NAME_MAX + 1]; /* of that token */
+    struct sp_addr from;
+    uint64_t since_us;
+};
+struct sp_gate; /* one of them, as it is known here */
+
+/* One of this worker's, and its tunnel. NULL: no memory. */
+struct sp_gate *sp_ends_gateway_came(struct sp_ends *e, const struct sp_ends_gateway *about,
+                                     struct sp_tunnel *t);
+/* Before its tunnel is freed. NULL is fine. */
+void sp_ends_gateway_left(struct sp_gate *g);
+
+/* One after the other: first with NULL, NULL at the end. Valid until the loop is returned to. */
+const struct sp_gate *sp_ends_gateway_next(const struct sp_ends *e, const struct sp_gate *before);
+const struct sp_ends_gateway *sp_gate_about(const struct sp_gate *g);
+
+/* 0: where it listens for this end. SP_ENOENT: no such gateway, or its tunnel ended; SP_EFULL: it
+ * has no port left; SP_EDENIED: it does not do that; SP_ETIMEDOUT: it said nothing for 3 s. */
+typedef void sp_ends_gateway_fn(int err, const struct sp_addr *addrs, size_t n, void *arg);
+struct sp_ends_ask;
+
+/* Asks a gateway to open the end on its LAN, and to keep it open until the end is released. `fn` is
+ * called later, from the loop, once, unless the ask is cancelled. The gateway that came last of
+ * those with this name, and of this subject unless that is empty. SP_ENOENT: there is none now;
+ * SP_EINVAL: nobody has joined the end; SP_ENOMEM. */
+int sp_ends_ask_gateway(struct sp_ends *e, struct sp_rdv_session *s, unsigned end,
+                        struct sp_span name, struct sp_span subject, sp_ends_gateway_fn *fn,
+                        void *arg, struct sp_ends_ask **out);
+void sp_ends_ask_cancel(struct sp_ends_ask *a);
 
 /* --- what is told to browsers --------------------------------------------------------------- */
 

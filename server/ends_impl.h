@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the files of the ends share: ends.c (vias, other workers), ends_tcp.c (connections whose
- * session is looked for). Nobody else includes this.
+ * session is looked for), ends_gate.c (gateways, and what they are asked). Nobody else includes
+ * this.
  */
 #ifndef SALLYPORT_SERVER_ENDS_IMPL_H
 #define SALLYPORT_SERVER_ENDS_IMPL_H
@@ -10,6 +11,27 @@
 #include "guests.h"
 #include "sallyport/map.h"
 #include "sallyport/msg_stream.h"
+
+enum note_kind {
+    NOTE_NAME_HERE, /* to all: `key` names a session of the sender's */
+    NOTE_NAME_GONE, /* or no longer */
+    NOTE_IN,        /* to the owner: a datagram of the via `handle` follows */
+    NOTE_LOST,      /* to the owner: its transport has ended */
+    NOTE_OUT,       /* to the porter: a datagram for it follows */
+    NOTE_CLOSE,     /* to the porter: its path is no more, or never was */
+    NOTE_GATE_HERE, /* to all: struct sp_ends_gateway follows */
+    NOTE_GATE_GONE, /* the same */
+    NOTE_ASK,       /* to the gateway's worker: a question for the one that `key` names */
+    NOTE_ANSWER,    /* and back, `handle` as in the question */
+};
+
+struct note {
+    uint32_t kind, way;
+    uint64_t handle;
+    uint8_t key[SP_RDV_KEY_LEN];
+    int32_t err;
+    uint32_t code;
+};
 
 enum via_kind { VIA_TCP, VIA_UDP, VIA_FLOW, VIA_OTHER };
 
@@ -57,6 +79,11 @@ struct sp_ends {
     struct sp_timer sweep; /* of porters that nobody uses */
     uint64_t last_handle;
     struct sp_guests guests; /* connections whose session is not known yet */
+    struct sp_list gates;    /* gateways of this worker and of others; who came last stands first */
+    struct sp_list asks;     /* not answered yet */
+    struct sp_list leases;   /* ports that gateways hold open */
+    struct sp_timer tell;    /* the others of this worker's gateways, again */
+    uint64_t last_ask;
     struct sp_ends_counters counters;
 };
 
@@ -67,6 +94,19 @@ void via_free(struct sp_via *v);
 /* Its transport has ended: whoever has the session is told. */
 void via_lost(struct sp_via *v);
 void via_input(struct sp_via *v, struct sp_span datagram, uint64_t now_us);
+
+/* To another worker; what finds no room is lost. */
+void note_send(struct sp_ends *e, unsigned to, const struct note *n, struct sp_span body);
+void note_send_all(struct sp_ends *e, const struct note *n, struct sp_span body);
+
+/* ends_gate.c */
+void gates_init(struct sp_ends *e);
+void gates_fini(struct sp_ends *e);
+void gates_note(struct sp_ends *e, unsigned from, const struct note *n, struct sp_span body);
+/* The end is released: its port is not needed any more. */
+void gates_released(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end);
+/* What its port has to know may have changed. */
+void gates_joined(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end);
 
 /* ends_tcp.c */
 void newcomers_free_all(struct sp_ends *e);

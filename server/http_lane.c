@@ -39,6 +39,8 @@ int sp_http_lane_join(const struct sp_env *env, struct sp_sessions *sessions,
     err = hand_over(env, u, s);
     if (err == SP_ENOENT)
         err = sp_session_join(sessions, u, claims.subject, s, &out->id);
+    if (out->id != NULL)
+        sp_session_name(sessions, out->id, claims.gateway);
     out->not_now = err != 0 && err != SP_ENOENT;
     return err;
 }

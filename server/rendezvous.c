@@ -130,7 +130,8 @@ static void session_free(struct sp_rdv_session *s)
     names_drop(s);
     sp_map_del(&r->by_id, &s->by_id);
     sp_list_remove(&s->link);
-    sp_quota_give(&r->shares, s->share);
+    sp_quota_give(r->config.shares, s->share);
+    sp_tally_give(r->config.tally);
     free(s);
 }
 
@@ -181,18 +182,20 @@ int sp_rdv_create(struct sp_rdv *r, const struct sp_rdv_order *order, uint64_t n
         return SP_EINVAL;
     if (r->draining)
         return SP_EDENIED;
-    if (r->by_id.len >= b->sessions) {
+    if (!sp_tally_take(r->config.tally, (size_t)b->sessions)) {
         r->config.hits->sessions++;
         return SP_EFULL;
     }
-    int err = sp_quota_take(&r->shares, order->subject, (size_t)b->subject_sessions, &share);
+    int err = sp_quota_take(r->config.shares, order->subject, (size_t)b->subject_sessions, &share);
     if (err != 0) {
         r->config.hits->subject_sessions += err == SP_EFULL;
+        sp_tally_give(r->config.tally);
         return err;
     }
     struct sp_rdv_session *s = session_new(r, order, now_us);
     if (s == NULL || sp_map_add(&r->by_id, &s->by_id) != 0) {
-        sp_quota_give(&r->shares, share);
+        sp_quota_give(r->config.shares, share);
+        sp_tally_give(r->config.tally);
         free(s);
         return SP_ENOMEM;
     }
@@ -272,7 +275,10 @@ int sp_rdv_join(struct sp_rdv_session *s, unsigned end, const struct sp_rdv_join
         sp_crypto_wipe(e->password, sizeof e->password);
         copy_text(e->password, j->password);
     }
-    return other ? names_set(s) : 0;
+    err = other ? names_set(s) : 0;
+    if (s->registry->effects->joined != NULL)
+        s->registry->effects->joined(s->registry->arg, s, end);
+    return err;
 }
 
 void sp_rdv_set_gateway(struct sp_rdv_session *s, unsigned end, struct sp_span gateway)
@@ -360,9 +366,9 @@ size_t sp_rdv_count(const struct sp_rdv *r)
     return r->by_id.len;
 }
 
-size_t sp_rdv_count_of(struct sp_rdv *r, struct sp_span subject)
+size_t sp_rdv_count_of(const struct sp_rdv *r, struct sp_span subject)
 {
-    return sp_quota_held(&r->shares, subject);
+    return sp_quota_held(r->config.shares, subject);
 }
 
 struct sp_rdv_session *sp_rdv_next(const struct sp_rdv *r, const struct sp_rdv_session *before)
@@ -393,7 +399,6 @@ int sp_rdv_new(const struct sp_rdv_config *config, const struct sp_rdv_effects *
     r->rng = rng;
     sp_timer_init(&r->sweep, on_sweep, r);
     sp_list_init(&r->sessions);
-    sp_quota_init(&r->shares, rng);
     SP_MAP_INIT(&r->by_id, struct sp_rdv_session, by_id, id, rng);
     r->by_id.key_len = SP_RDV_ID_LEN; /* without its NUL */
     SP_MAP_INIT(&r->by_name, struct rdv_name, node, key, rng);
@@ -415,6 +420,5 @@ void sp_rdv_free(struct sp_rdv *r, uint64_t now_us)
     sp_timerq_cancel(r->timers, &r->sweep);
     names_fini(r);
     sp_map_fini(&r->by_id);
-    sp_quota_fini(&r->shares);
     free(r);
 }

@@ -28,12 +28,14 @@
 #include <stdint.h>
 
 #include "bounds.h"
+#include "quota.h"
 #include "sallyport/addr.h"
 #include "sallyport/bytes.h"
 #include "sallyport/log.h"
 #include "sallyport/rng.h"
 #include "sallyport/timerq.h"
 #include "sallyport/token.h"
+#include "tally.h"
 
 struct sp_rdv; /* the registry of one worker */
 struct sp_rdv_session;
@@ -58,6 +60,8 @@ struct sp_rdv_config {
     uint64_t idle_us; /* an end without datagrams is released after it */
     const struct sp_bounds *bounds;
     struct sp_bound_hits *hits;
+    struct sp_tally *tally;  /* sessions of all workers */
+    struct sp_quota *shares; /* the same, by subject */
     const struct sp_log *log;
 };
 
@@ -70,6 +74,8 @@ struct sp_rdv_effects {
     /* Checks with the USERNAME of this key are for a session here, or no longer. Told again every
      * SP_RDV_TELL_US, so that one that is lost does no harm. May be NULL. */
     void (*tell_name)(void *arg, const uint8_t key[static SP_RDV_KEY_LEN], bool here);
+    /* What is known of an end has changed. May be NULL. */
+    void (*joined)(void *arg, struct sp_rdv_session *s, unsigned end);
     /* An end was released, or its session ended. May be NULL. */
     void (*released)(void *arg, struct sp_rdv_session *s, unsigned end);
     /* A session ended, and is no longer counted. May be NULL. */
@@ -133,8 +139,8 @@ struct sp_rdv_join {
 /*
  * Takes an end, and registers what is known of it; again to register what comes later, or when ICE
  * restarts: the fragment before stays good beside the new one. SP_EINVAL: grammar; SP_EEXIST:
- * another holder has it, or both ends would have one fragment; SP_EEXPIRED: nobody joined in time;
- * SP_ENOMEM.
+ * another holder has it, or the fragments would not tell the ends or sessions apart; SP_EEXPIRED:
+ * nobody joined in time; SP_ENOMEM.
  */
 int sp_rdv_join(struct sp_rdv_session *s, unsigned end, const struct sp_rdv_join *j,
                 uint64_t now_us);
@@ -169,8 +175,9 @@ struct sp_rdv_view {
 /* Borrowed; valid until the session is changed. */
 void sp_rdv_view(const struct sp_rdv_session *s, uint64_t now_us, struct sp_rdv_view *out);
 
+/* At this worker; and at all of them, of this subject. */
 size_t sp_rdv_count(const struct sp_rdv *r);
-size_t sp_rdv_count_of(struct sp_rdv *r, struct sp_span subject);
+size_t sp_rdv_count_of(const struct sp_rdv *r, struct sp_span subject);
 /* One after the other: first with NULL, NULL at the end. Nothing may end meanwhile. */
 struct sp_rdv_session *sp_rdv_next(const struct sp_rdv *r, const struct sp_rdv_session *before);
 

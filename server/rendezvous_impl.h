@@ -6,7 +6,6 @@
 #ifndef SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
 #define SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
 
-#include "quota.h"
 #include "rendezvous.h"
 #include "sallyport/list.h"
 #include "sallyport/map.h"
@@ -80,7 +79,6 @@ struct sp_rdv {
     bool draining;
     struct sp_map by_id, by_name;
     struct sp_list sessions;
-    struct sp_quota shares; /* sessions by subject */
     uint32_t last_serial;
     struct sp_rdv_counters counters;
 };

@@ -28,6 +28,7 @@ struct sp_session {
     char subject[SP_TOKEN_NAME_MAX + 1];
     struct sp_subject_share share;
     uint64_t opened_us;
+    struct sp_gate *gate;   /* NULL: it has no name yet */
     struct sp_addr gateway; /* where its last lane came from */
     bool leaving;           /* the gateway said that it ends */
     struct sp_tunnel *tunnel;
@@ -172,6 +173,7 @@ static void session_free(struct sp_session *s)
 
     sp_endpoint_free_all(&s->endpoints);
     sp_ends_flows_gone(&s->vias);
+    sp_ends_gateway_left(s->gate);
     add_counters(&all->counters.tunnels, sp_tunnel_counters(s->tunnel));
     sp_map_del(&all->by_id, &s->node);
     sp_tunnel_free(s->tunnel);
@@ -326,6 +328,19 @@ int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const c
     }
     *id = &s->id;
     return 0;
+}
+
+void sp_session_name(struct sp_sessions *all, const struct sp_tunnel_id *id, const char *gateway)
+{
+    struct sp_session *s = session_of(sp_map_get(&all->by_id, id));
+    struct sp_ends_gateway about = {.since_us = sp_ticker_now(all->env.ticker)};
+
+    if (s == NULL || s->gate != NULL || all->env.ends == NULL)
+        return;
+    about.from = s->gateway;
+    snprintf(about.subject, sizeof about.subject, "%s", s->subject);
+    snprintf(about.name, sizeof about.name, "%s", gateway[0] != '\0' ? gateway : s->subject);
+    s->gate = sp_ends_gateway_came(all->env.ends, &about, s->tunnel);
 }
 
 /* --- the end -------------------------------------------------------------------------------- */

@@ -38,6 +38,10 @@ void sp_sessions_free(struct sp_sessions *all);
 int sp_session_join(struct sp_sessions *all, const struct sp_upgrade *u, const char *subject,
                     struct sp_stream *stream, const struct sp_tunnel_id **id);
 
+/* A new tunnel's gateway, as its token names it, may be asked to open ports for ends of rendezvous
+ * sessions from now on. Harmless for a tunnel that has a name already. */
+void sp_session_name(struct sp_sessions *all, const struct sp_tunnel_id *id, const char *gateway);
+
 /* No tunnel is made from now on (SP_EDENIED); those that are there may still replace their lanes.
  * Gateways are told, and the flows that hold no allocation are closed. */
 void sp_sessions_drain(struct sp_sessions *all);

@@ -16,6 +16,12 @@ static int parse_report(const struct sp_stun_msg *m, struct sp_control *c)
     return 0;
 }
 
+static int parse_ask(const struct sp_stun_msg *m, struct sp_control *c)
+{
+    bool has = sp_stun_find(m, SP_ATTR_BODY, &c->body);
+    return (has || m->cls == SP_STUN_ERROR) && c->body.len <= SP_CONTROL_BODY_MAX ? 0 : SP_EBADMSG;
+}
+
 static int parse_attributes(const struct sp_stun_msg *m, struct sp_control *c)
 {
     uint32_t v;
@@ -26,6 +32,8 @@ static int parse_attributes(const struct sp_stun_msg *m, struct sp_control *c)
         return 0;
     if (c->method == SP_CONTROL_REPORT)
         return parse_report(m, c);
+    if (c->method == SP_CONTROL_ASK)
+        return parse_ask(m, c);
     if (sp_stun_find_u32(m, SP_ATTR_FLOW, &v) != 0)
         return SP_EBADMSG;
     c->flow = (uint16_t)(v >> 16);
@@ -52,7 +60,7 @@ int sp_control_parse(struct sp_span s, struct sp_control *out, bool *answerable)
     c.method = m.method;
     c.cls = m.cls;
     memcpy(c.id, m.id, sizeof c.id);
-    bool known = c.method >= SP_CONTROL_OPEN && c.method <= SP_CONTROL_REPORT;
+    bool known = c.method >= SP_CONTROL_OPEN && c.method <= SP_CONTROL_ASK;
     bool told = c.method == SP_CONTROL_REPORT; /* and not asked */
     if (!known || (m.cls == SP_STUN_INDICATION) != told || parse_attributes(&m, &c) != 0) {
         *answerable = m.cls == SP_STUN_REQUEST;
@@ -78,7 +86,7 @@ int sp_control_build(const struct sp_control *c, uint8_t *out, size_t cap, size_
 {
     struct sp_stun_builder b;
 
-    if (c->missing.len > SP_CONTROL_MISSING_MAX)
+    if (c->missing.len > SP_CONTROL_MISSING_MAX || c->body.len > SP_CONTROL_BODY_MAX)
         return SP_ETOOBIG;
     sp_stun_begin(&b, out, cap, c->method, c->cls, c->id);
     if (c->has_data)
@@ -93,5 +101,7 @@ int sp_control_build(const struct sp_control *c, uint8_t *out, size_t cap, size_
         sp_stun_put(&b, SP_ATTR_DATA, c->data);
     if (c->method == SP_CONTROL_REPORT)
         put_report(&b, c);
+    if (c->method == SP_CONTROL_ASK && c->cls != SP_STUN_ERROR)
+        sp_stun_put(&b, SP_ATTR_BODY, c->body);
     return sp_stun_end(&b, len);
 }

@@ -48,6 +48,7 @@ int sp_tunnel_new(const struct sp_tunnel_config *c, const struct sp_tunnel_event
     copy_init(t);
     parity_init(t);
     drain_init(t);
+    ask_init(t);
     *out = t;
     return 0;
 }
@@ -56,6 +57,7 @@ void sp_tunnel_free(struct sp_tunnel *t)
 {
     if (t == NULL)
         return;
+    ask_fini(t);
     for (size_t i = 0; i < SP_LANES_MAX; i++) {
         struct sp_lane *l = t->lanes[i];
         if (l == NULL)
@@ -245,6 +247,8 @@ static void on_control(struct sp_lane *l, struct sp_span body, uint64_t now_us)
             lane_on_ping_answer(l, &c, now_us);
         else if (c.method == SP_CONTROL_DRAIN)
             drain_on_answer(t, &c);
+        else if (c.method == SP_CONTROL_ASK)
+            ask_on_answer(t, &c, now_us);
         else
             flow_on_answer(t, &c, now_us);
         return;
@@ -255,6 +259,8 @@ static void on_control(struct sp_lane *l, struct sp_span body, uint64_t now_us)
         flow_on_close(l, &c, now_us);
     else if (c.method == SP_CONTROL_DRAIN)
         drain_on_request(l, &c);
+    else if (c.method == SP_CONTROL_ASK)
+        ask_on_request(l, &c, now_us);
     else
         tunnel_answer(l, &c, 0);
 }

@@ -4,7 +4,8 @@
  * tunnel_flow.c (a flow's life),
  * tunnel_lane.c (a lane's health), tunnel_repair.c (what is asked for again), tunnel_copy.c
  * and tunnel_parity.c (what goes beside it), tunnel_width.c (how many lanes are used),
- * tunnel_drain.c (how a tunnel says that it will end). Nobody else includes this.
+ * tunnel_drain.c (how a tunnel says that it will end), tunnel_ask.c (what the edge asks the
+ * gateway). Nobody else includes this.
  */
 #ifndef SALLYPORT_TUNNEL_IMPL_H
 #define SALLYPORT_TUNNEL_IMPL_H
@@ -12,6 +13,7 @@
 #include "sallyport/classq.h"
 #include "sallyport/clock.h"
 #include "sallyport/control.h"
+#include "sallyport/list.h"
 #include "sallyport/parity_dec.h"
 #include "sallyport/parity_enc.h"
 #include "sallyport/ratelimit.h"
@@ -160,6 +162,7 @@ struct sp_tunnel {
     struct sp_ratelimit close_limit;
 
     struct drain drain;
+    struct sp_list asks; /* not answered yet */
     struct repair repair;
     struct width width;
     struct copies copies;
@@ -183,7 +186,9 @@ void tunnel_want_flush(struct sp_tunnel *t);
 /* Sends one control message now, by a lane other than `avoid` where there is one. Returns
  * the lane's number, or NO_LANE. */
 int tunnel_control(struct sp_tunnel *t, const struct sp_control *c, int avoid, uint64_t now_us);
-/* The same on the lane where the request came. */
+/* On this lane, as what is said to what came by it. */
+void tunnel_control_by(struct sp_lane *l, const struct sp_control *c);
+/* An answer without more in it, on the lane where the request came. */
 void tunnel_answer(struct sp_lane *l, const struct sp_control *request, unsigned code);
 int tunnel_send_frame(struct sp_tunnel *t, struct sp_span frame, int avoid, uint64_t now_us);
 
@@ -215,6 +220,13 @@ void drain_on_answer(struct sp_tunnel *t, const struct sp_control *c);
 void drain_on_lane(struct sp_tunnel *t, uint64_t now_us);
 /* One of the ends will end: no flow begins any more. */
 bool drain_any(const struct sp_tunnel *t);
+
+/* tunnel_ask.c */
+void ask_init(struct sp_tunnel *t);
+/* Those that wait are told that there will be no answer. */
+void ask_fini(struct sp_tunnel *t);
+void ask_on_request(struct sp_lane *l, const struct sp_control *c, uint64_t now_us);
+void ask_on_answer(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us);
 
 /* tunnel_repair.c */
 void repair_init(struct sp_tunnel *t);

@@ -312,39 +312,48 @@ int tunnel_send_frame(struct sp_tunnel *t, struct sp_span frame, int avoid, uint
     return (int)l->number;
 }
 
-static int build_frame(const struct sp_control *c,
-                       uint8_t out[static SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD],
-                       size_t *len)
+/* The longest control message without a datagram in it. */
+struct control_frame {
+    uint8_t bytes[SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD + SP_CONTROL_BODY_MAX];
+    size_t len;
+};
+
+static int build_frame(const struct sp_control *c, struct control_frame *out)
 {
-    int err = sp_control_build(c, out + SP_FRAME_CONTROL_HEADER_LEN, SP_CONTROL_OVERHEAD, len);
+    size_t cap = sizeof out->bytes - SP_FRAME_CONTROL_HEADER_LEN;
+    int err = sp_control_build(c, out->bytes + SP_FRAME_CONTROL_HEADER_LEN, cap, &out->len);
 
     if (err == 0) {
-        sp_frame_control_header(out, *len);
-        *len += SP_FRAME_CONTROL_HEADER_LEN;
+        sp_frame_control_header(out->bytes, out->len);
+        out->len += SP_FRAME_CONTROL_HEADER_LEN;
     }
     return err;
 }
 
 int tunnel_control(struct sp_tunnel *t, const struct sp_control *c, int avoid, uint64_t now_us)
 {
-    uint8_t frame[SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD];
-    size_t len;
+    struct control_frame f;
 
-    if (build_frame(c, frame, &len) != 0)
+    if (build_frame(c, &f) != 0)
         return NO_LANE;
-    return tunnel_send_frame(t, sp_span(frame, len), avoid, now_us);
+    return tunnel_send_frame(t, sp_span(f.bytes, f.len), avoid, now_us);
+}
+
+void tunnel_control_by(struct sp_lane *l, const struct sp_control *c)
+{
+    struct control_frame f;
+
+    if (build_frame(c, &f) == 0)
+        lane_send(l, sp_span(f.bytes, f.len), l->last_in_us);
 }
 
 void tunnel_answer(struct sp_lane *l, const struct sp_control *request, unsigned code)
 {
-    uint8_t frame[SP_FRAME_CONTROL_HEADER_LEN + SP_CONTROL_OVERHEAD];
-    size_t len;
     struct sp_control c = {.method = request->method,
                            .cls = code == 0 ? SP_STUN_SUCCESS : SP_STUN_ERROR,
                            .flow = request->flow,
                            .code = code};
 
     memcpy(c.id, request->id, sizeof c.id);
-    if (build_frame(&c, frame, &len) == 0)
-        lane_send(l, sp_span(frame, len), l->last_in_us);
+    tunnel_control_by(l, &c);
 }

@@ -9,6 +9,7 @@
  *     PING   request                                                 success
  *     DRAIN  request                                                 success
  *     REPORT indication MISSING
+ *     ASK    request   BODY (whatever the owners of both ends know)  success   BODY
  *     an error answer carries ERROR-CODE, and FLOW where the request did
  *
  * SEQ and FLOW stand first in an OPEN, so that SEQ can be written when the frame leaves.
@@ -32,12 +33,14 @@ enum sp_control_method {
     SP_CONTROL_PING = 0xF03,
     SP_CONTROL_DRAIN = 0xF04,
     SP_CONTROL_REPORT = 0xF05,
+    SP_CONTROL_ASK = 0xF06,
 };
 
 enum sp_control_attr {
     SP_ATTR_FLOW = 0xFF01,    /* number in the upper 16 bits, kind (OPEN only) in the lower */
     SP_ATTR_SEQ = 0xFF02,     /* of the datagram in DATA */
     SP_ATTR_MISSING = 0xFF03, /* highest number 32, then a bitmap (sp_seqwin_missing) */
+    SP_ATTR_BODY = 0xFF04,    /* of an ASK and its answer */
 };
 
 enum sp_flow_kind {
@@ -48,7 +51,7 @@ enum sp_flow_kind {
 /* Error codes in answers, numbered in STUN's spirit. */
 #define SP_CONTROL_MALFORMED 400
 #define SP_CONTROL_RESTING   437 /* this flow number was closed a moment ago */
-#define SP_CONTROL_UNKNOWN   442 /* a kind of flow that this end does not serve */
+#define SP_CONTROL_UNKNOWN   442 /* a kind of flow, or of question, that this end does not know */
 #define SP_CONTROL_DRAINING  480 /* this end opens nothing new any more */
 #define SP_CONTROL_FULL      508 /* flows at their bound */
 
@@ -63,6 +66,7 @@ struct sp_control {
     uint32_t seq;           /* with data; of a REPORT: the highest that came */
     struct sp_span missing; /* REPORT: borrowed; at most SP_CONTROL_MISSING_MAX bytes */
     struct sp_span data;    /* borrowed */
+    struct sp_span body;    /* ASK: borrowed; at most SP_CONTROL_BODY_MAX bytes */
     struct sp_addr local;   /* family SP_FAMILY_NONE when absent; never trusted */
 };
 
@@ -73,6 +77,9 @@ struct sp_control {
 #define SP_CONTROL_OVERHEAD 80
 /* Of a REPORT's bitmap: 320 numbers, 400 ms of 7 Mbit/s. */
 #define SP_CONTROL_MISSING_MAX 40
+
+/* Of an ASK or its answer: these messages may be longer than others by so much. */
+#define SP_CONTROL_BODY_MAX 512
 
 /* SP_EBADMSG: not a control message, unknown method, or an attribute that its method needs is
  * missing or malformed. `id` and `method` are written even so if the STUN header was right and it

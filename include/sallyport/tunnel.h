@@ -73,6 +73,10 @@ struct sp_tunnel_events {
     void (*draining)(void *arg);
     /* It has become wide (more lanes are of use) or narrow (one is enough). May be NULL. */
     void (*width_changed)(bool wide, void *arg);
+    /* Gateway only: the edge asks something, perhaps again (then say the same). 0: the answer's
+     * `*len` bytes are in `answer`; an SP_CONTROL_… code refuses. NULL: nothing is understood. */
+    unsigned (*asked)(struct sp_span question, uint8_t answer[static SP_CONTROL_BODY_MAX],
+                      size_t *len, uint64_t now_us, void *arg);
     /* Edge only: no lane for the linger time. The owner frees the tunnel, from here if it likes. */
     void (*expired)(void *arg);
 };
@@ -113,6 +117,21 @@ void sp_tunnel_free(struct sp_tunnel *t);
  * without lingering. This end opens no flow from now on, and refuses those of the far side.
  * Harmless the second time. */
 void sp_tunnel_drain(struct sp_tunnel *t, uint64_t now_us);
+
+/* How a question ended: `err` (SP_ETIMEDOUT: no answer for 3 s; SP_ECLOSED: the tunnel ended), or
+ * an answer's `code`, or 0 and its `body`, valid during the call. */
+struct sp_tunnel_answer {
+    int err;
+    unsigned code;
+    struct sp_span body;
+};
+typedef void sp_tunnel_answer_fn(const struct sp_tunnel_answer *answer, uint64_t now_us, void *arg);
+
+/* Edge only: asks the gateway's owner; `fn` is called exactly once, later, when this was 0. It may
+ * ask again, unless the tunnel ended. SP_ETOOBIG: over SP_CONTROL_BODY_MAX; SP_EPROTO: not an edge;
+ * SP_ENOMEM. */
+int sp_tunnel_ask(struct sp_tunnel *t, struct sp_span question, sp_tunnel_answer_fn *fn, void *arg,
+                  uint64_t now_us);
 
 /* --- lanes -------------------------------------------------------------------------------- */
 

@@ -14,7 +14,7 @@ static void check_rules(struct sp_span s, const struct sp_control *c)
 {
     bool report = c->method == SP_CONTROL_REPORT;
 
-    REQUIRE(c->method >= SP_CONTROL_OPEN && c->method <= SP_CONTROL_REPORT);
+    REQUIRE(c->method >= SP_CONTROL_OPEN && c->method <= SP_CONTROL_ASK);
     REQUIRE((c->cls == SP_STUN_INDICATION) == report);
     REQUIRE((c->flow == 0) == (c->method >= SP_CONTROL_PING));
     REQUIRE(c->flow != SP_FLOW_PARITY);
@@ -36,7 +36,7 @@ static void check_again(const struct sp_control *c)
     bool answerable;
 
     REQUIRE(sp_control_build(c, out, sizeof out, &len) == 0);
-    REQUIRE(len <= c->data.len + SP_CONTROL_OVERHEAD);
+    REQUIRE(len <= c->data.len + c->body.len + SP_CONTROL_OVERHEAD);
     REQUIRE(sp_control_parse(sp_span(out, len), &got, &answerable) == 0 && !answerable);
     REQUIRE(got.method == c->method && got.cls == c->cls && got.flow == c->flow);
     REQUIRE(got.kind == c->kind && got.code == c->code);
@@ -44,6 +44,7 @@ static void check_again(const struct sp_control *c)
     REQUIRE(got.has_data == c->has_data && sp_span_eq(got.data, c->data));
     REQUIRE(got.seq == c->seq && sp_span_eq(got.missing, c->missing));
     REQUIRE(sp_addr_eq(&got.local, &c->local));
+    REQUIRE(c->cls == SP_STUN_ERROR || sp_span_eq(got.body, c->body));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -112,7 +112,10 @@ void api_rig_open(struct api_rig *r)
                                     .idle_us = SP_SEC(30),
                                     .bounds = &r->bounds,
                                     .hits = &r->hits,
+                                    .tally = &r->tally,
+                                    .shares = &r->shares,
                                     .log = &r->log};
+    sp_quota_init(&r->shares, &r->rng.rng);
     REQUIRE(sp_rdv_new(&c, &effects, NULL, &r->timers, &r->rng.rng, &r->rdv) == 0);
     sp_pace_init(&r->requests, (uint32_t)r->bounds.api_requests, &r->rng.rng);
     const struct sp_api_config a = {.requests = &r->requests,
@@ -140,6 +143,7 @@ void api_rig_close(struct api_rig *r)
     forget(r);
     sp_api_free(r->api);
     sp_rdv_free(r->rdv, r->now_us);
+    sp_quota_fini(&r->shares);
     sp_timerq_fini(&r->timers);
     sp_secrets_fini(&r->keys.secrets);
     json_decref(r->openapi);

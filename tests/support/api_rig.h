@@ -24,6 +24,8 @@ struct api_rig {
     struct sp_timerq timers;
     struct sp_bounds bounds;
     struct sp_bound_hits hits;
+    struct sp_tally tally;
+    struct sp_quota shares;
     struct sp_log log;
     struct sp_keys keys;
     struct sp_rdv *rdv;

@@ -43,9 +43,18 @@ static void on_datagrams(struct sp_flow *f, const struct sp_span *d, size_t n, u
 static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
 {
     struct gateway_end *g = arg;
-    (void)f;
+
     g->flows_closed++;
     g->closed_code = code;
+    if (g->closed != NULL)
+        g->closed(g, f);
+}
+
+static unsigned on_asked(struct sp_span question, uint8_t answer[static SP_CONTROL_BODY_MAX],
+                         size_t *len, uint64_t now_us, void *arg)
+{
+    struct gateway_end *g = arg;
+    return g->asked != NULL ? g->asked(g, question, answer, len, now_us) : SP_CONTROL_UNKNOWN;
 }
 
 static void on_lane_suspect(struct sp_lane *l, void *arg)
@@ -64,6 +73,7 @@ static const struct sp_tunnel_events events = {
     .flush = on_want_flush,
     .datagrams = on_datagrams,
     .flow_closed = on_flow_closed,
+    .asked = on_asked,
     .lane_suspect = on_lane_suspect,
     .draining = on_draining,
 };

@@ -34,6 +34,11 @@ struct gateway_end {
     uint16_t wanted;
     /* Set after init: gets the datagrams, and none are remembered. */
     void (*take)(struct sp_flow *f, const struct sp_span *d, size_t n);
+    /* The same: told of flows that end, and of questions; `arg` is for them. */
+    void (*closed)(struct gateway_end *g, struct sp_flow *f);
+    unsigned (*asked)(struct gateway_end *g, struct sp_span question,
+                      uint8_t answer[static SP_CONTROL_BODY_MAX], size_t *len, uint64_t now_us);
+    void *arg;
 };
 
 void gateway_end_init(struct gateway_end *g, struct io_loop *l);

@@ -101,6 +101,19 @@ static void on_flow_closed(struct sp_flow *f, unsigned code, void *arg)
         *pointer = NULL;
 }
 
+static unsigned on_asked(struct sp_span question, uint8_t answer[static SP_CONTROL_BODY_MAX],
+                         size_t *len, uint64_t now_us, void *arg)
+{
+    struct end *end = arg;
+    (void)now_us;
+
+    end->asked++;
+    for (size_t i = 0; i < question.len; i++)
+        answer[i] = question.p[question.len - 1 - i];
+    *len = question.len;
+    return end->ask_answer;
+}
+
 static void on_lane_suspect(struct sp_lane *l, void *arg)
 {
     struct end *end = arg;
@@ -140,6 +153,7 @@ static const struct sp_tunnel_events tunnel_events = {
     .datagrams = on_datagrams,
     .flow_opened = on_flow_opened,
     .flow_closed = on_flow_closed,
+    .asked = on_asked,
     .lane_suspect = on_lane_suspect,
     .draining = on_draining,
     .width_changed = on_width_changed,

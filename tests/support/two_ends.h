@@ -64,7 +64,8 @@ struct end {
     unsigned suspect_lane;
     int open_answer;                                          /* what flow_opened returns */
     void (*on_datagrams)(struct end *end, struct sp_flow *f); /* after they were remembered */
-    bool close_at_once; /* flow_opened closes the flow itself */
+    unsigned asked, ask_answer; /* questions; what is said to them, 0: the question backwards */
+    bool close_at_once;         /* flow_opened closes the flow itself */
     bool free_when_expired;
     struct sp_flow *flow; /* the last that was opened to it */
 };

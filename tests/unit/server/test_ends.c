@@ -10,14 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway_end.h"
-#include "peer.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
-#include "sallyport/rfc4571.h"
 #include "sallyport/stun.h"
 #include "sallyport/token.h"
 #include "server_env.h"
+#include "session_call.h"
 #include "worker_rig.h"
 
 #define HOLDER_A "holder-of-the-end-a"
@@ -73,113 +71,17 @@ static void introduce(const char *a, const char *b)
         make_session(r.w, &o);
 }
 
-/* --- one end, whatever it comes by ---------------------------------------------------------- */
+/* --- both ends ------------------------------------------------------------------------------ */
 
-struct end {
-    struct peer *peer; /* one of these */
-    struct udp_peer *udp;
-    struct gateway_end *gateway;
-    struct sp_flow *flow;
-    struct sp_addr server;
-    uint8_t buffer[2048];
-};
-
-static void end_send(struct end *e, struct sp_span d)
+static void by_tcp(struct call_end *e, struct peer *p, bool tls)
 {
-    uint8_t framed[2048];
-
-    if (e->peer != NULL) {
-        sp_put_be16(framed, (uint16_t)d.len);
-        memcpy(framed + 2, d.p, d.len);
-        peer_send(e->peer, framed, d.len + 2);
-    } else if (e->udp != NULL) {
-        udp_peer_send(e->udp, &e->server, d);
-    } else {
-        gateway_end_send(e->gateway, e->flow, d);
-    }
-}
-
-static struct sp_span end_recv(struct end *e)
-{
-    struct sp_span d;
-    size_t used;
-
-    if (e->udp != NULL) {
-        ck_assert(udp_peer_recv(e->udp, &r.loop));
-        return sp_span(e->udp->bytes, e->udp->len);
-    }
-    if (e->gateway != NULL) {
-        ck_assert(gateway_end_recv(e->gateway, e->flow, &d));
-        return d;
-    }
-    ck_assert(peer_got(e->peer, 2));
-    size_t len = sp_get_be16(sp_buf_span(&e->peer->got).p);
-    ck_assert(peer_got(e->peer, 2 + len));
-    ck_assert_int_eq(sp_rfc4571_next(sp_buf_span(&e->peer->got), UINT16_MAX, &d, &used), 0);
-    memcpy(e->buffer, d.p, d.len);
-    sp_buf_consume(&e->peer->got, used);
-    return sp_span(e->buffer, d.len);
-}
-
-static void send_stun(struct end *e, enum sp_stun_class cls, uint8_t id, const char *username)
-{
-    struct sp_stun_builder b;
-    uint8_t ids[SP_STUN_ID_LEN], bytes[256];
-    size_t len;
-
-    memset(ids, id, sizeof ids);
-    sp_stun_begin(&b, bytes, sizeof bytes, SP_STUN_BINDING, cls, ids);
-    if (username != NULL)
-        sp_stun_put(&b, SP_ATTR_USERNAME, sp_span_str(username));
-    ck_assert_int_eq(sp_stun_end(&b, &len), 0);
-    end_send(e, sp_span(bytes, len));
-}
-
-static void expect_stun(struct end *e, enum sp_stun_class cls, uint8_t id)
-{
-    struct sp_stun_msg m;
-
-    ck_assert_int_eq(sp_stun_parse(end_recv(e), &m), 0);
-    ck_assert_int_eq(m.cls, cls);
-    ck_assert_uint_eq(m.id[0], id);
-}
-
-static void expect(struct end *e, const char *text)
-{
-    struct sp_span d = end_recv(e);
-
-    ck_assert_uint_eq(d.len, strlen(text));
-    ck_assert_int_eq(memcmp(d.p, text, d.len), 0);
-}
-
-/* As two browsers do: the first to come checks into the void. */
-static void call(struct end *a, struct end *b, const char *from_a, const char *from_b)
-{
-    send_stun(a, SP_STUN_REQUEST, 1, from_a);
-    io_loop_for(&r.loop, 30);
-    send_stun(b, SP_STUN_REQUEST, 2, from_b);
-    expect_stun(a, SP_STUN_REQUEST, 2);
-    send_stun(a, SP_STUN_SUCCESS, 2, NULL);
-    expect_stun(b, SP_STUN_SUCCESS, 2);
-    send_stun(a, SP_STUN_REQUEST, 3, from_a);
-    expect_stun(b, SP_STUN_REQUEST, 3);
-    send_stun(b, SP_STUN_SUCCESS, 3, NULL);
-    expect_stun(a, SP_STUN_SUCCESS, 3);
-    end_send(a, sp_span_str("\x16 from a"));
-    expect(b, "\x16 from a");
-    end_send(b, sp_span_str("\x80 from b"));
-    expect(a, "\x80 from b");
-}
-
-static void by_tcp(struct end *e, struct peer *p, bool tls)
-{
-    *e = (struct end){.peer = p};
+    *e = (struct call_end){.loop = &r.loop, .peer = p};
     ck_assert(peer_connect(p, &r.loop, worker_rig_tcp(&r), tls ? r.client : NULL));
 }
 
-static void by_udp(struct end *e, struct udp_peer *u)
+static void by_udp(struct call_end *e, struct udp_peer *u)
 {
-    *e = (struct end){.udp = u, .server = worker_rig_udp(&r, "127.0.0.1")};
+    *e = (struct call_end){.loop = &r.loop, .udp = u, .server = worker_rig_udp(&r, "127.0.0.1")};
     udp_peer_open(u, "127.0.0.1");
 }
 
@@ -198,19 +100,19 @@ static void open_gateway(struct gateway_end *g)
 START_TEST(tcp_and_tls)
 {
     struct peer pa, pb;
-    struct end a, b;
+    struct call_end a, b;
 
     open_rig(1);
     introduce("AAAA", "BBBB");
     by_tcp(&a, &pa, false);
     by_tcp(&b, &pb, true);
-    call(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
+    call_begin(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
     struct sp_worker_stats s = worker_rig_stats(&r);
     ck_assert_uint_eq(s.ends.ice_tcp, 2);
     ck_assert_uint_eq(s.rendezvous.connected, 1);
     peer_close(&pa);
     io_loop_for(&r.loop, 20);
-    end_send(&b, sp_span_str("\x80 to nobody"));
+    call_end_send(&b, sp_span_str("\x80 to nobody"));
     io_loop_for(&r.loop, 20);
     ck_assert_uint_eq(worker_rig_stats(&r).rendezvous.refused_no_path, 2);
     sp_ends_finish(sp_worker_ends(r.w)); /* the session's end closes what is left */
@@ -224,13 +126,13 @@ START_TEST(udp_and_tcp)
 {
     struct peer pa;
     struct udp_peer ub;
-    struct end a, b;
+    struct call_end a, b;
 
     open_rig(1);
     introduce("AAAA", "BBBB");
     by_tcp(&a, &pa, false);
     by_udp(&b, &ub);
-    call(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
+    call_begin(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
     ck_assert_uint_eq(worker_rig_stats(&r).ends.udp, 1);
     peer_close(&pa);
     udp_peer_close(&ub);
@@ -242,15 +144,15 @@ START_TEST(flow_and_udp)
 {
     struct gateway_end g;
     struct udp_peer ub;
-    struct end a = {.gateway = &g}, b;
+    struct call_end a = {.loop = &r.loop, .gateway = &g}, b;
 
     open_rig(1);
     introduce("AAAA", "BBBB");
     open_gateway(&g);
     a.flow = gateway_end_flow_of(&g, SP_FLOW_SESSION);
     by_udp(&b, &ub);
-    end_send(&a, sp_span_str("\x16 nothing yet")); /* which names no session */
-    call(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
+    call_end_send(&a, sp_span_str("\x16 nothing yet")); /* which names no session */
+    call_begin(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
     struct sp_worker_stats s = worker_rig_stats(&r);
     ck_assert_uint_eq(s.ends.flows, 1);
     ck_assert_uint_eq(s.ends.flows_unknown, 1);
@@ -264,17 +166,17 @@ END_TEST
 START_TEST(whom_nobody_knows)
 {
     struct peer px, pa, pb;
-    struct end x, a, b;
+    struct call_end x, a, b;
 
     open_rig(1);
     by_tcp(&x, &px, false);
-    send_stun(&x, SP_STUN_REQUEST, 1, "XXXX:YYYY");
+    call_end_send_stun(&x, SP_STUN_REQUEST, 1, "XXXX:YYYY");
     by_tcp(&a, &pa, false);
-    send_stun(&a, SP_STUN_REQUEST, 1, "BBBB:AAAA");
+    call_end_send_stun(&a, SP_STUN_REQUEST, 1, "BBBB:AAAA");
     io_loop_for(&r.loop, 100);
     introduce("AAAA", "BBBB");
     by_tcp(&b, &pb, false);
-    call(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
+    call_begin(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
     ck_assert(peer_ended(&px));
     ck_assert_uint_eq(px.got.len, 0);
     ck_assert_uint_eq(worker_rig_stats(&r).ends.ice_tcp_unknown, 1);
@@ -306,13 +208,13 @@ END_TEST
 START_TEST(others_by_udp)
 {
     struct udp_peer u;
-    struct end e;
+    struct call_end e;
 
     open_rig(1);
     introduce("AAAA", "BBBB");
     by_udp(&e, &u);
-    send_stun(&e, SP_STUN_REQUEST, 9, "XXXX:YYYY");
-    expect_stun(&e, SP_STUN_SUCCESS, 9);
+    call_end_send_stun(&e, SP_STUN_REQUEST, 9, "XXXX:YYYY");
+    call_end_expect_stun(&e, SP_STUN_SUCCESS, 9);
     udp_peer_close(&u);
     worker_rig_close(&r);
 }
@@ -354,7 +256,7 @@ START_TEST(ends_on_several_workers)
     struct peer pa[CALLS];
     struct udp_peer ub[CALLS];
     struct gateway_end g;
-    struct end a, b;
+    struct call_end a, b;
     char ufrags[2][8], names[2][16];
 
     open_rig(3);
@@ -370,10 +272,10 @@ START_TEST(ends_on_several_workers)
         if (i % 2 == 0) {
             by_tcp(&a, &pa[i], i % 4 == 0);
         } else {
-            a = (struct end){.gateway = &g};
+            a = (struct call_end){.loop = &r.loop, .gateway = &g};
             a.flow = gateway_end_flow_of(&g, SP_FLOW_SESSION);
         }
-        call(&a, &b, names[0], names[1]);
+        call_begin(&a, &b, names[0], names[1]);
     }
     struct sp_worker_stats s = worker_rig_stats(&r);
     ck_assert_uint_eq(s.rendezvous.connected, CALLS);

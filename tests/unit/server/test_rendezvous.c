@@ -31,6 +31,8 @@ static struct {
     struct sp_bounds bounds;
     struct sp_bound_hits hits;
     struct sp_log log;
+    struct sp_tally tally;
+    struct sp_quota shares;
     struct sp_rdv_config config;
     struct sp_rdv *r;
     struct sp_rdv_session *s;
@@ -82,9 +84,15 @@ static void open_registry(void)
     memset(&t, 0, sizeof t);
     sp_rng_seeded_init(&t.rng, 7);
     sp_timerq_init(&t.timers);
+    sp_quota_init(&t.shares, &t.rng.rng);
     sp_bounds_default(&t.bounds);
-    t.config = (struct sp_rdv_config){
-        .worker = 0x1a, .idle_us = IDLE_US, .bounds = &t.bounds, .hits = &t.hits, .log = &t.log};
+    t.config = (struct sp_rdv_config){.worker = 0x1a,
+                                      .idle_us = IDLE_US,
+                                      .bounds = &t.bounds,
+                                      .hits = &t.hits,
+                                      .log = &t.log,
+                                      .tally = &t.tally,
+                                      .shares = &t.shares};
     t.log.level = SP_LOG_ERROR;
     t.now_us = T0;
     ck_assert_int_eq(sp_rdv_new(&t.config, &effects, NULL, &t.timers, &t.rng.rng, &t.r), 0);
@@ -93,6 +101,8 @@ static void open_registry(void)
 static void close_registry(void)
 {
     sp_rdv_free(t.r, t.now_us);
+    ck_assert_uint_eq(t.tally.n, 0);
+    sp_quota_fini(&t.shares);
     sp_timerq_fini(&t.timers);
 }
 
