@@ -180,7 +180,7 @@ static enum sp_api_outcome serve(struct sp_api_task *t, int read, struct sp_api_
 
     if (err == SP_EMORE)
         return SP_API_MORE;
-    if (err == 0 && worker_of(t) != api->config.worker) {
+    if (err == 0 && !t->request->stay && worker_of(t) != api->config.worker) {
         out->worker = worker_of(t);
         return SP_API_ELSEWHERE;
     }
@@ -201,6 +201,19 @@ static enum sp_api_outcome serve(struct sp_api_task *t, int read, struct sp_api_
     return SP_API_ANSWERED;
 }
 
+/* With a body to come, of which the client waits to hear whether it is wanted. */
+static bool is_waited_for(const struct sp_api_request *r)
+{
+    return r->body.len < r->head->content_length &&
+           sp_http_has_token(r->head, "Expect", "100-continue");
+}
+
+bool sp_api_is_path(struct sp_span target)
+{
+    static const char root[] = "/v1/";
+    return target.len >= sizeof root - 1 && memcmp(target.p, root, sizeof root - 1) == 0;
+}
+
 enum sp_api_outcome sp_api_serve(struct sp_api *api, const struct sp_api_request *request,
                                  struct sp_api_reply *out)
 {
@@ -217,8 +230,8 @@ enum sp_api_outcome sp_api_serve(struct sp_api *api, const struct sp_api_request
         api->counters.strangers++;
         return SP_API_NOT_OURS;
     }
-    if (h->content_length > SP_API_BODY_MAX)
-        t.manner.keep_alive = false; /* it is not worth reading past */
+    if (h->content_length > SP_API_BODY_MAX || is_waited_for(request))
+        t.manner.keep_alive = false; /* the body is not worth reading past, or may never come */
     if (sp_api_find_route(h->method, h->target, &t.place) != 0 || !is_preflight(&t))
         return serve(&t, read, out);
     api->counters.requests++;

@@ -51,8 +51,8 @@ struct sp_api_host {
     int (*ask_gateway)(void *arg, struct sp_rdv_session *s, unsigned end, struct sp_span gateway,
                        sp_api_gateway_fn *fn, void *fn_arg, void **ask);
     void (*cancel)(void *arg, void *ask);
-    /* The gateways that are there, one by one from 0; false at the end. */
-    bool (*gateway)(void *arg, size_t i, struct sp_api_gateway *out);
+    /* The gateways that are there: first with NULL, then with what it returned; NULL: no more. */
+    const void *(*next_gateway)(void *arg, const void *before, struct sp_api_gateway *out);
 };
 
 struct sp_api_config {
@@ -89,6 +89,7 @@ struct sp_api_request {
     const struct sp_addr *local; /* where the request came to */
     const struct sp_keys *keys;
     uint64_t now_us, unix_s;
+    bool stay; /* it can't go to another worker */
     sp_api_done_fn *done;
     void *arg;
 };
@@ -107,7 +108,10 @@ struct sp_api_reply {
     struct sp_api_call *call;
 };
 
-/* Only of what came by TLS: a token that travels in the clear is anybody's. */
+/* Whether a target may be the API's at all. */
+bool sp_api_is_path(struct sp_span target);
+
+/* A request with such a target that came by TLS: a token that travels in the clear is anybody's. */
 enum sp_api_outcome sp_api_serve(struct sp_api *api, const struct sp_api_request *request,
                                  struct sp_api_reply *out);
 

@@ -16,12 +16,6 @@ const struct sp_api_route sp_api_routes[SP_API_ROUTES_N] = {
     {SP_API_GATEWAYS, "GET", "/v1/gateways", SP_TOKEN_SCOPE_SESSION, false},
 };
 
-bool sp_api_is_path(struct sp_span target)
-{
-    static const char root[] = "/v1/";
-    return target.len >= sizeof root - 1 && memcmp(target.p, root, sizeof root - 1) == 0;
-}
-
 static bool matches(const char *path, struct sp_span target, struct sp_span *id)
 {
     size_t len = strlen(path);

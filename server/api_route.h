@@ -38,9 +38,6 @@ struct sp_api_place {
     char methods[SP_API_METHODS_MAX]; /* that the path knows, for Allow */
 };
 
-/* Whether a target may be the API's at all. */
-bool sp_api_is_path(struct sp_span target);
-
 /* SP_ENOENT: no such path. */
 int sp_api_find_route(struct sp_span method, struct sp_span target, struct sp_api_place *out);
 

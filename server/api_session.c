@@ -388,8 +388,9 @@ int sp_api_gateways(struct sp_api_task *t, struct sp_api_answer *a)
     struct sp_api_gateway g;
     json_t *list = json_array();
 
+    const void *at = NULL;
     for (size_t i = 0; i < SP_API_GATEWAYS_MAX && list != NULL; i++) {
-        if (!t->api->host->gateway(t->api->arg, i, &g))
+        if ((at = t->api->host->next_gateway(t->api->arg, at, &g)) == NULL)
             break;
         list = append(list, json_pack("{s:s, s:s, s:I}", "name", g.name, "subject", g.subject,
                                       "since", unix_of(g.since_us, r->now_us, r->unix_s)));

@@ -23,6 +23,7 @@ enum sp_proto {
 #define SP_SERVE_TURN    (1u << 1)
 #define SP_SERVE_SITE    (1u << 2)
 #define SP_SERVE_ICE_TCP (1u << 3)
+#define SP_SERVE_API     (1u << 4)
 
 /* A first check by ICE-TCP is no longer than that: two fragments of 256 characters fit. */
 #define SP_DEMUX_ICE_MAX 1023

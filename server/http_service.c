@@ -20,6 +20,7 @@ struct sp_http_service {
     struct sp_env env;
     const struct sp_shared *shared;
     struct sp_sessions *sessions;
+    struct sp_api *api;           /* or NULL */
     struct sp_fallback *fallback; /* or NULL: the site answers */
     struct sp_guests guests;
     struct sp_ratelimit log_limit;
@@ -35,6 +36,9 @@ struct http_conn {
     struct sp_timer turn;     /* to go on sending when others have had theirs */
     struct sp_site_send file; /* the rest of the answer */
     uint64_t body_left;       /* of a request that has been answered */
+    struct sp_api_call *call; /* its answer comes later; nothing else is looked at until then */
+    bool is_call;             /* a request to the API, of which some of the body is missing */
+    bool continued;           /* its client was told to go on */
     bool head_began;
     bool last;      /* nothing follows the answer that is being sent */
     bool heard_all; /* nothing follows what was received */
@@ -49,9 +53,17 @@ static uint64_t head_us(const struct http_conn *c)
 
 /* --- life ----------------------------------------------------------------------------------- */
 
+static void cancel_call(struct http_conn *c)
+{
+    if (c->call != NULL)
+        sp_api_cancel(c->call);
+    c->call = NULL;
+}
+
 /* Forgets the connection, not its stream. */
 static void leave(struct http_conn *c)
 {
+    cancel_call(c);
     sp_guests_remove(&c->service->guests, &c->guest);
     sp_timerq_cancel(&c->service->env.ticker->timers, &c->timer);
     sp_timerq_cancel(&c->service->env.ticker->timers, &c->turn);
@@ -75,6 +87,7 @@ static int wait_at_most(struct http_conn *c, uint64_t us)
 static void finish(struct http_conn *c)
 {
     c->finishing = true;
+    cancel_call(c);
     sp_timerq_cancel(&c->service->env.ticker->timers, &c->timer);
     sp_timerq_cancel(&c->service->env.ticker->timers, &c->turn);
     sp_site_send_end(&c->file);
@@ -83,19 +96,24 @@ static void finish(struct http_conn *c)
 
 /* --- answers -------------------------------------------------------------------------------- */
 
-/* Puts an answer; what doesn't fit at once follows by send_rest(). */
-static void answer(struct http_conn *c, const struct sp_site_answer *a)
+/* What doesn't fit at once follows by send_rest(). */
+static void put(struct http_conn *c, struct sp_span head, struct sp_span body, bool keep_alive)
 {
-    if (a->fd >= 0)
-        sp_site_send_begin(&c->file, a->fd, a->part);
-    c->last = !a->keep_alive;
-    if (sp_stream_put(c->stream, a->head) != 0 || sp_stream_put(c->stream, a->body) != 0) {
+    c->last = !keep_alive;
+    if (sp_stream_put(c->stream, head) != 0 || sp_stream_put(c->stream, body) != 0) {
         finish(c);
         return;
     }
     sp_stream_flush(c->stream);
-    c->head_began = false;
+    c->head_began = c->is_call = c->continued = false;
     wait_at_most(c, IDLE_US);
+}
+
+static void answer(struct http_conn *c, const struct sp_site_answer *a)
+{
+    if (a->fd >= 0)
+        sp_site_send_begin(&c->file, a->fd, a->part);
+    put(c, a->head, a->body, a->keep_alive);
 }
 
 static void refuse(struct http_conn *c, unsigned status)
@@ -189,6 +207,13 @@ static bool pass_on(struct http_conn *c)
     return false;
 }
 
+/* The request is read; its body is passed over when it has been answered. */
+static void take_request(struct http_conn *c, const struct sp_http_head *h, size_t head_len)
+{
+    c->body_left = h->content_length;
+    sp_buf_consume(sp_stream_in(c->stream), head_len);
+}
+
 /* A request that opens no lane. Whether the connection is still here. */
 static bool serve_stranger(struct http_conn *c, const struct sp_http_head *h, size_t head_len)
 {
@@ -197,13 +222,100 @@ static bool serve_stranger(struct http_conn *c, const struct sp_http_head *h, si
     if (c->service->fallback != NULL)
         return pass_on(c);
     sp_site_serve(c->service->shared->site, h, sp_clock_unix_s(), &a);
-    c->body_left = h->content_length;
-    sp_buf_consume(sp_stream_in(c->stream), head_len);
+    take_request(c, h, head_len);
     answer(c, &a);
     return true;
 }
 
-/* Whether the connection is still here. */
+/* --- the control API ------------------------------------------------------------------------ */
+
+static void go_on(struct http_conn *c);
+
+static void on_call_done(struct sp_api_answer *a, void *arg)
+{
+    struct http_conn *c = arg;
+
+    c->call = NULL;
+    put(c, a->head, a->body, a->keep_alive);
+    go_on(c);
+}
+
+/* Some of its body is missing; a client that asked whether it is wanted is told so. */
+static void wait_for_body(struct http_conn *c, const struct sp_http_head *h)
+{
+    if (c->heard_all) {
+        finish(c);
+        return;
+    }
+    if (!c->continued && sp_http_has_token(h, "Expect", "100-continue"))
+        sp_stream_write(c->stream, sp_span_str("HTTP/1.1 100 Continue\r\n\r\n"));
+    c->is_call = c->continued = true;
+    wait_for_head(c);
+}
+
+/* To the worker who has its session; if that can't be, it is answered here. */
+static enum sp_api_outcome ask_api(struct http_conn *c, struct sp_api_request *r,
+                                   struct sp_api_reply *reply)
+{
+    const struct sp_env *env = &c->service->env;
+    enum sp_api_outcome outcome = sp_api_serve(c->service->api, r, reply);
+
+    if (outcome != SP_API_ELSEWHERE ||
+        (env->post != NULL && sp_post_connection(env->post, reply->worker, c->stream) == 0))
+        return outcome;
+    r->stay = true;
+    return sp_api_serve(c->service->api, r, reply);
+}
+
+enum served { STRANGER, GONE, WAITS, ANSWERED };
+
+static enum served serve_api(struct http_conn *c, const struct sp_http_head *h, size_t head_len)
+{
+    const struct sp_env *env = &c->service->env;
+    struct sp_api_request r = {
+        .head = h,
+        .body = sp_span_skip(sp_buf_span(sp_stream_in(c->stream)), head_len),
+        .local = sp_stream_local(c->stream),
+        .keys = env->keys->now,
+        .now_us = sp_ticker_now(env->ticker),
+        .unix_s = sp_clock_unix_s(),
+        .done = on_call_done,
+        .arg = c,
+    };
+    struct sp_api_reply reply;
+
+    switch (ask_api(c, &r, &reply)) {
+    case SP_API_NOT_OURS:
+        break;
+    case SP_API_ELSEWHERE:
+        leave(c);
+        return GONE;
+    case SP_API_MORE:
+        wait_for_body(c, h);
+        return WAITS;
+    case SP_API_LATER:
+        take_request(c, h, head_len);
+        c->call = reply.call;
+        wait_at_most(c, IDLE_US);
+        return WAITS;
+    case SP_API_ANSWERED:
+        take_request(c, h, head_len);
+        put(c, reply.answer.head, reply.answer.body, reply.answer.keep_alive);
+        sp_api_answer_fini(&reply.answer);
+        return ANSWERED;
+    }
+    return STRANGER;
+}
+
+/* Only inside TLS, as lanes. */
+static bool is_for_api(const struct http_conn *c, const struct sp_http_head *h)
+{
+    return c->service->api != NULL && sp_stream_tls(c->stream) != NULL && sp_api_is_path(h->target);
+}
+
+/* --- any request ---------------------------------------------------------------------------- */
+
+/* Whether to go on: something was answered, and the connection is still here. */
 static bool serve(struct http_conn *c, const struct sp_http_head *h, size_t head_len)
 {
     struct sp_http_service *service = c->service;
@@ -213,11 +325,16 @@ static bool serve(struct http_conn *c, const struct sp_http_head *h, size_t head
     bool here = true;
     int refused = 0;
 
-    service->counters.requests++;
-    if (!sp_http_lane_wanted(service->shared, c->stream, h, &u))
+    service->counters.requests += !c->is_call; /* once */
+    if (is_for_api(c, h)) {
+        enum served served = serve_api(c, h, head_len);
+        if (served != STRANGER)
+            return served == ANSWERED;
+    } else if (!sp_http_lane_wanted(service->shared, c->stream, h, &u)) {
         sp_http_lane_look(&service->env, h);
-    else if ((refused = join(c, &u, head_len, &lane)) == 0)
+    } else if ((refused = join(c, &u, head_len, &lane)) == 0) {
         return false;
+    }
     if (lane.not_now)
         refuse(c, 503);
     else
@@ -283,7 +400,7 @@ static bool serve_next(struct http_conn *c)
 static void go_on(struct http_conn *c)
 {
     /* One answer at a time: who doesn't read what was asked for gets no more. */
-    while (!c->finishing && send_rest(c)) {
+    while (!c->finishing && c->call == NULL && send_rest(c)) {
         if (!skip_body(c)) {
             if (c->heard_all)
                 finish(c);
@@ -340,7 +457,7 @@ static void on_timeout(struct sp_timer *timer, uint64_t now_us, void *arg)
 
     c->service->counters.timed_out++;
     c->service->env.hits->handshake_s += c->head_began;
-    if (c->service->fallback != NULL) {
+    if (c->service->fallback != NULL && !c->is_call) {
         pass_on(c);
     } else if (c->head_began) {
         refuse(c, 408);
@@ -385,7 +502,8 @@ int sp_http_service_take(struct sp_http_service *service, struct sp_stream *s)
 }
 
 int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared,
-                        struct sp_sessions *sessions, struct sp_http_service **out)
+                        struct sp_sessions *sessions, struct sp_api *api,
+                        struct sp_http_service **out)
 {
     struct sp_http_service *service = calloc(1, sizeof *service);
 
@@ -394,6 +512,7 @@ int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared
     service->env = *env;
     service->shared = shared;
     service->sessions = sessions;
+    service->api = api;
     sp_env_guests(env, SP_ON_SITE, &service->guests);
     sp_ratelimit_init(&service->log_limit, LOG_PER_S, LOG_PER_S);
     if (shared->config.has_fallback && sp_fallback_new(env, shared, &service->fallback) != 0) {

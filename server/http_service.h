@@ -9,6 +9,7 @@
 #ifndef SALLYPORT_SERVER_HTTP_SERVICE_H
 #define SALLYPORT_SERVER_HTTP_SERVICE_H
 
+#include "api.h"
 #include "env.h"
 #include "fallback.h"
 #include "session.h"
@@ -24,8 +25,10 @@ struct sp_http_counters {
 
 /* Strangers go to `shared->config.fallback` if there is one, else to the site. */
 
+/* `api` NULL: it is not served. */
 int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared,
-                        struct sp_sessions *sessions, struct sp_http_service **out);
+                        struct sp_sessions *sessions, struct sp_api *api,
+                        struct sp_http_service **out);
 void sp_http_service_free(struct sp_http_service *h);
 
 /* Takes over the stream and what waits in it. When there are too many (env.max_strangers) the one

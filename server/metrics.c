@@ -191,6 +191,17 @@ static const struct sp_counter ends[] = {
 };
 #undef FIELD
 
+#define FIELD(...) SP_COUNTER(struct sp_api_counters, __VA_ARGS__)
+static const struct sp_counter api[] = {
+    FIELD(requests, "api_requests_total", NULL, "Requests to the control API."),
+    FIELD(problems, "api_problems_total", NULL,
+          "Requests to the control API that were answered with what is wrong."),
+    FIELD(strangers, "api_strangers_total", NULL,
+          "Requests for the control API's paths, with no token or from a page that may not: the "
+          "site answered."),
+};
+#undef FIELD
+
 #define FIELD(...) SP_COUNTER(struct sp_relays_counters, __VA_ARGS__)
 static const struct sp_counter relays[] = {
     FIELD(opened, "relays_opened_total", NULL, "Relayed addresses that were opened."),
@@ -241,6 +252,7 @@ static const struct sp_counter_group groups[] = {
     GROUP("turn", turn, turn),
     GROUP("connections", conns, conns),
     GROUP("http", http, http),
+    GROUP("api", api, api),
     GROUP("fallback", fallback, fallback),
     GROUP("tunnels", sessions, sessions),
     GROUP("sessions", rendezvous, rendezvous),

@@ -18,10 +18,8 @@ static const struct {
     const char *name;
     unsigned bit;
 } services[] = {
-    {"tunnel", SP_SERVE_TUNNEL},
-    {"turn", SP_SERVE_TURN},
-    {"ice-tcp", SP_SERVE_ICE_TCP},
-    {"site", SP_SERVE_SITE},
+    {"tunnel", SP_SERVE_TUNNEL}, {"turn", SP_SERVE_TURN}, {"ice-tcp", SP_SERVE_ICE_TCP},
+    {"api", SP_SERVE_API},       {"site", SP_SERVE_SITE},
 };
 
 static int parse_serve(const char *value, unsigned *out)
@@ -47,7 +45,7 @@ static int parse_serve(const char *value, unsigned *out)
 static const char *check_serve(const char *value)
 {
     unsigned bits;
-    return parse_serve(value, &bits) == 0 ? NULL : "wants a list of tunnel,turn,ice-tcp,site";
+    return parse_serve(value, &bits) == 0 ? NULL : "wants a list of tunnel,turn,ice-tcp,api,site";
 }
 
 /* ADDR[=PUBLIC], both of one family. */
@@ -178,11 +176,12 @@ static const struct sp_option table[] = {
      .arg = "LIST",
      .help = "what the ports serve",
      .more = "A list, with commas, of tunnel (gateways with a token), turn (STUN and TURN, by "
-             "TCP, TLS and UDP), ice-tcp (browsers of rendezvous sessions that have no gateway) "
+             "TCP, TLS and UDP), ice-tcp (browsers of rendezvous sessions that have no gateway), "
+             "api (to make such sessions, for whoever has a token: credentials --scope session) "
              "and site (an ordinary web site for everyone else). STUN answers strangers by its "
              "nature: tunnel,site cannot be told from a web server.",
      .preset = "tunnel,turn,site",
-     .words = "tunnel|turn|ice-tcp|site",
+     .words = "tunnel|turn|ice-tcp|api|site",
      .flags = SP_OPTION_LIST,
      .check = check_serve},
     {.name = "cert",
@@ -263,6 +262,14 @@ static const struct sp_option table[] = {
      .help = "what strangers see: that web server, by HTTP",
      .flags = SP_OPTION_RARE,
      .check = check_fallback},
+    {.name = "origin",
+     .arg = "ORIGIN",
+     .help = "pages that may use the control API (--serve api)",
+     .more = "As their browser names them: https://app.example, or with a port. A page of any "
+             "other origin is told nothing but what strangers see; back ends, which have none, "
+             "need but their token.",
+     .flags = SP_OPTION_REPEAT | SP_OPTION_RARE,
+     .check = sp_origin_check},
     {.name = "workers",
      .arg = "N",
      .help = "threads that share the work",
@@ -409,15 +416,15 @@ static int check_keys(const struct sp_keys_config *k, unsigned serve,
 
     if (k->secret_file != NULL && k->secret != NULL)
         return sp_options_refuse(why, "--secret-file and SALLYPORT_SECRET: one of them, not both");
-    if (serve & SP_SERVE_TUNNEL) {
+    if (serve & (SP_SERVE_TUNNEL | SP_SERVE_API)) {
         if (k->cert_file == NULL)
             return sp_options_refuse(
-                why, "--cert and --key are needed to serve the tunnel (--serve): the "
+                why, "--cert and --key are needed to serve the tunnel or the API (--serve): the "
                      "certificate chain of this server's name and its key, PEM");
         if (!has_secret)
             return sp_options_refuse(
-                why, "--secret-file is needed to serve the tunnel (--serve): a file with "
-                     "a line of, say, `openssl rand -hex 32`");
+                why, "--secret-file is needed to serve the tunnel or the API (--serve): a file "
+                     "with a line of, say, `openssl rand -hex 32`");
     }
     if (!has_secret && k->user_file == NULL && k->n_users == 0 && (serve & SP_SERVE_TURN))
         return sp_options_refuse(
@@ -466,6 +473,23 @@ static int set_site(struct sp_edge_config *c, const struct sp_options *o,
         if (leads_to(&s->fallback, &c->worker.listen[i]))
             return sp_options_refuse(
                 why, "--fallback: wants another server, and this is what --listen names");
+    return 0;
+}
+
+static int set_origins(struct sp_edge_config *c, const struct sp_options *o,
+                       char why[static SP_OPTIONS_ERR_MAX])
+{
+    struct sp_origins *all = &c->shared.origins;
+    int err = sp_options_count_most(o, "origin", SP_ORIGINS_MAX, &all->n, why);
+
+    if (err != 0)
+        return err;
+    if (all->n > 0 && !(c->shared.serve & SP_SERVE_API))
+        return sp_options_refuse(why,
+                                 "--origin: is for the control API, and --serve leaves api out");
+    for (size_t i = 0; i < all->n; i++)
+        c->origins[i] = sp_options_nth(o, "origin", i);
+    all->items = c->origins;
     return 0;
 }
 
@@ -586,6 +610,8 @@ int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
         err = check_keys(&c->keys, c->shared.serve, why);
     if (err == 0)
         err = set_site(c, o, why);
+    if (err == 0)
+        err = set_origins(c, o, why);
     if (err == 0)
         err = set_relays(c, o, why);
     if (err == 0)

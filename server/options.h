@@ -25,6 +25,7 @@ struct sp_edge_config {
     struct sp_addr own[SP_RELAY_IPS_MAX]; /* what the world sees of them */
     struct sp_cidr allow[SP_PEER_RULES_MAX], deny[SP_PEER_RULES_MAX];
     const char *users[SP_PEER_RULES_MAX];
+    const char *origins[SP_ORIGINS_MAX];
     char host_name[256];
     bool has_admin;
     struct sp_addr admin;

@@ -7,6 +7,7 @@
 #define SALLYPORT_SERVER_SHARED_H
 
 #include "demux.h"
+#include "origin.h"
 #include "peer_policy.h"
 #include "site.h"
 
@@ -18,7 +19,8 @@ struct sp_shared_config {
     const struct sp_addr *own; /* what leads to this host, beside its interfaces' addresses */
     size_t n_own;
     const char *tunnel_path;
-    const char *site; /* a folder, instead of the built-in page; may be NULL */
+    struct sp_origins origins; /* of pages that may use the control API */
+    const char *site;          /* a folder, instead of the built-in page; may be NULL */
     bool has_fallback;
     struct sp_addr fallback; /* a web server that strangers are passed on to */
 };

@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 
 #include "alloc_log.h"
+#include "api_host.h"
 #include "endpoint.h"
 #include "ends.h"
 #include "own_addrs.h"
@@ -55,6 +56,7 @@ struct sp_worker {
     struct sp_own_addrs *own; /* tells the policy */
     struct sp_conns *conns;
     struct sp_http_service *http;
+    struct sp_api *api; /* NULL: not served */
     struct sp_sessions *sessions;
     struct sp_relays *relays;
     struct sp_list endpoints; /* of TCP and TLS connections */
@@ -259,6 +261,8 @@ void sp_worker_drain(struct sp_worker *w, const struct sp_turn_alternates *alter
     sp_sessions_drain(w->sessions);
     sp_ends_drain(w->env.ends);
     sp_http_service_drain(w->http);
+    if (w->api != NULL)
+        sp_api_drain(w->api);
     tell_if_drained(w);
 }
 
@@ -442,8 +446,10 @@ static int start_parts(struct sp_worker *w)
 
     if (err == 0)
         err = sp_sessions_new(&w->env, &sc, &w->sessions);
+    if (err == 0 && (w->shared->config.serve & SP_SERVE_API))
+        err = sp_api_host_new(&w->env, w->shared, &w->api);
     if (err == 0)
-        err = sp_http_service_new(&w->env, w->shared, w->sessions, &w->http);
+        err = sp_http_service_new(&w->env, w->shared, w->sessions, w->api, &w->http);
     if (err == 0)
         err = sp_conns_new(&w->env, w->shared, &takers, w, &w->conns);
     return err;
@@ -536,6 +542,7 @@ void sp_worker_free(struct sp_worker *w)
     stop_listening(w);
     sp_conns_free(w->conns);
     sp_http_service_free(w->http);
+    sp_api_free(w->api);
     sp_endpoint_free_all(&w->endpoints);
     sp_guests_fini(&w->guests);
     sp_sessions_free(w->sessions);
@@ -614,6 +621,8 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
     out->rendezvous_sessions = sp_rdv_count(sp_ends_registry(w->env.ends));
     out->rendezvous = *sp_rdv_counters(sp_ends_registry(w->env.ends));
     out->ends = *sp_ends_counters(w->env.ends);
+    if (w->api != NULL)
+        out->api = *sp_api_counters(w->api);
     out->bounds.tunnel_flows = out->sessions.tunnels.flows_crowded;
     out->bounds.queue_bytes = out->sessions.tunnels.dropped_full + w->turn_dropped;
     for (size_t i = 0; i < w->config.n_listen && w->listeners[i] != NULL; i++)

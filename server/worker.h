@@ -9,6 +9,7 @@
 
 #include <ev.h>
 
+#include "api.h"
 #include "commons.h"
 #include "conn.h"
 #include "ends.h"
@@ -91,6 +92,7 @@ struct sp_worker_stats {
     struct sp_ends_counters ends;
     struct sp_relays_counters relays;
     struct sp_http_counters http;
+    struct sp_api_counters api;
     struct sp_fallback_counters fallback;
     struct sp_bound_hits bounds;
     struct sp_post_counters post;

@@ -52,16 +52,20 @@ static void cancel(void *arg, void *ask)
     r->cancelled++;
 }
 
-static bool gateway(void *arg, size_t i, struct sp_api_gateway *out)
+static const void *next_gateway(void *arg, const void *before, struct sp_api_gateway *out)
 {
+    static const char all[2000];
     const struct api_rig *r = arg;
+    const char *next = before != NULL ? (const char *)before + 1 : all;
 
     *out = (struct sp_api_gateway){"office", "company", r->now_us - SP_SEC(7)};
-    return i < r->n_gateways;
+    return next < all + r->n_gateways ? next : NULL;
 }
 
-static const struct sp_api_host host = {
-    .candidates = candidates, .ask_gateway = ask_gateway, .cancel = cancel, .gateway = gateway};
+static const struct sp_api_host host = {.candidates = candidates,
+                                        .ask_gateway = ask_gateway,
+                                        .cancel = cancel,
+                                        .next_gateway = next_gateway};
 
 static void send_nothing(void *arg, void *via, struct sp_span d, uint64_t now_us)
 {

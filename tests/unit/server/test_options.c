@@ -160,6 +160,23 @@ START_TEST(draining)
 }
 END_TEST
 
+START_TEST(origins)
+{
+    struct sp_edge_config c;
+    char why[SP_OPTIONS_ERR_MAX];
+
+    ck_assert_int_eq(parse(GOOD "--serve tunnel,api --origin https://a.example "
+                                "--origin http://localhost:8080",
+                           &c, why),
+                     0);
+    ck_assert(c.shared.serve & SP_SERVE_API);
+    ck_assert_uint_eq(c.shared.origins.n, 2);
+    ck_assert_str_eq(c.shared.origins.items[0], "https://a.example");
+    ck_assert_str_eq(c.shared.origins.items[1], "http://localhost:8080");
+    sp_edge_config_fini(&c);
+}
+END_TEST
+
 START_TEST(udp_listens_only_for_turn)
 {
     struct sp_edge_config c;
@@ -176,8 +193,8 @@ static const struct {
     const char *line, *named, *allowed;
 } bad[] = {
     {"--listen 443", "--listen", "ADDR:PORT"},
-    {GOOD "--serve tunnel,tea", "--serve", "tunnel,turn,ice-tcp,site"},
-    {GOOD "--serve tunnel,", "--serve", "tunnel,turn,ice-tcp,site"},
+    {GOOD "--serve tunnel,tea", "--serve", "tunnel,turn,ice-tcp,api,site"},
+    {GOOD "--serve tunnel,", "--serve", "tunnel,turn,ice-tcp,api,site"},
     {GOOD "--relay-ports 10-20", "--relay-ports", "1024 to 65535"},
     {GOOD "--relay-ports 60000-50000", "--relay-ports", "MIN-MAX"},
     {GOOD "--relay-ports 49152-65536", "--relay-ports", "MIN-MAX"},
@@ -191,6 +208,10 @@ static const struct {
     {GOOD "--alternate-server 192.0.2.1 --alternate-server 192.0.2.2:443", "--alternate-server",
      "one for IPv4"},
     {GOOD "--linger 0", "--linger", "3600"},
+    {GOOD "--serve api --origin app.example", "--origin", "https://HOST"},
+    {GOOD "--origin https://app.example", "--origin", "--serve"},
+    {"--listen 127.0.0.1:1 --relay-ports none --relay-ip 198.51.100.2 --serve api", "--cert",
+     "PEM"},
     {GOOD "--turn-congestion Cubic", "--turn-congestion", "cubic"},
     {GOOD "--turn-congestion longer-than-fits", "--turn-congestion", "system"},
     {GOOD "--log-level loud", "--log-level", "error|warn|info|debug"},
@@ -243,6 +264,7 @@ int main(void)
     tcase_add_test(tc, what_strangers_see);
     tcase_add_test(tc, values);
     tcase_add_test(tc, draining);
+    tcase_add_test(tc, origins);
     tcase_add_test(tc, udp_listens_only_for_turn);
     tcase_add_loop_test(tc, bad_ones_are_named, 0, SP_ARRAY_LEN(bad));
     suite_add_tcase(s, tc);
