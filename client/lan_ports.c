@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "sallyport/clock.h"
+#include "sallyport/crypto.h"
+#include "sallyport/early.h"
 #include "sallyport/err.h"
 #include "sallyport/lan_port.h"
 #include "sallyport/list.h"
@@ -36,6 +38,9 @@ struct port {
     size_t n;
     struct sp_list sources;
     size_t n_sources;
+    struct sp_early early;
+    uint8_t password[SP_LAN_PORT_PASSWORD_MAX]; /* the far end's, when checks are answered early */
+    size_t password_len;
 };
 
 struct sp_lan_ports {
@@ -119,6 +124,33 @@ static struct source *new_source(struct port *p, struct sp_dgram *d, const struc
     return s;
 }
 
+/* What the far end will say as well, a round trip later. */
+static void answer_early(struct source *s, struct sp_span check, uint64_t now_us)
+{
+    struct port *p = s->port;
+    uint8_t bytes[SP_EARLY_ANSWER_MAX];
+    struct sp_stun_msg m;
+
+    if (p->password_len == 0 || p->early.over || !sp_stun_looks_like(check) ||
+        sp_stun_parse(check, &m) != 0)
+        return;
+    size_t len = sp_early_answer(&p->early, sp_span(p->password, p->password_len), &m, &s->remote,
+                                 now_us, bytes);
+    const struct sp_span answer = sp_span(bytes, len);
+    if (len > 0) {
+        sp_dgram_send(s->udp, &s->remote, &s->local, &answer, 1);
+        p->all->counters.early++;
+    }
+}
+
+static bool was_answered(struct port *p, struct sp_span d)
+{
+    struct sp_stun_msg m;
+
+    return p->early.n > 0 && sp_stun_looks_like(d) && sp_stun_parse(d, &m) == 0 &&
+           sp_early_swallows(&p->early, &m);
+}
+
 static void on_udp(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n, void *arg)
 {
     struct port *p = arg;
@@ -133,6 +165,7 @@ static void on_udp(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n, v
         sp_list_remove(&s->link);
         sp_list_append(&p->sources, &s->link);
         p->all->counters.datagrams_in++;
+        answer_early(s, in[i].body, now_us);
         sp_flow_send(s->flow, &in[i].body, 1, now_us);
     }
 }
@@ -142,9 +175,12 @@ void sp_lan_ports_datagrams(struct sp_lan_ports *p, struct sp_flow *f, const str
 {
     const struct source *s = sp_flow_user(f);
 
-    p->counters.datagrams_out += n;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (was_answered(s->port, d[i]))
+            continue;
+        p->counters.datagrams_out++;
         sp_dgram_send(s->udp, &s->remote, &s->local, &d[i], 1);
+    }
 }
 
 void sp_lan_ports_flow_closed(struct sp_lan_ports *p, struct sp_flow *f)
@@ -174,6 +210,7 @@ static void port_close(struct port *p, uint64_t now_us)
     }
     for (size_t i = 0; i < p->n; i++)
         sp_dgram_close(p->udp[i]);
+    sp_crypto_wipe(p->password, sizeof p->password);
     sp_timerq_cancel(&all->env->ticker->timers, &p->lease);
     sp_map_del(&all->by_end, &p->node);
     all->counters.closed++;
@@ -248,6 +285,17 @@ static struct port *port_new(struct sp_lan_ports *all, struct sp_tunnel *t, uint
     return p;
 }
 
+/* Another one: ICE has been restarted, and the far end has not answered yet. */
+static void set_password(struct port *p, struct sp_span password)
+{
+    if (sp_span_eq(password, sp_span(p->password, p->password_len)))
+        return;
+    p->early = (struct sp_early){.n = 0};
+    if (password.len > 0)
+        memcpy(p->password, password.p, password.len);
+    p->password_len = password.len;
+}
+
 unsigned sp_lan_ports_asked(struct sp_lan_ports *all, struct sp_tunnel *t, struct sp_span question,
                             uint8_t answer[static SP_CONTROL_BODY_MAX], size_t *len,
                             uint64_t now_us)
@@ -274,6 +322,7 @@ unsigned sp_lan_ports_asked(struct sp_lan_ports *all, struct sp_tunnel *t, struc
             port_close(p, now_us);
         return SP_CONTROL_FULL;
     }
+    set_password(p, q.password);
     *len = sp_lan_port_build_answer(p->told, p->n, answer);
     return 0;
 }

@@ -52,6 +52,8 @@ static const struct sp_counter sessions[] = {
           "Datagrams of browsers that went into flows of rendezvous sessions."),
     FIELD(datagrams_out, "session_sent_datagrams_total", NULL,
           "Datagrams of rendezvous sessions that went to browsers."),
+    FIELD(early, "session_early_answers_total", NULL,
+          "Checks that were passed on, and answered early as well."),
     FIELD(denied, DROPPED("denied"),
           "Datagrams that went nowhere: denied (from elsewhere than this host and --lan), not_ice "
           "(the first from there, and no check), no_flow (the tunnel could not open one)."),

@@ -7,7 +7,7 @@
 #include "sallyport/crypto.h"
 #include "sallyport/prometheus.h"
 
-#define TUNNELS_MAX 64 /* in one answer */
+#define LISTED_MAX 64 /* in one answer */
 
 static void add_stats(struct sp_worker *w, void *arg)
 {
@@ -112,7 +112,7 @@ static json_t *json_tunnel(const struct sp_session *s, uint64_t now_us)
                      "counters", sp_admin_json_table(table, n, sp_tunnel_counters(t.tunnel)));
 }
 
-struct tunnels {
+struct listed {
     json_t *list;
     size_t n;
 };
@@ -123,15 +123,51 @@ static void add_tunnels(struct sp_worker *w, void *arg)
     const struct sp_sessions *all = sp_worker_sessions(w);
     uint64_t now_us = sp_ticker_now(sp_worker_ticker(w));
     const struct sp_session *s = NULL;
-    struct tunnels *t = arg;
+    struct listed *t = arg;
 
-    for (; t->n < TUNNELS_MAX && (s = sp_sessions_next(all, s)) != NULL; t->n++)
+    for (; t->n < LISTED_MAX && (s = sp_sessions_next(all, s)) != NULL; t->n++)
         json_array_append_new(t->list, json_tunnel(s, now_us));
+}
+
+/* Fragments and ids are for the ends alone. */
+static json_t *json_end(const struct sp_rdv_end_view *e)
+{
+    return json_pack("{s:b, s:s, s:s, s:i, s:i, s:I, s:I, s:I}", "joined", e->joined, "gateway",
+                     e->gateway, "way", e->way, "paths", (int)e->paths, "unproven",
+                     (int)e->unproven, "idle_seconds", (json_int_t)(e->idle_us / 1000000),
+                     "datagrams", (json_int_t)e->datagrams_in, "bytes", (json_int_t)e->bytes_in);
+}
+
+static void add_rendezvous(struct sp_worker *w, void *arg)
+{
+    const struct sp_rdv *all = sp_ends_registry(sp_worker_ends(w));
+    uint64_t now_us = sp_ticker_now(sp_worker_ticker(w));
+    struct sp_rdv_session *s = NULL;
+    struct listed *t = arg;
+    struct sp_rdv_view v;
+
+    while (t->n < LISTED_MAX && (s = sp_rdv_next(all, s)) != NULL) {
+        sp_rdv_view(s, now_us, &v);
+        json_array_append_new(t->list, json_pack("{s:s, s:I, s:b, s:b, s:[o, o]}", "subject",
+                                                 v.subject, "age_seconds",
+                                                 (json_int_t)((now_us - v.created_us) / 1000000),
+                                                 "early", v.early, "connected", v.connected, "ends",
+                                                 json_end(&v.ends[0]), json_end(&v.ends[1])));
+        t->n++;
+    }
+}
+
+static json_t *json_rendezvous(const struct sp_edge_view *v)
+{
+    struct listed t = {.list = json_array()};
+
+    sp_crew_each(v->crew, add_rendezvous, &t);
+    return t.list;
 }
 
 static json_t *json_tunnels(const struct sp_edge_view *v)
 {
-    struct tunnels t = {.list = json_array()};
+    struct listed t = {.list = json_array()};
 
     sp_crew_each(v->crew, add_tunnels, &t);
     return t.list;
@@ -157,6 +193,7 @@ static void status(struct sp_admin_reply *r, void *arg)
     json_object_set_new(root, "relays", json_relays(v));
     json_object_set_new(root, "now", sp_admin_json_table(groups[0].table, groups[0].n, &s));
     json_object_set_new(root, "tunnels", json_tunnels(v));
+    json_object_set_new(root, "sessions", json_rendezvous(v));
     json_object_set_new(root, "counters", counters);
     sp_admin_put_json(r, root);
 }

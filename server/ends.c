@@ -28,7 +28,8 @@ static void send_to_owner(struct sp_via *v, enum note_kind kind, struct sp_span 
 {
     static const enum sp_rdv_way ways[] = {
         [VIA_TCP] = SP_RDV_TCP, [VIA_UDP] = SP_RDV_UDP, [VIA_FLOW] = SP_RDV_GATEWAY};
-    const struct note n = {.kind = kind, .way = ways[v->kind], .handle = v->key.handle};
+    const struct note n = {
+        .kind = kind, .way = ways[v->kind], .handle = v->key.handle, .remote = v->pair.remote};
 
     note_send(v->all, v->owner, &n, body);
 }
@@ -88,8 +89,12 @@ static int enter_by_key(struct sp_via *v, uint64_t handle, unsigned worker)
 /* A path of this worker's session. */
 static int attach_here(struct sp_via *v, const struct sp_rdv_spot *spot, enum sp_rdv_way way)
 {
-    return sp_rdv_path_add(spot->session, spot->end, way, v, sp_ticker_now(v->all->env.ticker),
-                           &v->path);
+    int err = sp_rdv_path_add(spot->session, spot->end, way, v, sp_ticker_now(v->all->env.ticker),
+                              &v->path);
+
+    if (err == 0)
+        sp_rdv_path_set_remote(v->path, &v->pair.remote);
+    return err;
 }
 
 /* Another worker's: what comes goes there. */
@@ -258,6 +263,7 @@ static void on_note_in(struct sp_ends *e, unsigned from, const struct note *n,
             send_to_porter(e, &back, NOTE_CLOSE, (struct sp_span){0});
             return;
         }
+        v->pair.remote = n->remote;
         if (enter_by_key(v, n->handle, from) != 0 ||
             attach_here(v, &spot, (enum sp_rdv_way)n->way) != 0) {
             via_free(v);

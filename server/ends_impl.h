@@ -30,7 +30,9 @@ struct note {
     uint64_t handle;
     uint8_t key[SP_RDV_KEY_LEN];
     int32_t err;
-    uint32_t code;
+    uint32_t unused;
+    struct sp_addr remote; /* of NOTE_IN; none of a gateway's */
+    uint32_t unused_too;
 };
 
 enum via_kind { VIA_TCP, VIA_UDP, VIA_FLOW, VIA_OTHER };

@@ -128,6 +128,11 @@ int sp_rdv_path_add(struct sp_rdv_session *s, unsigned end, enum sp_rdv_way way,
     return 0;
 }
 
+void sp_rdv_path_set_remote(struct sp_rdv_path *p, const struct sp_addr *remote)
+{
+    p->remote = *remote;
+}
+
 bool sp_rdv_path_proven(const struct sp_rdv_path *p)
 {
     return p->proven;
@@ -205,6 +210,21 @@ static void touch(struct sp_rdv_path *p, uint64_t now_us)
         own_end(p)->last_in_us = now_us;
 }
 
+static void answer_early(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us)
+{
+    struct sp_rdv *r = p->session->registry;
+    uint8_t bytes[SP_EARLY_ANSWER_MAX];
+
+    if (!p->session->early || p->remote.family == SP_FAMILY_NONE || own_end(p)->early.over)
+        return;
+    size_t len = sp_early_answer(&own_end(p)->early, sp_span_str(far_end(p)->password), m,
+                                 &p->remote, now_us, bytes);
+    if (len == 0)
+        return;
+    r->counters.early++;
+    r->effects->send(r->arg, p->via, sp_span(bytes, len), now_us);
+}
+
 static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us)
 {
     struct sp_rdv_counters *c = &p->session->registry->counters;
@@ -223,6 +243,7 @@ static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint6
     if (before == NULL)
         remember(own_end(p), m->id, p->serial);
     touch(p, now_us);
+    answer_early(p, m, now_us);
     if (far->sending != NULL) {
         forward(p, far->sending, m->raw, now_us);
         return;
@@ -253,7 +274,8 @@ static void on_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64
     touch(p, now_us);
     if (m->cls == SP_STUN_SUCCESS)
         prove(to, now_us);
-    forward(p, to, m->raw, now_us);
+    if (to->remote.family == SP_FAMILY_NONE || !sp_early_swallows(&own_end(to)->early, m))
+        forward(p, to, m->raw, now_us);
 }
 
 static void on_data(struct sp_rdv_path *p, struct sp_span d, bool is_media, uint64_t now_us)

@@ -274,6 +274,8 @@ int sp_rdv_join(struct sp_rdv_session *s, unsigned end, const struct sp_rdv_join
     if (other || j->password.len > 0) { /* it belongs to the fragment */
         sp_crypto_wipe(e->password, sizeof e->password);
         copy_text(e->password, j->password);
+        if (other)
+            s->ends[1 - end].early = (struct sp_early){.n = 0};
     }
     err = other ? names_set(s) : 0;
     if (s->registry->effects->joined != NULL)

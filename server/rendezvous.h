@@ -94,6 +94,7 @@ struct sp_rdv_counters {
     uint64_t refused_replayed;  /* a request that came by another path before */
     uint64_t refused_malformed; /* STUN that is broken, or no Binding */
     uint64_t refused_no_path;   /* the far end has none to send by */
+    uint64_t early;             /* checks that were answered here as well */
     uint64_t paths_pushed_out;  /* more than an end may have */
     uint64_t paths_never_proven;
 };
@@ -202,6 +203,9 @@ int sp_rdv_heard_name(struct sp_rdv *r, const uint8_t key[static SP_RDV_KEY_LEN]
  */
 int sp_rdv_path_add(struct sp_rdv_session *s, unsigned end, enum sp_rdv_way way, void *via,
                     uint64_t now_us, struct sp_rdv_path **out);
+
+/* Where it comes from; not of a gateway's, which answers early itself. */
+void sp_rdv_path_set_remote(struct sp_rdv_path *p, const struct sp_addr *remote);
 
 /* Its transport ended; `close` is not called. */
 void sp_rdv_path_remove(struct sp_rdv_path *p);

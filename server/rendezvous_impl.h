@@ -7,6 +7,7 @@
 #define SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
 
 #include "rendezvous.h"
+#include "sallyport/early.h"
 #include "sallyport/list.h"
 #include "sallyport/map.h"
 #include "sallyport/stun.h"
@@ -35,6 +36,7 @@ struct sp_rdv_path {
     enum sp_rdv_way way;
     void *via;
     uint32_t serial;
+    struct sp_addr remote; /* family none: not known */
     bool proven;
     uint64_t began_us, last_in_us;
     struct sp_link link;
@@ -53,6 +55,7 @@ struct rdv_end {
     struct sp_rdv_path *sending; /* NULL: none is proven */
     struct rdv_asked asked[ASKED_MAX];
     unsigned last_asked;
+    struct sp_early early; /* its checks */
     uint64_t last_in_us, datagrams_in, bytes_in;
 };
 

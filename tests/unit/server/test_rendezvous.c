@@ -10,6 +10,7 @@
 #include "sallyport/crypto.h"
 #include "sallyport/err.h"
 #include "sallyport/stun.h"
+#include "sallyport/stun_auth.h"
 
 #define T0       SP_SEC(1000)
 #define TTL_US   SP_SEC(60)
@@ -607,6 +608,50 @@ START_TEST(the_sending_path_ends)
 }
 END_TEST
 
+/* --- early ---------------------------------------------------------------------------------- */
+
+START_TEST(a_check_is_answered_early_and_passed_on)
+{
+    static const char password[] = "0123456789012345678901";
+    const struct sp_rdv_order order = {
+        .subject = sp_span_str("app"), .ttl_us = TTL_US, .early = true};
+    const struct sp_rdv_join b_joins = {.holder = sp_span_str(HOLDER_B),
+                                        .ufrag = sp_span_str("BBBB"),
+                                        .password = sp_span_str(password)};
+    const struct sp_addr from = sp_addr_v4(192, 0, 2, 9, 1234);
+    struct transport va, vb;
+    struct sp_stun_builder sb;
+    uint8_t id[SP_STUN_ID_LEN] = {1}, check[128];
+    size_t len;
+
+    open_registry();
+    ck_assert_int_eq(sp_rdv_create(t.r, &order, t.now_us, &t.s), 0);
+    ck_assert_int_eq(join(0, HOLDER_A, "AAAA"), 0);
+    ck_assert_int_eq(sp_rdv_join(t.s, 1, &b_joins, t.now_us), 0);
+    struct sp_rdv_path *a = path(0, &va), *b = path(1, &vb);
+    sp_rdv_path_set_remote(a, &from);
+    sp_rdv_path_set_remote(b, &from);
+    sp_stun_begin(&sb, check, sizeof check, SP_STUN_BINDING, SP_STUN_REQUEST, id);
+    sp_stun_put(&sb, SP_ATTR_USERNAME, sp_span_str("BBBB:AAAA"));
+    sp_stun_put_integrity(&sb, sp_span_str(password));
+    ck_assert_int_eq(sp_stun_end(&sb, &len), 0);
+    sp_rdv_input(a, sp_span(check, len), t.now_us);
+    ck_assert_uint_eq(va.got, 1);
+    ck_assert_uint_eq(vb.got, 1);
+    ck_assert(!sp_rdv_path_proven(a)); /* that is for the far end to do */
+    sp_stun_begin(&sb, check, sizeof check, SP_STUN_BINDING, SP_STUN_SUCCESS, id);
+    ck_assert_int_eq(sp_stun_end(&sb, &len), 0);
+    sp_rdv_input(b, sp_span(check, len), t.now_us);
+    ck_assert(sp_rdv_path_proven(a));
+    ck_assert_uint_eq(va.got, 1);
+    ck_assert_uint_eq(counters()->early, 1);
+    request(b, 2, "AAAA:BBBB"); /* whose far end told no password */
+    ck_assert_uint_eq(vb.got, 1);
+    ck_assert_uint_eq(va.got, 2);
+    close_registry();
+}
+END_TEST
+
 /* --- leases --------------------------------------------------------------------------------- */
 
 START_TEST(an_end_lives_while_something_comes)
@@ -683,6 +728,7 @@ int main(void)
     tcase_add_test(tc, paths_have_a_bound);
     tcase_add_test(tc, a_path_has_to_prove_itself_in_time);
     tcase_add_test(tc, the_sending_path_ends);
+    tcase_add_test(tc, a_check_is_answered_early_and_passed_on);
     tcase_add_test(tc, an_end_lives_while_something_comes);
     tcase_add_test(tc, a_stranger_keeps_no_lease);
     suite_add_tcase(s, tc);
