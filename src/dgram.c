@@ -3,13 +3,17 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "sallyport/err.h"
 
-#define BATCH       32
+#define BATCH        32
+#define SEGMENTS_MIN 3 /* below, a call of their own is not worth it */
+#define SEGMENT_MAX \
+    1400              /* longer ones might have to be cut on their way, which segments can't be */
 #define TURNS       4 /* batches a readable event: others want their turn, too */
 #define DATAGRAM    65536
 #define ARENA_BYTES (BATCH * 4096)
@@ -35,6 +39,7 @@ struct sp_dgram_pool {
     size_t n, used;
     struct waiting waiting[BATCH];
     struct mmsghdr out[BATCH];
+    bool no_segments; /* the kernel cuts none (UDP_SEGMENT) */
     uint8_t arena[ARENA_BYTES];
     uint8_t in[BATCH][DATAGRAM]; /* touched, and so in memory, only as far as datagrams are long */
 };
@@ -63,12 +68,62 @@ static void count_failure(struct sp_dgram *d)
         d->counters.dropped_error++;
 }
 
-/* Sends waiting[from .. to), all of one socket. */
-static void send_run(struct sp_dgram_pool *p, size_t from, size_t to)
+/* How many from waiting[from] on are alike but for the last, which may be shorter: one destination,
+ * one length. They lie back to back. */
+static size_t alike(const struct sp_dgram_pool *p, size_t from, size_t to)
 {
-    struct sp_dgram *d = p->waiting[from].sock;
+    const struct waiting *w = &p->waiting[from];
+    size_t len = w->iov.iov_len, n = 1;
 
+    if (p->no_segments || len > SEGMENT_MAX || p->out[from].msg_hdr.msg_controllen > 0)
+        return 1;
+    while (from + n < to && p->waiting[from + n - 1].iov.iov_len == len) {
+        const struct waiting *next = &p->waiting[from + n];
+        socklen_t to_len = p->out[from].msg_hdr.msg_namelen;
+        if (next->iov.iov_len > len || next->iov.iov_len == 0 ||
+            p->out[from + n].msg_hdr.msg_namelen != to_len ||
+            p->out[from + n].msg_hdr.msg_controllen > 0 || memcmp(&next->to, &w->to, to_len) != 0)
+            break;
+        n++;
+    }
+    return n;
+}
+
+/* These leave as one piece, which the kernel, or the network's card, cuts up again: a frame of
+ * video costs little more than one datagram then. False: not that way. */
+static bool send_segments(struct sp_dgram_pool *p, size_t from, size_t n)
+{
+    struct waiting *w = &p->waiting[from];
+    union {
+        struct cmsghdr align;
+        uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
+    } control = {.bytes = {0}};
+    struct iovec iov = {w->iov.iov_base, 0};
+    struct msghdr h = p->out[from].msg_hdr;
+    uint16_t len = (uint16_t)w->iov.iov_len;
+
+    for (size_t i = 0; i < n; i++)
+        iov.iov_len += p->waiting[from + i].iov.iov_len;
+    control.align = (struct cmsghdr){CMSG_LEN(sizeof len), SOL_UDP, UDP_SEGMENT};
+    memcpy(CMSG_DATA(&control.align), &len, sizeof len);
+    h.msg_iov = &iov;
+    h.msg_control = &control;
+    h.msg_controllen = sizeof control.bytes;
+    if (sendmsg(w->sock->fd, &h, MSG_NOSIGNAL) < 0) {
+        /* Not by this kernel, or by this card. All else is said of each of them again. */
+        if (errno == ENOPROTOOPT || errno == EINVAL || errno == EIO)
+            p->no_segments = true;
+        return false;
+    }
+    w->sock->counters.sent += n;
+    return true;
+}
+
+/* Sends waiting[from .. to), all of one socket. */
+static void send_each(struct sp_dgram_pool *p, size_t from, size_t to)
+{
     while (from < to) {
+        struct sp_dgram *d = p->waiting[from].sock;
         int n = sendmmsg(d->fd, &p->out[from], (unsigned)(to - from), MSG_NOSIGNAL);
         if (n > 0) {
             d->counters.sent += (uint64_t)n;
@@ -81,6 +136,24 @@ static void send_run(struct sp_dgram_pool *p, size_t from, size_t to)
             from++;
         }
     }
+}
+
+static void send_run(struct sp_dgram_pool *p, size_t from, size_t to)
+{
+    size_t begun = from;
+
+    while (from < to) {
+        size_t n = alike(p, from, to);
+        if (n < SEGMENTS_MIN) {
+            from += n;
+            continue;
+        }
+        send_each(p, begun, from);
+        if (!send_segments(p, from, n))
+            send_each(p, from, from + n);
+        begun = from += n;
+    }
+    send_each(p, begun, to);
 }
 
 static void flush(struct sp_dgram_pool *p)
@@ -261,6 +334,7 @@ int sp_dgram_pool_new(struct sp_ticker *ticker, struct sp_dgram_pool **out)
         return SP_ENOMEM;
     p->ticker = ticker;
     p->n = p->used = 0;
+    p->no_segments = false;
     sp_deferred_init(&p->flush, on_flush, p);
     *out = p;
     return 0;

@@ -161,6 +161,42 @@ START_TEST(batches)
 END_TEST
 
 /* Answers leave from the address that was asked. */
+/* Like those of a frame of video: as many, as long, and in the same order as they were sent, with
+ * others before, between and behind them. */
+START_TEST(frames)
+{
+    static const size_t lens[] = {900, 900, 100, 1200, 1200, 1200, 1200, 1200, 1200, 300,
+                                  300, 300, 300, 1400, 1400, 1400, 1401, 1401, 1401, 50};
+    static uint8_t bytes[1500];
+    struct rig r;
+
+    open_rig(&r);
+    struct end *a = open_end(&r, "127.0.0.1:0"), *b = open_end(&r, "127.0.0.1:0");
+    struct end *c = open_end(&r, "127.0.0.1:0");
+    size_t sum = 0;
+    for (uint8_t i = 0; i < SP_ARRAY_LEN(lens); i++) {
+        bytes[0] = i;
+        memset(bytes + 1, i, sizeof bytes - 1);
+        struct sp_span s = sp_span(bytes, lens[i]);
+        sp_dgram_send(a->d, sp_dgram_local(i == 5 ? c->d : b->d), NULL, &s, 1);
+        sum += i == 5 ? 0 : lens[i];
+    }
+    io_loop_for(&r.loop, 50);
+    ck_assert_uint_eq(b->n, SP_ARRAY_LEN(lens) - 1);
+    ck_assert_uint_eq(b->bytes, sum);
+    ck_assert_uint_eq(c->n, 1);
+    for (size_t i = 0; i < SP_ARRAY_LEN(lens); i++)
+        ck_assert_uint_eq((i == 5 ? c : b)->first_bytes[i], 1);
+    ck_assert_uint_eq(b->last[0], SP_ARRAY_LEN(lens) - 1);
+    ck_assert_uint_eq(b->last_len, 50);
+    ck_assert_uint_eq(sp_dgram_counters(a->d)->sent, SP_ARRAY_LEN(lens));
+    close_end(a);
+    close_end(b);
+    close_end(c);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(asked_address)
 {
     static const struct {
@@ -326,6 +362,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, parts_and_addresses);
     tcase_add_test(tc, batches);
+    tcase_add_test(tc, frames);
     tcase_add_test(tc, asked_address);
     tcase_add_test(tc, largest);
     tcase_add_test(tc, unreachable);
