@@ -14,6 +14,7 @@
 #   --path LIST    of UDP-UDP,TCP-TCP,TLS-TLS,TLS-UDP,tunnel-tunnel,tunnel-UDP,gateway-gateway. Default: all.
 #                  In X-UDP the second is a plain UDP peer; gateway: by UDP to a real gateway
 #   --bytes LIST   of a datagram; default: 1200,160
+#   --at RATE      of rows, instead: each path at so many datagrams a second, three times, for a machine that is seldom quiet
 #   --full         growth to 10,000 flows, and memory of 10,000
 #   --help         this text
 #
@@ -27,7 +28,7 @@ set -euo pipefail
 
 all_parts=(rows growth memory instructions)
 all_paths=(UDP-UDP TCP-TCP TLS-TLS TLS-UDP tunnel-tunnel tunnel-UDP gateway-gateway)
-parts=(rows growth memory) paths=("${all_paths[@]}") sizes=(1200 160) full=
+parts=(rows growth memory) paths=("${all_paths[@]}") sizes=(1200 160) full="" at=""
 host_arguments=("$@")
 
 # one_of OPTION LIST VALUE...: the list's entries, each of which has to be one of these.
@@ -59,6 +60,11 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         --instructions) parts=(instructions) ;;
+        --at)
+            [[ ${2-} =~ ^[1-9][0-9]{2,5}$ ]] || die 2 "--at ${2-}: wants a number from 100 to 999999"
+            at=$2
+            shift
+            ;;
         --full) full=yes ;;
         --help)
             usage
@@ -188,11 +194,18 @@ beside() {
 
 # At light load the delay is what matters, and at more what it costs: load.c's usage says of `reads`.
 rows() {
-    local size path rates more heavy=("search=$search" reads=by-ticks)
+    local size path rates more server heavy=("search=$search" reads=by-ticks)
     for size in "${sizes[@]}"; do
         for path in "${paths[@]}"; do
             local settings=("pairs=$pairs" "flows=$each" "bytes=$size" "seconds=$seconds")
             rates=light:$light
+            if [ "$at" ]; then
+                for server in coturn sallyport; do
+                    [ $server = sallyport ] || has_coturn "$path" || continue
+                    load rows "$path" $server "${settings[@]}" reads=by-ticks "rates=first:$at,second:$at,third:$at" >/dev/null
+                done
+                continue
+            fi
             if has_coturn "$path"; then
                 load rows "$path" coturn "${settings[@]}" rates=$rates >/dev/null
                 load rows "$path" coturn "${settings[@]}" "${heavy[@]}" >/dev/null
