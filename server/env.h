@@ -36,6 +36,16 @@ struct sp_env {
     size_t max_strangers;       /* of bounds, as far as there are descriptors */
 };
 
+/* Media has just been dropped, since more came than could be carried: who has a call goes on, and
+ * nobody begins one. */
+#define SP_BUSY_US UINT64_C(500000)
+static inline bool sp_env_busy(const struct sp_env *env)
+{
+    uint64_t late_us = sp_dgram_pool_late_us(env->dgrams);
+
+    return late_us != 0 && sp_ticker_now(env->ticker) - late_us < SP_BUSY_US;
+}
+
 /* The strangers of one place, as many as bounds allow. */
 static inline void sp_env_guests(const struct sp_env *env, enum sp_place place,
                                  struct sp_guests *out)

@@ -27,6 +27,8 @@ static const struct sp_counter turn[] = {
           "Allocate requests that were answered with an error, but for the challenge."),
     FIELD(turned_away, "turn_allocations_turned_away_total", NULL,
           "Allocate requests sent elsewhere, or refused, since the server drains."),
+    FIELD(busy, "turn_allocations_busy_total", NULL,
+          "Allocate requests that were refused, since more came than could be carried."),
     FIELD(malformed, "turn_malformed_messages_total", NULL,
           "Messages that are neither STUN nor ChannelData, or broken."),
     FIELD(auth_errors, "turn_auth_errors_total", NULL,
@@ -129,6 +131,8 @@ static const struct sp_counter sessions[] = {
     FIELD(ended, "tunnels_ended_total", NULL, "Tunnels that ended."),
     FIELD(refused, "tunnels_refused_total", NULL,
           "Lanes that found no tunnel of theirs, or no room for a new one."),
+    FIELD(busy, "tunnels_busy_total", NULL,
+          "New tunnels that were refused, since more came than could be carried."),
     FIELD(lanes, "tunnels_lanes_total", NULL, "Connections that joined tunnels."),
 };
 #undef FIELD
@@ -209,6 +213,10 @@ static const struct sp_counter relays[] = {
           "Relayed addresses that could not be opened: no port left, or none of that family."),
     FIELD(dropped, "relays_dropped_datagrams_total", NULL,
           "Datagrams to peers that the kernel did not take."),
+    FIELD(late, "relays_late_datagrams_total", NULL,
+          "Media from peers that was dropped, since it had waited too long."),
+    FIELD(overflowed, "relays_overflowed_datagrams_total", NULL,
+          "Datagrams from peers that the kernel had no room for."),
 };
 #undef FIELD
 
@@ -222,6 +230,10 @@ static const struct sp_counter sockets[] = {
           "Datagrams that went to clients by UDP."),
     FIELD(udp_dropped, "sockets_udp_dropped_datagrams_total", NULL,
           "Datagrams to and from clients by UDP that the kernel did not take, or cut."),
+    FIELD(udp_late, "sockets_udp_late_datagrams_total", NULL,
+          "Media from clients by UDP that was dropped, since it had waited too long."),
+    FIELD(udp_overflowed, "sockets_udp_overflowed_datagrams_total", NULL,
+          "Datagrams from clients by UDP that the kernel had no room for."),
     FIELD(turn_pushed_out, "sockets_turn_pushed_out_total", NULL,
           "TURN connections without an allocation, closed to make room for newer ones."),
     FIELD(turn_crowded, "sockets_turn_crowded_total", NULL,
@@ -237,6 +249,8 @@ static const struct sp_counter post[] = {
           "Datagrams that the other worker did not take in time."),
     FIELD(notes_dropped, "workers_dropped_notes_total", NULL,
           "Notes on rendezvous sessions, their datagrams among them, that were not taken in time."),
+    FIELD(datagrams_late, "workers_late_datagrams_total", NULL,
+          "Media from other workers that was dropped, since it had waited too long."),
     FIELD(connections, "workers_connections_total", NULL,
           "Connections that went to the worker of their tunnel or session."),
 };

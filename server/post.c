@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "late.h"
 #include "port_pool.h"
 #include "sallyport/err.h"
 #include "sallyport/ring.h"
@@ -13,6 +14,9 @@
 #define RING_MAX ((size_t)1 << 20)
 
 #define BATCH 1024 /* of one ring at a time */
+
+/* Of each ring, for what is no datagram: that must not be lost, and never is much. */
+#define ROOM_KEPT ((size_t)32 << 10)
 
 struct sp_post_office {
     unsigned n;
@@ -36,6 +40,7 @@ enum letter_kind { DATAGRAM, CONNECTION, NOTE };
 
 /* A record begins with this; a datagram's body or a note follows. */
 struct letter {
+    uint64_t at_us; /* a datagram's */
     struct sp_stream *connection;
     struct sp_addr relayed, from; /* of a datagram */
     enum letter_kind kind;
@@ -112,7 +117,10 @@ static void deliver(struct sp_post *p, unsigned from, struct sp_span record)
 
     switch (l->kind) {
     case DATAGRAM:
-        p->events.datagram(p->arg, &l->relayed, &l->from, body);
+        if (l->at_us + SP_MEDIA_MAX_AGE_US < sp_ticker_now(p->ticker) && !sp_late_is_control(body))
+            p->counters.datagrams_late++;
+        else
+            p->events.datagram(p->arg, &l->relayed, &l->from, body);
         break;
     case CONNECTION:
         p->events.connection(p->arg, l->connection);
@@ -177,8 +185,14 @@ static int send_letter(struct sp_post *p, unsigned to, const struct letter *l, s
 int sp_post_datagram(struct sp_post *p, unsigned to, const struct sp_addr *relayed,
                      const struct sp_addr *from, struct sp_span body)
 {
-    const struct letter l = {.kind = DATAGRAM, .relayed = *relayed, .from = *from};
-    int err = send_letter(p, to, &l, body, (struct sp_span){0});
+    const struct letter l = {
+        .kind = DATAGRAM, .at_us = sp_ticker_now(p->ticker), .relayed = *relayed, .from = *from};
+    int err = SP_ENOENT;
+
+    if (to < p->office->n && to != p->worker)
+        err = sp_ring_room(ring_between(p->office, p->worker, to)) < sizeof l + body.len + ROOM_KEPT
+                  ? SP_EFULL
+                  : send_letter(p, to, &l, body, (struct sp_span){0});
 
     p->counters.datagrams_dropped += err == SP_EFULL;
     return err;

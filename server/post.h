@@ -52,6 +52,7 @@ unsigned sp_post_workers(const struct sp_post *p);
 
 struct sp_post_counters {
     uint64_t datagrams_dropped; /* the other one had not taken what there was */
+    uint64_t datagrams_late;    /* they had waited here too long */
     uint64_t notes_dropped;     /* so, too */
     uint64_t connections;       /* sent */
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "late.h"
 #include "sallyport/err.h"
 #include "sallyport/list.h"
 #include "sallyport/ratelimit.h"
@@ -24,7 +25,7 @@ struct sp_relays {
     const struct sp_relay_ips *ips;
     struct sp_ratelimit log_limit;
     struct sp_list open;                /* relays with a socket */
-    struct sp_relays_counters counters; /* `dropped`: of relays that are closed */
+    struct sp_relays_counters counters; /* drops: of relays that are closed */
 };
 
 /* One relayed address with a socket: what the engine's handle points to. */
@@ -57,16 +58,18 @@ static bool ip_of(const struct sp_relays *r, const struct sp_addr *local, struct
     return false;
 }
 
-static uint64_t dropped_by(const struct relay *relay)
+static void add_drops(const struct relay *relay, struct sp_relays_counters *sum)
 {
     const struct sp_dgram_counters *c = sp_dgram_counters(relay->sock);
 
-    return c->dropped_full + c->dropped_error;
+    sum->dropped += c->dropped_full + c->dropped_error;
+    sum->late += c->dropped_late;
+    sum->overflowed += sp_dgram_overflowed(relay->sock);
 }
 
 static void close_socket(struct relay *relay)
 {
-    relay->all->counters.dropped += dropped_by(relay);
+    add_drops(relay, &relay->all->counters);
     sp_list_remove(&relay->link);
     sp_dgram_close(relay->sock);
     free(relay);
@@ -162,6 +165,7 @@ static int open_socket(struct sp_relays *r, const struct sp_addr *local, int fd,
         free(relay);
         return failure(r, local, err, in_use);
     }
+    sp_dgram_limit_age(relay->sock, SP_MEDIA_MAX_AGE_US, sp_late_is_control);
     sp_list_append(&r->open, &relay->link);
     *out = relay;
     return 0;
@@ -315,5 +319,5 @@ void sp_relays_counters(const struct sp_relays *r, struct sp_relays_counters *ou
 {
     *out = r->counters;
     SP_LIST_EACH(&r->open, link, after)
-    out->dropped += dropped_by(SP_LIST_ITEM(link, struct relay, link));
+    add_drops(SP_LIST_ITEM(link, struct relay, link), out);
 }

@@ -14,7 +14,9 @@ struct sp_relays;
 
 struct sp_relays_counters {
     uint64_t opened, refused;
-    uint64_t dropped; /* datagrams that the kernel did not take */
+    uint64_t dropped;    /* datagrams that the kernel did not take */
+    uint64_t overflowed; /* datagrams from peers that it had no room for */
+    uint64_t late;       /* datagrams from peers that waited too long */
 };
 
 /* `ips` is borrowed; the first of a family serves it. Tells the engine which addresses are ours.

@@ -243,6 +243,10 @@ static int session_new(struct sp_sessions *all, const char *subject, struct sp_s
 {
     if (all->draining)
         return SP_EDENIED;
+    if (sp_env_busy(&all->env)) {
+        all->counters.busy++;
+        return SP_EFULL;
+    }
     struct sp_session *s = calloc(1, sizeof *s);
     if (s == NULL)
         return SP_ENOMEM;

@@ -21,6 +21,7 @@ struct sp_sessions_config {
 
 struct sp_sessions_counters {
     uint64_t opened, ended, refused, lanes;
+    uint64_t busy; /* of refused: new ones, by a worker that can't carry what there is */
     struct sp_tunnel_counters tunnels; /* of those that have ended */
 };
 

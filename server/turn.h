@@ -30,7 +30,8 @@ int sp_turn_new(const struct sp_turn_config *config, const struct sp_turn_auth *
                 const struct sp_peer_policy *policy, struct sp_timerq *timers, struct sp_rng *rng,
                 struct sp_turn **out);
 
-/* Before the first input. `effects` is copied; all of them must be there but hand_over. */
+/* Before the first input. `effects` is copied; all of them must be there but
+ * hand_over and busy. */
 void sp_turn_set_effects(struct sp_turn *t, const struct sp_turn_effects *effects, void *arg);
 
 /* Who may allocate from now on; what runs goes on, and is refreshed by who is in the new one. */

@@ -250,6 +250,11 @@ static unsigned allocate(struct sp_turn_request *r, struct wish *w)
 {
     struct sp_turn *t = r->turn;
     struct sp_turn_alloc *a;
+
+    if (t->effects.busy != NULL && t->effects.busy(t->arg)) {
+        t->counters.busy++;
+        return 508;
+    }
     unsigned code = begin(r, w, &a);
 
     if (code != 0)

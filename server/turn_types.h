@@ -83,6 +83,9 @@ enum sp_turn_end {
 
 /* What the engine asks of its owner. It may not call back into the engine from these. */
 struct sp_turn_effects {
+    /* Whether there is more to relay than can be carried: no allocation is made then (508). NULL:
+     * never. */
+    bool (*busy)(void *arg);
     /* In order; called at the latest before the call that brought the input returns. */
     void (*emit)(void *arg, const struct sp_turn_out *out, size_t n);
     /* SP_EFULL: no port left (508). SP_EINVAL: no relay address of that family (440). On an error
@@ -137,6 +140,7 @@ struct sp_turn_usage {
 struct sp_turn_counters {
     uint64_t binding_requests, allocations, allocation_errors, malformed;
     uint64_t turned_away;        /* of allocation_errors: by an engine that drains */
+    uint64_t busy;               /* of allocation_errors: by one that has too much to relay */
     uint64_t auth_errors;        /* credentials that were wrong, expired, or of another user */
     uint64_t unknown_method;     /* or a class that the method doesn't have */
     uint64_t challenges_limited; /* 401 and 438 that udp_answers_per_s held back */

@@ -22,6 +22,7 @@
 #include "api_host.h"
 #include "endpoint.h"
 #include "ends.h"
+#include "late.h"
 #include "own_addrs.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
@@ -328,7 +329,14 @@ static void on_alloc_end(void *arg, const struct sp_turn_alloc *a, enum sp_turn_
     tell_if_drained(w);
 }
 
+static bool on_busy(void *arg)
+{
+    const struct sp_worker *w = arg;
+    return sp_env_busy(&w->env);
+}
+
 static const struct sp_turn_effects effects = {
+    .busy = on_busy,
     .emit = on_emit,
     .relay_open = on_relay_open,
     .relay_close = on_relay_close,
@@ -475,6 +483,7 @@ static int start_listening(struct sp_worker *w, char why[static SP_SHARED_WHY_MA
         if (err != 0)
             return sp_worker_say(why, "cannot listen (--listen-udp) on UDP", &c->listen_udp[i],
                                  err);
+        sp_dgram_limit_age(w->udp[i], SP_MEDIA_MAX_AGE_US, sp_late_is_turn_control);
         w->config.listen_udp[i] = *sp_dgram_local(w->udp[i]);
     }
     return 0;
@@ -631,6 +640,8 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
         const struct sp_dgram_counters *d = sp_dgram_counters(w->udp[i]);
         out->udp_received += d->received;
         out->udp_sent += d->sent;
+        out->udp_late += d->dropped_late;
+        out->udp_overflowed += sp_dgram_overflowed(w->udp[i]);
         out->udp_dropped += d->dropped_full + d->dropped_error + d->truncated;
     }
 }

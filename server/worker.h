@@ -96,7 +96,7 @@ struct sp_worker_stats {
     struct sp_fallback_counters fallback;
     struct sp_bound_hits bounds;
     struct sp_post_counters post;
-    uint64_t accept_pauses, udp_received, udp_sent, udp_dropped;
+    uint64_t accept_pauses, udp_received, udp_sent, udp_dropped, udp_late, udp_overflowed;
     uint64_t turn_pushed_out, turn_crowded; /* connections that had no allocation yet */
     uint64_t turn_dropped;                  /* messages that clients by TCP and TLS did not read */
 };

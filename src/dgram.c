@@ -2,10 +2,12 @@
 #include "sallyport/dgram.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sallyport/err.h"
@@ -13,8 +15,9 @@
 #define BATCH        32
 #define SEGMENTS_MIN 3 /* below, a call of their own is not worth it */
 #define SEGMENT_MAX \
-    1400              /* longer ones might have to be cut on their way, which segments can't be */
-#define TURNS       4 /* batches a readable event: others want their turn, too */
+    1400               /* longer ones might have to be cut on their way, which segments can't be */
+#define TURNS       4  /* batches a readable event: others want their turn, too */
+#define LATE_TURNS  64 /* the same, when nothing comes of most of them */
 #define DATAGRAM    65536
 #define ARENA_BYTES (BATCH * 4096)
 
@@ -23,6 +26,12 @@ union control {
     struct cmsghdr align;
     uint8_t v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
     uint8_t v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* Of one that came: that, and when. */
+union in_control {
+    struct cmsghdr align;
+    uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct timespec))];
 };
 
 /* A datagram that waits for the end of the loop turn; its bytes lie in the arena. */
@@ -36,6 +45,7 @@ struct waiting {
 struct sp_dgram_pool {
     struct sp_ticker *ticker;
     struct sp_deferred flush;
+    uint64_t late_us;
     size_t n, used;
     struct waiting waiting[BATCH];
     struct mmsghdr out[BATCH];
@@ -51,6 +61,8 @@ struct sp_dgram {
     bool dont_fragment;
     struct sp_addr local;
     ev_io readable;
+    uint64_t max_age_us; /* 0: any */
+    sp_dgram_keep_fn *keep;
     sp_dgram_input_fn *fn;
     void *arg;
     bool *closed; /* set when it is closed from within its own call */
@@ -271,14 +283,56 @@ static struct sp_addr asked_address(const struct sp_dgram *d, struct msghdr *h)
     return a;
 }
 
-/* Receives one batch and tells it. Returns how many the kernel had. */
-static int receive(struct sp_dgram *d)
+/* The kernel's times are those of day. 0: it says nothing. */
+static uint64_t came_us(struct msghdr *h)
+{
+    struct timespec t;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+            continue;
+        memcpy(&t, CMSG_DATA(c), sizeof t);
+        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    }
+    return 0;
+}
+
+/* How many of them, from the oldest on, came too long ago. */
+static int count_late(const struct sp_dgram *d, struct mmsghdr *msgs, int n)
+{
+    struct timespec t;
+    int late = 0;
+
+    if (d->max_age_us == 0 || n <= 0)
+        return 0;
+    clock_gettime(CLOCK_REALTIME, &t);
+    uint64_t now_us = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    for (; late < n; late++) {
+        uint64_t at_us = came_us(&msgs[late].msg_hdr);
+        if (at_us == 0 || at_us + d->max_age_us >= now_us)
+            break;
+    }
+    return late;
+}
+
+static bool drop_late(struct sp_dgram *d, struct sp_span body)
+{
+    if (d->keep != NULL && d->keep(body))
+        return false;
+    d->counters.dropped_late++;
+    d->pool->late_us = sp_ticker_now(d->pool->ticker);
+    return true;
+}
+
+/* Receives one batch and tells it. Returns how many the kernel had; *used: how many were worth it.
+ */
+static int receive(struct sp_dgram *d, size_t *used)
 {
     struct sp_dgram_pool *p = d->pool;
     struct mmsghdr msgs[BATCH];
     struct iovec iov[BATCH];
     struct sockaddr_storage from[BATCH];
-    union control control[BATCH];
+    union in_control control[BATCH];
     struct sp_dgram_in in[BATCH];
     size_t n_in = 0;
 
@@ -292,18 +346,22 @@ static int receive(struct sp_dgram *d)
                                           .msg_controllen = sizeof control[i]};
     }
     int n = recvmmsg(d->fd, msgs, BATCH, MSG_DONTWAIT, NULL);
+    int n_late = count_late(d, msgs, n);
     for (int i = 0; i < n; i++) {
         struct msghdr *h = &msgs[i].msg_hdr;
         if (h->msg_flags & MSG_TRUNC) {
             d->counters.truncated++;
             continue;
         }
+        if (i < n_late && drop_late(d, sp_span(p->in[i], msgs[i].msg_len)))
+            continue;
         if (sp_addr_from_sockaddr((struct sockaddr *)&from[i], &in[n_in].remote) != 0)
             continue;
         in[n_in].local = asked_address(d, h);
         in[n_in].body = sp_span(p->in[i], msgs[i].msg_len);
         n_in++;
     }
+    *used = n_in;
     d->counters.received += n_in;
     if (n_in > 0)
         d->fn(d, in, n_in, d->arg);
@@ -317,9 +375,11 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     (void)loop;
     (void)events;
 
+    size_t left = (size_t)TURNS * BATCH, used;
+
     d->closed = &closed;
-    for (int i = 0; i < TURNS && !closed && receive(d) == BATCH; i++)
-        continue;
+    for (int i = 0; i < LATE_TURNS && receive(d, &used) == BATCH && !closed && used < left; i++)
+        left -= used;
     if (!closed)
         d->closed = NULL;
 }
@@ -335,6 +395,7 @@ int sp_dgram_pool_new(struct sp_ticker *ticker, struct sp_dgram_pool **out)
     p->ticker = ticker;
     p->n = p->used = 0;
     p->no_segments = false;
+    p->late_us = 0;
     sp_deferred_init(&p->flush, on_flush, p);
     *out = p;
     return 0;
@@ -410,6 +471,28 @@ void sp_dgram_close(struct sp_dgram *d)
     ev_io_stop(d->pool->ticker->loop, &d->readable);
     close(d->fd);
     free(d);
+}
+
+uint64_t sp_dgram_pool_late_us(const struct sp_dgram_pool *p)
+{
+    return p->late_us;
+}
+
+void sp_dgram_limit_age(struct sp_dgram *d, uint64_t max_age_us, sp_dgram_keep_fn *keep)
+{
+    int on = 1;
+
+    d->keep = keep;
+    d->max_age_us =
+        setsockopt(d->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) == 0 ? max_age_us : 0;
+}
+
+uint64_t sp_dgram_overflowed(const struct sp_dgram *d)
+{
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof info;
+
+    return getsockopt(d->fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0 ? info[SK_MEMINFO_DROPS] : 0;
 }
 
 const struct sp_addr *sp_dgram_local(const struct sp_dgram *d)

@@ -82,6 +82,16 @@ static void put_header(struct sp_ring *r, size_t at, uint64_t value)
     memcpy(r->bytes + (at & r->mask), &value, sizeof value);
 }
 
+size_t sp_ring_room(struct sp_ring *r)
+{
+    size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+    size_t size = r->mask + 1;
+
+    if (!has_room(r, tail, size / 2)) /* looks where the other one is */
+        return size - (tail - r->head_seen);
+    return size - (tail - r->head_seen);
+}
+
 bool sp_ring_put(struct sp_ring *r, const struct sp_span *parts, size_t n)
 {
     size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);

@@ -28,6 +28,7 @@ typedef void sp_dgram_input_fn(struct sp_dgram *d, const struct sp_dgram_in *in,
 
 struct sp_dgram_counters {
     uint64_t received, sent, dropped_full, dropped_error, truncated;
+    uint64_t dropped_late; /* not among `received` */
 };
 
 /*
@@ -37,6 +38,10 @@ struct sp_dgram_counters {
 struct sp_dgram_pool;
 int sp_dgram_pool_new(struct sp_ticker *ticker, struct sp_dgram_pool **out);
 void sp_dgram_pool_free(struct sp_dgram_pool *p); /* after its sockets */
+
+/* When one of its sockets has last dropped something that came too late: more arrives than can be
+ * carried. 0: never. */
+uint64_t sp_dgram_pool_late_us(const struct sp_dgram_pool *p);
 
 /* Binds and starts to read. SP_ESYS with errno. */
 int sp_dgram_open(struct sp_dgram_pool *pool, const struct sp_addr *local,
@@ -48,6 +53,17 @@ int sp_dgram_adopt(struct sp_dgram_pool *pool, int fd, const struct sp_sock_opti
                    sp_dgram_input_fn *fn, void *arg, struct sp_dgram **out);
 /* Safe from within its own input call. What was collected for sending is sent before. */
 void sp_dgram_close(struct sp_dgram *d);
+
+/*
+ * From now on a datagram that has waited longer than that for being read is dropped, since a full
+ * loop lets the oldest wait longest; but for those of which `keep` (may be NULL) says that they are
+ * worth something all the same. Where the kernel doesn't tell when they came, all are read.
+ */
+typedef bool sp_dgram_keep_fn(struct sp_span body);
+void sp_dgram_limit_age(struct sp_dgram *d, uint64_t max_age_us, sp_dgram_keep_fn *keep);
+
+/* How many came for which the kernel had no room. */
+uint64_t sp_dgram_overflowed(const struct sp_dgram *d);
 
 const struct sp_addr *sp_dgram_local(const struct sp_dgram *d);
 const struct sp_dgram_counters *sp_dgram_counters(const struct sp_dgram *d);

@@ -25,6 +25,8 @@ void sp_ring_free(struct sp_ring *r);
 /* A record out of those parts, one after another, of at most sp_ring_longest together. False: there
  * is no room, nothing was put. */
 size_t sp_ring_longest(const struct sp_ring *r);
+/* So much may be put for certain, lengths included. */
+size_t sp_ring_room(struct sp_ring *r);
 bool sp_ring_put(struct sp_ring *r, const struct sp_span *parts, size_t n);
 
 /* --- by the one that takes ------------------------------------------------------------------ */

@@ -352,6 +352,66 @@ START_TEST(port_taken)
 }
 END_TEST
 
+static bool is_small(struct sp_span body)
+{
+    return body.len < 10;
+}
+
+/* What nobody read for too long is dropped and counted, however much there is, unless it is worth
+ * something late; what comes after it is read in the same turn. */
+START_TEST(too_late)
+{
+    static const uint8_t bytes[100];
+    struct rig r;
+
+    open_rig(&r);
+    struct end *a = open_end(&r, "127.0.0.1:0"), *b = open_end(&r, "127.0.0.1:0");
+    sp_dgram_limit_age(b->d, 100000, is_small);
+    ck_assert_uint_eq(sp_dgram_pool_late_us(r.pool), 0);
+    io_loop_for(&r.loop, 200); /* the kernel begins to take times when it gets to it */
+    for (int i = 0; i < 70; i++)
+        send_bytes(a, sp_dgram_local(b->d), bytes, i == 40 ? 5 : sizeof bytes);
+    sp_dgram_set_dont_fragment(a->d, true); /* sends what waits */
+    usleep(150000);
+    for (int i = 0; i < 3; i++)
+        send_bytes(a, sp_dgram_local(b->d), bytes, sizeof bytes);
+    ck_assert(until(&r, b, 4));
+    io_loop_for(&r.loop, 5);
+    ck_assert_uint_eq(b->n, 4);
+    ck_assert_uint_eq(sp_dgram_counters(b->d)->received, 4);
+    ck_assert_uint_eq(sp_dgram_counters(b->d)->dropped_late, 69);
+    ck_assert_uint_gt(sp_dgram_pool_late_us(r.pool), 0);
+    close_end(a);
+    close_end(b);
+    close_rig(&r);
+}
+END_TEST
+
+/* What the kernel has no room for is known, too. */
+START_TEST(overflow)
+{
+    static const uint8_t bytes[1000];
+    static const struct sp_sock_options small = {.rcvbuf = 1};
+    struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
+    struct end e = {0};
+    struct rig r;
+
+    open_rig(&r);
+    struct end *a = open_end(&r, "127.0.0.1:0");
+    ck_assert_int_eq(sp_dgram_open(r.pool, &any, &small, on_input, &e, &e.d), 0);
+    ck_assert_uint_eq(sp_dgram_overflowed(e.d), 0);
+    for (int i = 0; i < 20; i++)
+        send_bytes(a, sp_dgram_local(e.d), bytes, sizeof bytes);
+    sp_dgram_set_dont_fragment(a->d, true); /* sends what waits */
+    io_loop_for(&r.loop, 5);
+    ck_assert_uint_gt(sp_dgram_overflowed(e.d), 0);
+    ck_assert_uint_eq(sp_dgram_overflowed(e.d) + e.n, 20);
+    sp_dgram_close(e.d);
+    close_end(a);
+    close_rig(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dgram");
@@ -361,6 +421,8 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, parts_and_addresses);
+    tcase_add_test(tc, too_late);
+    tcase_add_test(tc, overflow);
     tcase_add_test(tc, batches);
     tcase_add_test(tc, frames);
     tcase_add_test(tc, asked_address);

@@ -230,15 +230,22 @@ START_TEST(a_connection)
 }
 END_TEST
 
-/* It stays with the one that had it, and works there. */
+/* Datagrams leave some for what must not be lost. When that is full as well a connection stays with
+ * the one that had it, and works there. */
 START_TEST(a_connection_that_finds_no_room)
 {
+    static const uint8_t note[1000];
     unsigned inputs = 0;
     int other;
 
     open_rig();
     struct sp_stream *s = make_stream(&other, &inputs);
     while (send_one(0, 1, 1) == 0)
+        continue;
+    for (int i = 0; i < 16; i++)
+        ck_assert_int_eq(
+            sp_post_note(r.ends[0].post, 1, sp_span(note, sizeof note), sp_span("", 0)), 0);
+    while (sp_post_note(r.ends[0].post, 1, sp_span("", 1), sp_span("", 0)) == 0)
         continue;
     ck_assert_int_eq(sp_post_connection(r.ends[0].post, 1, s), SP_EFULL);
     ck_assert_int_eq(write(other, "x", 1), 1);
@@ -264,6 +271,28 @@ START_TEST(a_connection_on_its_way_at_the_end)
     close_rig();
     ck_assert_int_eq(read(other, &c, 1), 0);
     close(other);
+}
+END_TEST
+
+/* Media that nobody took off in time is dropped then, and nothing else is. */
+START_TEST(too_late)
+{
+    open_rig();
+    for (uint8_t i = 0; i < 5; i++)
+        ck_assert_int_eq(send_one(0, 1, 0x80), 0);
+    ck_assert_int_eq(send_one(0, 1, 20), 0); /* DTLS */
+    ck_assert_int_eq(sp_post_note(r.ends[0].post, 1, sp_span("x", 1), sp_span("", 0)), 0);
+    usleep(450000);
+    r.want = 2;
+    ck_assert(io_loop_until(&r.loop, all_came, NULL));
+    ck_assert_int_eq(send_one(2, 1, 0x80), 0);
+    r.want = 3;
+    ck_assert(io_loop_until(&r.loop, all_came, NULL));
+    io_loop_for(&r.loop, 5);
+    ck_assert_uint_eq(r.ends[1].notes, 1);
+    ck_assert_uint_eq(r.ends[1].datagrams, 2);
+    ck_assert_uint_eq(sp_post_counters(r.ends[1].post)->datagrams_late, 5);
+    close_rig();
 }
 END_TEST
 
@@ -295,6 +324,7 @@ int main(void)
     tcase_add_test(t, a_connection);
     tcase_add_test(t, a_connection_that_finds_no_room);
     tcase_add_test(t, a_connection_on_its_way_at_the_end);
+    tcase_add_test(t, too_late);
     tcase_add_test(t, bad_sizes);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
