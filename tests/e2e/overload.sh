@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# More arrives than a server can carry: it stands still while clients and a peer go on sending. What has waited
+# too long is dropped and counted, what holds calls together is not; nobody begins a call just then; memory
+# stays where it was, and a second later all is as before.
+# sanitizers: yes
+# machine: shared
+set -euo pipefail
+# shellcheck source=tests/support/one-host.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/one-host.sh"
+
+need_commands curl=curl openssl=openssl ip=iproute2
+host_up
+
+server_start --workers 2 --relay-ip 198.51.100.2 --allow-peer 198.51.100.3/32
+
+before=$(memory_kb server)
+"$support/overload.py" "$(lab_pid server)" udp:198.51.100.2:3478 198.51.100.3 >"$LAB_DIR/overload" ||
+    fail "overload.py failed"
+line=$(cat "$LAB_DIR/overload")
+say "$line"
+
+[[ $line == "old=0 "* ]] || fail "media came that had waited for a second: $line"
+late=$(metric server sockets_udp_late_datagrams_total)
+[ "$late" -gt 500 ] || fail "of 1600 old datagrams from clients $late were dropped"
+[ "$(metric server relays_late_datagrams_total)" = 100 ] || fail "not all of the peer's old datagrams were dropped"
+[ "$(metric server sockets_udp_overflowed_datagrams_total)" -gt 1000 ] || fail "what the kernel dropped is not counted"
+ok "what waited too long is dropped and counted, and what there was no room for is counted"
+
+[[ $line == *" refresh=0 newcomer=508 later=yes" ]] || fail "$line"
+[ "$(metric server turn_allocations_busy_total)" = 1 ] || fail "the newcomer is not counted"
+ok "a call is refreshed, nobody begins one; later he may"
+
+[[ $line =~ \ sent=([0-9]+)\ came=([0-9]+)\  ]] || fail "$line"
+[ "${BASH_REMATCH[1]}" -ge 100 ] && [ "${BASH_REMATCH[2]}" -ge $((BASH_REMATCH[1] * 19 / 20)) ] ||
+    fail "a second later not all was as before: $line"
+grown=$(($(memory_kb server) - before))
+[ "$grown" -lt 32768 ] || fail "memory has grown by $grown kB"
+ok "a second later all is as before; memory has grown by $grown kB"

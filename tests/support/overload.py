@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""More than a server can carry: it is stopped while clients and a peer go on sending, and then goes on.
+
+    overload.py PID TARGET PEER
+
+PID is the server's, TARGET "udp:ADDR:PORT" of it, PEER an address of this host that it may relay to;
+the user is test:test. Prints one line:
+
+    old=N sent=N came=N refresh=N newcomer=N later=yes|no
+
+old counts media that had waited for a second and came all the same; sent and came what was sent in the
+second second after the stop, and what of it came; refresh and newcomer are the codes (0: success)
+that a client with an allocation and one without got for what they asked while the server stood.
+"""
+
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+
+import turn
+
+CALLS = 16
+STOOD_S = 1.0
+FLOOD = 3000  # from each client: far more than the kernel has room for
+MEDIA = struct.Struct("!BBd")  # as RTP begins; what it is; when it was sent
+OLD, FLOODED, STEADY = range(3)
+
+
+def media(kind, length=1200):
+    return MEDIA.pack(0x80, kind, time.monotonic()).ljust(length, b"\0")
+
+
+def ask(client, method, attrs):
+    """Sends a request, and does not wait for its answer."""
+    tid = os.urandom(12)
+    client.sock.sendall(turn.build(method, turn.REQUEST, tid, attrs + client.credentials, client.key))
+    return tid
+
+
+class Room:
+    def __init__(self, target, peer):
+        self.callers = [turn.client(target) for _ in range(CALLS)]
+        self.newcomer = turn.client(target)
+        for c in self.callers:
+            c.allocate()
+        for a, b in zip(self.callers[::2], self.callers[1::2]):
+            a.bind(b.relayed)
+            b.bind(a.relayed)
+        self.others = dict(zip(self.callers[::2], self.callers[1::2]))
+        self.others.update({b: a for a, b in self.others.items()})
+        self.peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.peer.bind((peer, 0))
+        self.callers[0].bind(self.peer.getsockname(), 0x4001)
+        try:
+            self.newcomer.refresh()
+        except turn.TurnError as error:  # there is nothing to refresh; but now it has a nonce
+            assert error.code == 437, error
+        self.codes = {}
+        self.came = []
+
+    def send_all(self, kind):
+        for c in self.callers:
+            try:
+                c.send(self.others[c].relayed, media(kind))
+            except OSError:
+                pass
+        self.peer.sendto(media(kind), self.callers[0].relayed)
+
+    def hear(self, seconds):
+        clients = {c.sock: c for c in self.callers + [self.newcomer]}
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            for sock in select.select(list(clients), [], [], left)[0]:
+                message = sock.recv(65536)
+                if message[0] & 0xC0:
+                    self.came.append(MEDIA.unpack_from(message, 4))
+                else:
+                    _, cls, tid, attrs = turn.parse(message)
+                    error = attrs.get(turn.ERROR_CODE, bytes(4))
+                    self.codes[tid] = 0 if cls == turn.SUCCESS else error[2] * 100 + error[3]
+
+
+def main():
+    pid, target, peer = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+    room = Room(target, peer)
+    os.kill(pid, signal.SIGSTOP)
+    for _ in range(100):
+        room.send_all(OLD)
+    refresh = ask(room.callers[0], turn.REFRESH, [(turn.LIFETIME, struct.pack("!I", 600))])
+    newcomer = ask(room.newcomer, turn.ALLOCATE, [(turn.REQUESTED_TRANSPORT, turn.UDP)])
+    time.sleep(STOOD_S)
+    for _ in range(FLOOD):
+        room.send_all(FLOODED)
+    os.kill(pid, signal.SIGCONT)
+    begin, sent = time.monotonic(), 0
+    while (now := time.monotonic()) < begin + 2:
+        room.send_all(STEADY)
+        sent += (CALLS + 1) * (now >= begin + 1)
+        room.hear(0.02)
+    room.hear(1)
+    old = sum(kind == OLD for _, kind, _ in room.came)
+    came = sum(kind == STEADY and at >= begin + 1 for _, kind, at in room.came)
+    later = True
+    try:
+        room.newcomer.allocate()
+    except turn.TurnError:
+        later = False
+    print(
+        f"old={old} sent={sent} came={came} refresh={room.codes.get(refresh)} "
+        f"newcomer={room.codes.get(newcomer)} later={'yes' if later else 'no'}"
+    )
+
+
+if __name__ == "__main__":
+    main()
