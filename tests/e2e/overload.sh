@@ -24,7 +24,7 @@ say "$line"
 [[ $line == "old=0 "* ]] || fail "media came that had waited for a second: $line"
 late=$(metric server sockets_udp_late_datagrams_total)
 [ "$late" -gt 500 ] || fail "of 1600 old datagrams from clients $late were dropped"
-[ "$(metric server relays_late_datagrams_total)" = 100 ] || fail "not all of the peer's old datagrams were dropped"
+[ "$(metric server relays_late_datagrams_total)" -ge 100 ] || fail "not all of the peer's old datagrams were dropped"
 [ "$(metric server sockets_udp_overflowed_datagrams_total)" -gt 1000 ] || fail "what the kernel dropped is not counted"
 ok "what waited too long is dropped and counted, and what there was no room for is counted"
 
