@@ -63,6 +63,9 @@ chosen() {
 if chosen style; then
     need_commands clang-tidy=clang-tidy clang-format=clang-format shellcheck=shellcheck
 fi
+if chosen unit; then
+    need_commands node=nodejs
+fi
 # Beside the build, which mostly computes.
 need_for_e2e() {
     need_packages iproute2 iptables nftables procps tcpdump openssl curl coturn valgrind python3-aioice mandoc shellcheck \

@@ -12,6 +12,7 @@
 #include "api_impl.h"
 #include "sallyport/crypto.h"
 #include "sallyport/err.h"
+#include "script.h"
 
 #define PREFLIGHT_AGE_S 600 /* browsers ask again after that */
 
@@ -63,6 +64,8 @@ static int check_token(const struct sp_api_task *t, int read, struct sp_api_faul
     static const char field[] = "Authorization";
     const char *scope = t->place.route->scope;
 
+    if (scope == NULL)
+        return 0;
     if (read == SP_ENOENT)
         return sp_api_fault(fault, SP_API_NO_TOKEN, field, "wants Bearer and a token");
     if (read != 0 && !t->expired)
@@ -150,6 +153,14 @@ static int act(struct sp_api_task *t, struct sp_api_reply *out, struct sp_api_fa
         return sp_api_join(t, &out->answer, fault, &out->call);
     case SP_API_GATEWAYS:
         return sp_api_gateways(t, &out->answer);
+    case SP_API_SCRIPT:
+        sp_api_answer_file(&out->answer, &t->manner, "text/javascript; charset=utf-8",
+                           sp_span(sp_script, sp_script_len));
+        return 0;
+    case SP_API_TYPES:
+        sp_api_answer_file(&out->answer, &t->manner, "text/plain; charset=utf-8",
+                           sp_span(sp_script_types, sp_script_types_len));
+        return 0;
     }
     return SP_EINVAL;
 }
@@ -185,7 +196,8 @@ static enum sp_api_outcome serve(struct sp_api_task *t, int read, struct sp_api_
         return SP_API_ELSEWHERE;
     }
     api->counters.requests++;
-    if (err == 0 && !in_time(api, &t->claims, t->request->now_us)) {
+    if (err == 0 && t->place.route->scope != NULL &&
+        !in_time(api, &t->claims, t->request->now_us)) {
         err = sp_api_fault(&fault, SP_API_TOO_MANY_REQUESTS, "Authorization",
                            "by this token, in this second");
         fault.retry_s = 1;

@@ -128,6 +128,14 @@ void sp_api_answer_empty(struct sp_api_answer *a, const struct sp_api_manner *m,
     end(a);
 }
 
+void sp_api_answer_file(struct sp_api_answer *a, const struct sp_api_manner *m, const char *type,
+                        struct sp_span body)
+{
+    begin(a, m, 200);
+    a->body = body;
+    put_body(a, type, "Cache-Control: max-age=600\r\n");
+}
+
 void sp_api_answer_fini(struct sp_api_answer *a)
 {
     free(a->owned);

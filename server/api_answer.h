@@ -40,6 +40,10 @@ void sp_api_answer_fault(struct sp_api_answer *a, const struct sp_api_manner *m,
                          const struct sp_api_fault *f);
 /* 204. */
 void sp_api_answer_empty(struct sp_api_answer *a, const struct sp_api_manner *m, const char *field);
+/* What lives as long as the program. */
+void sp_api_answer_file(struct sp_api_answer *a, const struct sp_api_manner *m, const char *type,
+                        struct sp_span body);
+
 void sp_api_answer_fini(struct sp_api_answer *a);
 
 #endif

@@ -14,6 +14,8 @@ const struct sp_api_route sp_api_routes[SP_API_ROUTES_N] = {
     {SP_API_END, "DELETE", "/v1/sessions/{id}", SP_TOKEN_SCOPE_SESSION, false},
     {SP_API_JOIN, "PUT", "/v1/end", SP_TOKEN_SCOPE_END, true},
     {SP_API_GATEWAYS, "GET", "/v1/gateways", SP_TOKEN_SCOPE_SESSION, false},
+    {SP_API_SCRIPT, "GET", "/v1/sallyport.js", NULL, false},
+    {SP_API_TYPES, "GET", "/v1/sallyport.d.ts", NULL, false},
 };
 
 static bool matches(const char *path, struct sp_span target, struct sp_span *id)

@@ -17,17 +17,19 @@ enum sp_api_action {
     SP_API_END,      /* it ends */
     SP_API_JOIN,     /* one end of it */
     SP_API_GATEWAYS, /* those that are there */
+    SP_API_SCRIPT,   /* sallyport.js */
+    SP_API_TYPES,    /* and what TypeScript wants to know of it */
 };
 
 struct sp_api_route {
     enum sp_api_action action;
     const char *method;
     const char *path;  /* "{id}" stands for a session's id */
-    const char *scope; /* of the token that it wants */
+    const char *scope; /* of the token that it wants; NULL: none */
     bool has_body;
 };
 
-#define SP_API_ROUTES_N 5
+#define SP_API_ROUTES_N 7
 extern const struct sp_api_route sp_api_routes[SP_API_ROUTES_N];
 
 #define SP_API_METHODS_MAX 32 /* "GET, DELETE", and the NUL */

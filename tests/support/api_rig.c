@@ -247,6 +247,9 @@ static void take_answer(struct sp_api_answer *a, void *arg)
     r->status = a->status;
     snprintf(r->head, sizeof r->head, "%.*s", (int)a->head.len, (const char *)a->head.p);
     REQUIRE(strcmp(r->head + strlen(r->head) - 4, "\r\n\r\n") == 0);
+    snprintf(r->text, sizeof r->text, "%.*s", (int)a->body.len, (const char *)a->body.p);
+    if (strstr(r->head, "\r\nContent-Type: text/") != NULL)
+        return;
     if (a->body.len > 0) {
         r->body = json_loadb((const char *)a->body.p, a->body.len, JSON_REJECT_DUPLICATES, NULL);
         if (r->body == NULL)

@@ -52,7 +52,8 @@ struct api_rig {
     struct sp_api_call *call;
     char method[16], path[256];
     char head[SP_API_HEAD_MAX + 1];
-    json_t *body; /* NULL: none */
+    json_t *body;     /* NULL: none, or a file */
+    char text[20000]; /* the same as text */
 };
 
 void api_rig_open(struct api_rig *r);

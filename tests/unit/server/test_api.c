@@ -589,6 +589,29 @@ START_TEST(preflights)
 }
 END_TEST
 
+/* The script is for pages that may use it, byte for byte. */
+START_TEST(script)
+{
+    static const char *const files[][2] = {{"/v1/sallyport.js", "client/js/sallyport.js"},
+                                           {"/v1/sallyport.d.ts", "client/js/sallyport.d.ts"}};
+
+    open_rig();
+    for (size_t i = 0; i < SP_ARRAY_LEN(files); i++) {
+        char *text = api_read_source(files[i][1]);
+        const struct api_ask a = {.method = "GET", .path = files[i][0], .origin = API_ORIGIN};
+        ck_assert_uint_eq(api_ask(&r, &a), 200);
+        ck_assert_str_eq(r.text, text);
+        ck_assert(has_line("Access-Control-Allow-Origin: " API_ORIGIN));
+        ck_assert(strstr(r.head, "\r\nContent-Type: text/") != NULL);
+        ck_assert_uint_eq(ask("GET", files[i][0], maker, NULL), 200);
+        ck_assert_uint_eq(ask("GET", files[i][0], NULL, NULL), 0);
+        ck_assert_int_eq(r.outcome, SP_API_NOT_OURS);
+        free(text);
+    }
+    close_rig();
+}
+END_TEST
+
 START_TEST(pace)
 {
     char other[SP_TOKEN_MAX + 1];
@@ -701,6 +724,7 @@ int main(void)
     tcase_add_test(tc, tokens);
     tcase_add_test(tc, paths);
     tcase_add_test(tc, preflights);
+    tcase_add_test(tc, script);
     tcase_add_test(tc, pace);
     tcase_add_test(tc, workers);
     tcase_add_test(tc, no_memory);

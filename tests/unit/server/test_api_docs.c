@@ -56,7 +56,9 @@ START_TEST(paths)
         ck_assert_msg((json_object_get(operation, "requestBody") != NULL) == r->has_body, "%s",
                       r->path);
         snprintf(row, sizeof row, "| `%s` `%s` | %s |", r->method, r->path,
-                 strcmp(r->scope, SP_TOKEN_SCOPE_END) == 0 ? "ticket" : "`session`");
+                 r->scope == NULL                            ? "none"
+                 : strcmp(r->scope, SP_TOKEN_SCOPE_END) == 0 ? "ticket"
+                                                             : "`session`");
         ck_assert_msg(strstr(page, row) != NULL, "API.md: no row \"%s\"", row);
     }
     json_object_foreach((json_t *)all, path, item) json_object_foreach(

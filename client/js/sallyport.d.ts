@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/** 'tunnel': by a gateway on this LAN; 'ice-tcp', 'udp': to the server itself; 'relay': by TURN. */
+export type Way = 'direct' | 'relay' | 'tunnel' | 'ice-tcp' | 'udp';
+
+export interface OpenOptions {
+    /** The server's origin: "https://edge.example". */
+    server: string | URL;
+    /** For one end of one session, as the application's back end got it. */
+    ticket: string;
+    /** Which gateway is on this LAN, if there is one. */
+    gateway?: string;
+}
+
+/** A place where the far end is to be met. */
+export interface Place {
+    protocol: 'udp' | 'tcp';
+    address: string;
+    port: number;
+    way: 'tunnel' | 'ice-tcp' | 'udp';
+}
+
+export interface Door {
+    /** Both ends are on one gateway's LAN, and need nothing in between. */
+    readonly direct: boolean;
+    /** The gateway that opened this end; undefined: none, or it could not. */
+    readonly gateway: string | undefined;
+    /** What to send instead of a local description or candidate; null: nothing. */
+    outgoing<T extends RTCSessionDescriptionInit | RTCIceCandidateInit>(x: T): Promise<T>;
+    outgoing(x: null | undefined): Promise<null>;
+    /** What to give to the peer connection instead of what was received; null: nothing. */
+    incoming<T extends RTCSessionDescriptionInit | RTCIceCandidateInit>(x: T): Promise<T>;
+    incoming(x: null | undefined): Promise<null>;
+    /** By which way the call goes; null: by none yet. */
+    path(pc: RTCPeerConnection): Promise<Way | null>;
+    /** Asks anew where the far end is to be met; incoming() does it when ICE restarts. */
+    join(): Promise<void>;
+}
+
+/** A refusal of the server, as its problem document says it. */
+export class SallyportError extends Error {
+    readonly status: number;
+    readonly code?: string;
+    readonly field?: string;
+    /** Seconds. */
+    readonly retryAfter?: number;
+}
+
+/** Takes the end that the ticket is for. Throws SallyportError, or what fetch() throws. */
+export function open(options: OpenOptions): Promise<Door>;
+
+export function credentialsOf(sdp: string): {ufrag: string; password?: string} | null;
+export function candidateLine(place: Place, i: number): string;
+export function withCandidates(sdp: string, places: Place[]): string | null;

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Two browsers meet by a session of a sallyport server, each behind whatever wall it is behind. An
+// application goes on signalling as it did, and lets what it sends and receives pass through a door:
+//
+//     const door = await open({server: 'https://edge.example', ticket, gateway: 'office'});
+//     send(await door.outgoing(pc.localDescription));             // null: nothing to send
+//     await pc.setRemoteDescription(await door.incoming(received));
+//
+// What passes on its way out tells the server this browser's ICE user fragment, by which it knows
+// whose checks arrive. What comes in gets one kind of candidate more: where the far end is to be met,
+// at the gateway on this LAN or at the server itself. Nothing else of an SDP is touched, and a direct
+// path stays preferred.
+
+/** A refusal of the server, as its problem document says it (API.md). */
+export class SallyportError extends Error {
+    constructor(problem, status, retryAfter) {
+        super(problem.detail ?? `the server answered ${status}`);
+        this.name = 'SallyportError';
+        this.status = status;
+        this.code = problem.code;
+        this.field = problem.field;
+        this.retryAfter = retryAfter;
+    }
+}
+
+// Above a TURN relay's (RFC 8445 section 5.1.2: 0, in Chromium up to 2), far below what is direct.
+const typePreference = {tunnel: 5, udp: 4, 'ice-tcp': 1};
+const priorityOf = (way, i) => typePreference[way] * 2 ** 24 + (65535 - i) * 2 ** 8 + 255;
+
+// What went wrong with the gateway alone: there are other ways.
+const withoutGateway = new Set(['no_gateway', 'gateway_full', 'gateway_refused']);
+
+// --- SDP ---------------------------------------------------------------------------------------------
+
+// The lines of an SDP, and where its media sections begin; null: it is none.
+function parse(sdp) {
+    if (typeof sdp !== 'string' || !sdp.startsWith('v=0')) return null;
+    const end = sdp.includes('\r\n') ? '\r\n' : '\n';
+    const lines = sdp.split(end);
+    const starts = lines.flatMap((line, i) => (line.startsWith('m=') ? [i] : []));
+    return starts.length > 0 ? {lines, starts, end} : null;
+}
+
+const valueOf = (line, name) => (line.startsWith(`a=${name}:`) ? line.slice(name.length + 3).trim() : undefined);
+
+/** The ICE credentials of an SDP: {ufrag, password}; null if there are none. */
+export function credentialsOf(sdp) {
+    const parsed = parse(sdp);
+    const first = (name) => parsed?.lines.map((line) => valueOf(line, name)).find(Boolean);
+    const ufrag = first('ice-ufrag');
+    return ufrag ? {ufrag, password: first('ice-pwd')} : null;
+}
+
+// The section whose transport carries all: that of the BUNDLE group's first member, or else the first
+// one that is not rejected.
+function transportSection({lines, starts}) {
+    const sections = starts.map((start, i) => ({start, stop: starts[i + 1] ?? lines.length}));
+    const bundle = lines.slice(0, starts[0]).map((line) => valueOf(line, 'group')).find((group) => group?.startsWith('BUNDLE '));
+    const mid = bundle?.split(' ')[1];
+    const has = ({start, stop}, wanted) => lines.slice(start, stop).some((line) => valueOf(line, 'mid') === wanted);
+    const isOpen = ({start}) => lines[start].split(' ')[1] !== '0';
+    return (mid && sections.find((section) => has(section, mid))) ?? sections.find(isOpen) ?? sections[0];
+}
+
+/** A candidate line (RFC 8839 section 5.1, RFC 6544) for a place of the server's or a gateway's. */
+export function candidateLine({protocol, address, port, way}, i) {
+    const passive = protocol === 'tcp' ? ' tcptype passive' : '';
+    return `a=candidate:sallyport${i} 1 ${protocol} ${priorityOf(way, i)} ${address} ${port} typ host${passive}`;
+}
+
+/** The SDP with these places as candidates more; null: it can't be parsed. */
+export function withCandidates(sdp, places) {
+    const parsed = parse(sdp);
+    if (!parsed) return null;
+    const {lines, end} = parsed;
+    const {start, stop} = transportSection(parsed);
+    const missing = places.map(candidateLine).filter((line) => !lines.slice(start, stop).includes(line));
+    let at = stop;
+    while (at > start + 1 && (lines[at - 1] === '' || lines[at - 1] === 'a=end-of-candidates')) at--;
+    return [...lines.slice(0, at), ...missing, ...lines.slice(at)].join(end);
+}
+
+// --- the door ----------------------------------------------------------------------------------------
+
+const isDescription = (x) => typeof x.sdp === 'string' && x.sdp !== '';
+
+// 24 characters of base64url.
+function makeHolder() {
+    const bytes = crypto.getRandomValues(new Uint8Array(18));
+    return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_');
+}
+
+class Door {
+    #url;
+    #ticket;
+    #gateway;
+    #holder = makeHolder();
+    #joined; // what the server said last
+    #places = []; // where the far end is to be met
+    #known = []; // all that were ever told, for path()
+    #own; // ufrag that the server knows
+    #far;
+    #registering = Promise.resolve();
+
+    constructor({server, ticket, gateway}) {
+        this.#url = new URL('/v1/end', server).href;
+        this.#ticket = ticket;
+        this.#gateway = gateway;
+    }
+
+    /** Both ends are on one gateway's LAN, and need nothing in between. */
+    get direct() {
+        return this.#joined.direct;
+    }
+
+    /** The gateway that opened this end; undefined: none, or it could not. */
+    get gateway() {
+        return this.#joined.gateway || undefined;
+    }
+
+    async #put(members) {
+        const response = await fetch(this.#url, {
+            method: 'PUT',
+            headers: {Authorization: `Bearer ${this.#ticket}`, 'Content-Type': 'application/json'},
+            body: JSON.stringify({holder: this.#holder, ...members}),
+            cache: 'no-store',
+            credentials: 'omit',
+        });
+        const said = await response.json().catch(() => ({}));
+        if (response.ok) return said;
+        throw new SallyportError(said, response.status, Number(response.headers.get('Retry-After')) || undefined);
+    }
+
+    /** Takes the end, and asks where the far end is to be met. By open(), and when ICE restarts. */
+    async join() {
+        const joined = await this.#put(this.#gateway ? {gateway: this.#gateway} : {}).catch((error) => {
+            if (!this.#gateway || !withoutGateway.has(error.code)) throw error;
+            console.warn(`sallyport: the gateway "${this.#gateway}" can't be used (${error.message}): by ICE-TCP or UDP to the server`);
+            return this.#put({});
+        });
+        const wayOf = (protocol) => (joined.gateway ? 'tunnel' : protocol === 'tcp' ? 'ice-tcp' : 'udp');
+        this.#joined = joined;
+        this.#places = joined.direct ? [] : joined.candidates.map((c) => ({...c, way: wayOf(c.protocol)}));
+        this.#known.push(...this.#places);
+    }
+
+    // One after the other, so that the newest is what the server hears last.
+    #register({ufrag, password}) {
+        const members = this.#joined.stun === 'early' && password ? {ufrag, password} : {ufrag};
+        this.#own = ufrag;
+        this.#registering = this.#registering
+            .catch(() => {})
+            .then(() => this.#put(members))
+            .then(({direct}) => {
+                this.#joined.direct = direct;
+                if (direct) this.#places = [];
+            });
+        this.#registering.catch(() => {
+            if (this.#own === ufrag) this.#own = undefined; // whoever waits for it is told; the next time it is tried again
+        });
+    }
+
+    /**
+     * What to send instead of a local description or candidate; null: nothing. An offer is not kept waiting: the far end
+     * needs longer to answer it than the server to hear of it.
+     */
+    async outgoing(x) {
+        if (!x) return null;
+        if (!isDescription(x)) return x;
+        const own = credentialsOf(x.sdp);
+        if (!own) console.warn('sallyport: no ICE credentials in the local description; it is passed on as it is');
+        else if (own.ufrag !== this.#own) this.#register(own);
+        if (x.type === 'answer' || x.type === 'pranswer') await this.#registering;
+        return x;
+    }
+
+    /** What to give to the peer connection instead of what was received; null: nothing. */
+    async incoming(x) {
+        if (!x) return null;
+        if (!isDescription(x)) return x;
+        const far = credentialsOf(x.sdp)?.ufrag;
+        if (x.type === 'answer' || x.type === 'pranswer') await this.#registering;
+        if (far && this.#far && far !== this.#far) await this.join(); // ICE restarts: the gateway may be another by now
+        this.#far = far ?? this.#far;
+        const sdp = withCandidates(x.sdp, this.#places);
+        if (sdp === null) console.warn('sallyport: what was received is no SDP; it is passed on as it is');
+        return sdp === null ? x : {type: x.type, sdp};
+    }
+
+    /**
+     * By which way the call goes: 'direct', 'relay' (TURN), 'tunnel' (the gateway's), 'ice-tcp', 'udp' (both to the server);
+     * null: by none yet.
+     */
+    async path(pc) {
+        const stats = await pc.getStats();
+        const all = [...stats.values()];
+        const selected = all.find((s) => s.type === 'transport' && s.selectedCandidatePairId)?.selectedCandidatePairId;
+        const pair = stats.get(selected) ??
+            all.find((s) => s.type === 'candidate-pair' && s.state === 'succeeded' && (s.selected || s.nominated));
+        const remote = stats.get(pair?.remoteCandidateId);
+        const local = stats.get(pair?.localCandidateId);
+        if (!remote || !local) return null;
+        const place = this.#known.findLast((p) => p.port === remote.port && p.protocol === remote.protocol &&
+            [p.address, `[${p.address}]`].includes(remote.address ?? remote.ip));
+        if (place) return place.way;
+        return local.candidateType === 'relay' || remote.candidateType === 'relay' ? 'relay' : 'direct';
+    }
+}
+
+/**
+ * Takes the end that the ticket is for. Without a gateway, or when it can't be reached, the way is by ICE-TCP or UDP to the
+ * server itself. Throws SallyportError, or what fetch() throws.
+ */
+export async function open({server, ticket, gateway}) {
+    const door = new Door({server, ticket, gateway});
+    await door.join();
+    return door;
+}

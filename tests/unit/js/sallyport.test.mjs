@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// sallyport.js without a browser: SDP in and out, and what it asks a server that does as it is told. By
+// node's own test runner.
+import assert from 'node:assert/strict';
+import {webcrypto} from 'node:crypto';
+import {beforeEach, test} from 'node:test';
+import {candidateLine, credentialsOf, open, SallyportError, withCandidates} from '../../../client/js/sallyport.js';
+
+const offer = [
+    'v=0', 'o=- 1 2 IN IP4 127.0.0.1', 's=-', 't=0 0', 'a=group:BUNDLE 0 1', 'a=msid-semantic: WMS',
+    'm=audio 9 UDP/TLS/RTP/SAVPF 111', 'c=IN IP4 0.0.0.0', 'a=ice-ufrag:Xk3d', 'a=ice-pwd:0123456789012345678901', 'a=mid:0',
+    'a=candidate:1 1 udp 2122260223 11111111-2222.local 50000 typ host generation 0',
+    'm=video 9 UDP/TLS/RTP/SAVPF 96', 'c=IN IP4 0.0.0.0', 'a=ice-ufrag:Xk3d', 'a=ice-pwd:0123456789012345678901', 'a=mid:1', '',
+].join('\r\n');
+const tcp = {protocol: 'tcp', address: '198.51.100.2', port: 443};
+const udp = {protocol: 'udp', address: '198.51.100.2', port: 3478};
+const lan = {protocol: 'udp', address: '192.168.1.5', port: 50321};
+
+const description = (type, sdp = offer) => ({type, sdp});
+const withUfrag = (ufrag) => offer.replaceAll('Xk3d', ufrag);
+const candidatesOf = (sdp) => sdp.split(/\r?\n/).filter((line) => line.startsWith('a=candidate:sallyport'));
+
+globalThis.crypto ??= webcrypto; // node 18
+
+// --- SDP ---------------------------------------------------------------------------------------------
+
+test('credentials are found in a section and above all', () => {
+    assert.deepEqual(credentialsOf(offer), {ufrag: 'Xk3d', password: '0123456789012345678901'});
+    assert.deepEqual(credentialsOf('v=0\na=ice-ufrag:abcd\na=ice-pwd:p\nm=audio 9 x 0\n'), {ufrag: 'abcd', password: 'p'});
+    for (const none of ['', 'hello', 'v=0\r\n', 'v=0\r\nm=audio 9 x 0\r\n', null, 7, undefined]) assert.equal(credentialsOf(none), null);
+});
+
+test('candidates are added to the first bundled section, and nothing else is touched', () => {
+    const sdp = withCandidates(offer, [{...lan, way: 'tunnel'}]);
+    const line = candidateLine({...lan, way: 'tunnel'}, 0);
+    assert.equal(sdp.replace(`${line}\r\n`, ''), offer);
+    assert.ok(sdp.indexOf(line) < sdp.indexOf('m=video'));
+    assert.match(line, /^a=candidate:sallyport0 1 udp \d+ 192\.168\.1\.5 50321 typ host$/);
+    assert.equal(withCandidates(sdp, [{...lan, way: 'tunnel'}]), sdp, 'once is enough');
+    assert.equal(withCandidates(offer, []), offer);
+});
+
+test('ICE-TCP is passive at the server', () => {
+    assert.match(candidateLine({...tcp, way: 'ice-tcp'}, 1), /^a=candidate:sallyport1 1 tcp \d+ 198\.51\.100\.2 443 typ host tcptype passive$/);
+});
+
+test('every other path comes first but a relay, and the tunnel before UDP before TCP', () => {
+    const priority = (way, i) => Number(candidateLine({...udp, way}, i).split(' ')[3]);
+    const order = [priority('tunnel', 0), priority('tunnel', 1), priority('udp', 0), priority('ice-tcp', 0)];
+    assert.deepEqual(order, [...order].sort((a, b) => b - a));
+    assert.ok(order[0] < 2 ** 24 * 90, 'far below host, reflexive and ICE-TCP candidates');
+    assert.ok(order.every((p) => Number.isInteger(p) && p > 0 && p < 2 ** 31));
+});
+
+test('the end of candidates stays the end, and lines end as they did', () => {
+    const ended = offer.replaceAll('\r\n', '\n').replace('m=video', 'a=end-of-candidates\nm=video');
+    const sdp = withCandidates(ended, [{...tcp, way: 'ice-tcp'}]);
+    assert.ok(!sdp.includes('\r'));
+    const lines = sdp.split('\n');
+    assert.equal(lines.indexOf('a=end-of-candidates'), lines.findIndex((line) => line.startsWith('a=candidate:sallyport')) + 1);
+    const last = withCandidates('v=0\r\nm=audio 9 x 0\r\n', [{...tcp, way: 'ice-tcp'}]);
+    assert.match(last, /m=audio 9 x 0\r\na=candidate:sallyport0 [^\r\n]*\r\n$/);
+});
+
+test('the BUNDLE group says which section it is; else the first that is not rejected', () => {
+    const second = offer.replace('BUNDLE 0 1', 'BUNDLE 1');
+    const sdp = withCandidates(second, [{...tcp, way: 'ice-tcp'}]);
+    assert.ok(sdp.indexOf('a=candidate:sallyport') > sdp.indexOf('m=video'));
+    const rejected = offer.replace('a=group:BUNDLE 0 1\r\n', '').replace('m=audio 9', 'm=audio 0');
+    const other = withCandidates(rejected, [{...tcp, way: 'ice-tcp'}]);
+    assert.ok(other.indexOf('a=candidate:sallyport') > other.indexOf('m=video'));
+});
+
+// --- the server --------------------------------------------------------------------------------------
+
+const joined = {end: 0, expires: 1, stun: 'pass', direct: false, gateway: '', candidates: [udp, tcp]};
+let asked, answers, warnings;
+
+beforeEach(() => {
+    asked = [];
+    answers = [];
+    warnings = [];
+    console.warn = (text) => warnings.push(text);
+    globalThis.fetch = async (url, {method, headers, body}) => {
+        asked.push({url, method, token: headers.Authorization, ...JSON.parse(body)});
+        const [status, said, fields] = answers.shift() ?? [200, joined];
+        return new Response(JSON.stringify(said), {status, headers: fields});
+    };
+});
+
+const problem = (status, code) => [status, {type: 'about:blank', title: '', status, code, detail: `it is ${code}`, field: '/gateway'}, {'Retry-After': '5'}];
+
+test('an end is taken, then its ufrag told, by one holder', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't', gateway: undefined});
+    assert.equal(asked[0].url, 'https://edge.example/v1/end');
+    assert.equal(asked[0].method, 'PUT');
+    assert.equal(asked[0].token, 'Bearer t');
+    assert.match(asked[0].holder, /^[A-Za-z0-9_-]{24}$/);
+    assert.ok(!('gateway' in asked[0]) && !('ufrag' in asked[0]));
+    const sent = description('answer');
+    assert.equal(await door.outgoing(sent), sent);
+    assert.equal(asked.length, 2);
+    assert.equal(asked[1].ufrag, 'Xk3d');
+    assert.equal(asked[1].holder, asked[0].holder);
+    assert.ok(!('password' in asked[1]), 'nobody needs it');
+    await door.outgoing(sent);
+    assert.equal(asked.length, 2, 'once is enough');
+});
+
+test('two doors are two holders', async () => {
+    await open({server: 'https://edge.example', ticket: 't'});
+    await open({server: 'https://edge.example', ticket: 't'});
+    assert.notEqual(asked[0].holder, asked[1].holder);
+});
+
+test('the password is told where checks are answered early', async () => {
+    answers.push([200, {...joined, stun: 'early'}]);
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    await door.outgoing(description('answer'));
+    assert.equal(asked[1].password, '0123456789012345678901');
+});
+
+test('an offer does not wait for the server, an answer to it does', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    let tell;
+    const slow = new Promise((resolve) => { tell = resolve; });
+    const { fetch } = globalThis;
+    globalThis.fetch = async (...args) => { await slow; return fetch(...args); };
+    await door.outgoing(description('offer'));
+    let there = false;
+    const got = door.incoming(description('answer', withUfrag('Yk4e'))).then(() => { there = true; });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(there, false);
+    tell();
+    await got;
+    assert.equal(asked.at(-1).ufrag, 'Xk3d');
+});
+
+test('what comes in gets the places of the server, by UDP and TCP', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    const got = await door.incoming(description('offer'));
+    assert.equal(got.type, 'offer');
+    assert.deepEqual(candidatesOf(got.sdp).map((line) => line.split(' ')[2]), ['udp', 'tcp']);
+});
+
+test('with a gateway it gets those on the LAN alone', async () => {
+    answers.push([200, {...joined, gateway: 'office', candidates: [lan]}]);
+    const door = await open({server: 'https://edge.example', ticket: 't', gateway: 'office'});
+    assert.equal(asked[0].gateway, 'office');
+    assert.equal(door.gateway, 'office');
+    const got = await door.incoming(description('offer'));
+    assert.deepEqual(candidatesOf(got.sdp), [candidateLine({...lan, way: 'tunnel'}, 0)]);
+});
+
+test('both on one gateway need nothing', async () => {
+    answers.push([200, {...joined, direct: true, gateway: 'office', candidates: []}]);
+    const door = await open({server: 'https://edge.example', ticket: 't', gateway: 'office'});
+    assert.equal(door.direct, true);
+    assert.equal((await door.incoming(description('offer'))).sdp, offer);
+});
+
+test('and who came first learns it with his answer', async () => {
+    answers.push([200, {...joined, gateway: 'office', candidates: [lan]}], [200, {...joined, direct: true, gateway: 'office'}]);
+    const door = await open({server: 'https://edge.example', ticket: 't', gateway: 'office'});
+    await door.outgoing(description('offer'));
+    assert.equal((await door.incoming(description('answer', withUfrag('Yk4e')))).sdp, withUfrag('Yk4e'));
+    assert.equal(door.direct, true);
+});
+
+for (const [status, code] of [[503, 'no_gateway'], [503, 'gateway_full'], [403, 'gateway_refused']])
+    test(`a gateway that can't (${code}) is done without`, async () => {
+        answers.push(problem(status, code));
+        const door = await open({server: 'https://edge.example', ticket: 't', gateway: 'office'});
+        assert.equal(asked.length, 2);
+        assert.ok(!('gateway' in asked[1]));
+        assert.equal(door.gateway, undefined);
+        assert.equal(warnings.length, 1);
+        assert.equal(candidatesOf((await door.incoming(description('offer'))).sdp).length, 2);
+    });
+
+test('other refusals are thrown, with what the server said', async () => {
+    answers.push(problem(409, 'ticket_used'));
+    await assert.rejects(open({server: 'https://edge.example', ticket: 't', gateway: 'office'}), (error) => {
+        assert.ok(error instanceof SallyportError);
+        assert.deepEqual([error.status, error.code, error.field, error.retryAfter, error.message], [409, 'ticket_used', '/gateway', 5, 'it is ticket_used']);
+        return true;
+    });
+    answers.push([500, 'no JSON object']);
+    await assert.rejects(open({server: 'https://edge.example', ticket: 't'}), {status: 500});
+});
+
+test('a session that ended is told by the next answer', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    answers.push(problem(404, 'no_such_session'));
+    await assert.rejects(door.outgoing(description('answer')), {code: 'no_such_session'});
+    await door.outgoing(description('answer'));
+    assert.equal(asked.length, 3, 'it is tried again');
+});
+
+test('when ICE restarts the gateway is asked again, and the new ufrag told', async () => {
+    answers.push([200, {...joined, gateway: 'office', candidates: [lan]}]);
+    const door = await open({server: 'https://edge.example', ticket: 't', gateway: 'office'});
+    await door.incoming(description('offer', withUfrag('far1')));
+    await door.outgoing(description('answer', withUfrag('own1')));
+    assert.equal(asked.length, 2);
+    await door.incoming(description('offer', withUfrag('far1')));
+    assert.equal(asked.length, 2, 'a new offer alone is no restart');
+    answers.push([200, {...joined, gateway: 'office', candidates: [{...lan, port: 6}]}]);
+    const got = await door.incoming(description('offer', withUfrag('far2')));
+    assert.equal(asked[2].gateway, 'office');
+    assert.match(candidatesOf(got.sdp)[0], / 192\.168\.1\.5 6 /);
+    await door.outgoing(description('answer', withUfrag('own2')));
+    assert.equal(asked[3].ufrag, 'own2');
+});
+
+test('candidates, and the end of them, pass as they are', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    for (const x of [{candidate: 'candidate:1 1 udp 1 10.0.0.1 5 typ host', sdpMid: '0', sdpMLineIndex: 0}, {candidate: ''}, {type: 'rollback'}, {type: 'rollback', sdp: ''}]) {
+        assert.equal(await door.outgoing(x), x);
+        assert.equal(await door.incoming(x), x);
+    }
+    for (const none of [null, undefined]) {
+        assert.equal(await door.outgoing(none), null);
+        assert.equal(await door.incoming(none), null);
+    }
+    assert.equal(asked.length, 1);
+});
+
+test('what is no SDP passes untouched, with a warning', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    for (const sdp of ['hello', 'v=0\r\n']) {
+        const x = description('offer', sdp);
+        assert.equal(await door.incoming(x), x);
+        assert.equal(await door.outgoing(x), x);
+    }
+    assert.equal(warnings.length, 4);
+    assert.equal(asked.length, 1);
+});
+
+test('path() tells by which way the call goes', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    const stats = (remote, local, pair = {}) => ({getStats: async () => new Map(Object.entries({
+        T: {type: 'transport', selectedCandidatePairId: 'P'},
+        P: {type: 'candidate-pair', state: 'succeeded', remoteCandidateId: 'R', localCandidateId: 'L', ...pair},
+        R: {type: 'remote-candidate', candidateType: 'host', ...remote},
+        L: {type: 'local-candidate', candidateType: 'host', ...local},
+    }))});
+    assert.equal(await door.path(stats(tcp)), 'ice-tcp');
+    assert.equal(await door.path(stats(udp)), 'udp');
+    assert.equal(await door.path(stats({...udp, protocol: 'tcp'})), 'direct');
+    assert.equal(await door.path(stats({address: '10.0.0.1', port: 5, protocol: 'udp'})), 'direct');
+    assert.equal(await door.path(stats({address: '10.0.0.1', port: 5, protocol: 'udp'}, {candidateType: 'relay'})), 'relay');
+    assert.equal(await door.path({getStats: async () => new Map()}), null);
+    /* Firefox has no selectedCandidatePairId */
+    const pc = stats(tcp, {}, {selected: true});
+    const {getStats} = pc;
+    pc.getStats = async () => { const all = await getStats(); all.delete('T'); return all; };
+    assert.equal(await door.path(pc), 'ice-tcp');
+});
