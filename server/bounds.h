@@ -27,7 +27,8 @@
     X(strangers, "max-strangers", "N", 4096, 8, 1000000,                                          \
       "connections that have proven nothing yet",                                                 \
       "In each of three places (at the door, on the site, TURN without allocation), and no more " \
-      "than an eighth of the descriptors; the oldest has to go. TLS costs about 50 KB each.")     \
+      "than an eighth of the descriptors; the oldest has to go. TLS costs about 55 KB each "      \
+      "until its handshake is done, and 3 KB then.")                                              \
     X(strangers_per_address, "max-strangers-per-address", "N", 1024, 2, 1000000,                  \
       "of these from one address (/64 of IPv6)",                                                  \
       "Many for an office behind one NAT; and no more than a quarter of all, so that nobody can " \

@@ -39,7 +39,7 @@ measure() {
 need_commands turnutils_uclient=coturn curl=curl openssl=openssl ip=iproute2
 host_up
 exec 3>&1 >&2
-server_start --relay-ip $ours --listen $ours:3478
+server_start --relay-ip $ours --listen $ours:3478 --workers 1
 gateway_start
 mapfile -t options < <(coturn_options $theirs 443)
 host_spawn coturn turnserver "${options[@]}"

@@ -119,8 +119,7 @@ start() {
     shift
     limits=("${server_on[@]}" prlimit "--nofile=$files" "$@")
     if [ "$server" = sallyport ]; then
-        options=(--allow-peer 10.64.0.0/16)
-        ! "$server_program" --help | grep -q -e '--workers' || options+=(--workers 1)
+        options=(--allow-peer 10.64.0.0/16 --workers 1)
         for bound in allocations-per-user answers-per-second tunnels-per-subject lanes-per-subject \
             flows-per-subject handshakes-per-second; do
             options+=("--max-$bound" 1000000)

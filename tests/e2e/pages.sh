@@ -139,7 +139,7 @@ completion() {
         completes $program "hea" healthcheck
     done
     completes sallyport-server "--serve t" tunnel turn
-    completes sallyport-server "--serve tunnel," tunnel,site tunnel,turn
+    completes sallyport-server "--serve tunnel," tunnel,api tunnel,ice-tcp tunnel,site tunnel,turn
     completes sallyport-server "--serve tunnel,si" tunnel,site
     (
         mkdir "$here/files" && cd "$here/files"
