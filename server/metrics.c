@@ -158,6 +158,8 @@ static const struct sp_counter rendezvous[] = {
     FIELD(forwarded, "sessions_forwarded_datagrams_total", NULL,
           "Datagrams that went from one end of a session to the other."),
     FIELD(forwarded_bytes, "sessions_forwarded_bytes_total", NULL, "Bytes of these."),
+    FIELD(early, "sessions_early_answers_total", NULL,
+          "Checks that were passed on, and answered early as well; not by a gateway."),
     FIELD(
         refused_unknown, REFUSED("unknown"),
         "Datagrams that were not forwarded: unknown (a check with another USERNAME than the "

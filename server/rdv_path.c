@@ -7,8 +7,12 @@
 #include "rendezvous_impl.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
+#include "sallyport/stun_auth.h"
 
-#define PROVE_US SP_SEC(10) /* for a path to be proven in */
+#define PROVE_US     SP_SEC(10) /* for a path to be proven in */
+#define HELD_MAX     16         /* datagrams of an end that wait for a path to be proven … */
+#define HELD_LEN_MAX 2048
+#define HELD_US      SP_SEC(1) /* … for so long */
 
 static struct rdv_end *own_end(const struct sp_rdv_path *p)
 {
@@ -210,6 +214,71 @@ static void touch(struct sp_rdv_path *p, uint64_t now_us)
         own_end(p)->last_in_us = now_us;
 }
 
+/* --- what came too early -------------------------------------------------------------------- */
+
+static void held_free(struct rdv_end *e, struct rdv_held *h)
+{
+    sp_list_remove(&h->link);
+    e->n_held--;
+    free(h);
+}
+
+void held_drop(struct rdv_end *e)
+{
+    SP_LIST_EACH(&e->held, l, next)
+    held_free(e, SP_LIST_ITEM(l, struct rdv_held, link));
+}
+
+/* Whoever is sure of his path first says hello at once, and would wait for a while before he says
+ * it again. Of a stranger nothing is kept. */
+static bool hold(struct sp_rdv_path *p, struct sp_span d, uint64_t now_us)
+{
+    struct rdv_end *e = own_end(p);
+    struct rdv_held *h;
+
+    if (!(p->proven || p->verified) || d.len > HELD_LEN_MAX ||
+        (h = malloc(sizeof *h + d.len)) == NULL)
+        return false;
+    if (e->n_held == HELD_MAX)
+        held_free(e, SP_LIST_ITEM(sp_list_first(&e->held), struct rdv_held, link));
+    h->serial = p->serial;
+    h->at_us = now_us;
+    h->len = d.len;
+    memcpy(h->bytes, d.p, d.len);
+    sp_list_append(&e->held, &h->link);
+    e->n_held++;
+    return true;
+}
+
+/* A path has been proven: what waits may be able to go on now. */
+static void let_go(struct sp_rdv_session *s, unsigned end, uint64_t now_us)
+{
+    struct rdv_end *e = &s->ends[end], *far = &s->ends[1 - end];
+
+    if (far->sending == NULL)
+        return;
+    SP_LIST_EACH(&e->held, l, next)
+    {
+        struct rdv_held *h = SP_LIST_ITEM(l, struct rdv_held, link);
+        struct sp_rdv_path *p = path_by_serial(e, h->serial);
+        if (p != NULL && !p->proven)
+            continue;
+        if (p != NULL && now_us - h->at_us < HELD_US)
+            forward(p, far->sending, sp_span(h->bytes, h->len), now_us);
+        held_free(e, h);
+    }
+}
+
+/* --- checks --------------------------------------------------------------------------------- */
+
+static void verify(struct sp_rdv_path *p, const struct sp_stun_msg *m)
+{
+    struct sp_span password = sp_span_str(far_end(p)->password);
+
+    if (p->session->early && !p->verified && password.len > 0)
+        p->verified = sp_stun_check_integrity(m, password) == 0;
+}
+
 static void answer_early(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us)
 {
     struct sp_rdv *r = p->session->registry;
@@ -243,6 +312,7 @@ static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint6
     if (before == NULL)
         remember(own_end(p), m->id, p->serial);
     touch(p, now_us);
+    verify(p, m);
     answer_early(p, m, now_us);
     if (far->sending != NULL) {
         forward(p, far->sending, m->raw, now_us);
@@ -276,6 +346,8 @@ static void on_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64
         prove(to, now_us);
     if (to->remote.family == SP_FAMILY_NONE || !sp_early_swallows(&own_end(to)->early, m))
         forward(p, to, m->raw, now_us);
+    let_go(p->session, 0, now_us);
+    let_go(p->session, 1, now_us);
 }
 
 static void on_data(struct sp_rdv_path *p, struct sp_span d, bool is_media, uint64_t now_us)
@@ -284,14 +356,14 @@ static void on_data(struct sp_rdv_path *p, struct sp_span d, bool is_media, uint
     const struct sp_rdv_path *to = far_end(p)->sending;
 
     if (!p->proven) {
-        c->refused_unproven++;
+        c->refused_unproven += !hold(p, d, now_us);
         return;
     }
     touch(p, now_us);
     if (is_media) /* what the browser uses is where it wants to be reached */
         own_end(p)->sending = p;
     if (to == NULL)
-        c->refused_no_path++;
+        c->refused_no_path += !hold(p, d, now_us);
     else
         forward(p, to, d, now_us);
 }

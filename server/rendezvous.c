@@ -106,6 +106,7 @@ static void release(struct sp_rdv_session *s, unsigned end)
     struct rdv_end *e = &s->ends[end];
 
     paths_close_all(s, end);
+    held_drop(e);
     if (!e->joined)
         return;
     e->joined = false;
@@ -168,6 +169,7 @@ static struct sp_rdv_session *session_new(struct sp_rdv *r, const struct sp_rdv_
     for (unsigned end = 0; end < 2; end++) {
         s->ends[end].session = s;
         sp_list_init(&s->ends[end].paths);
+        sp_list_init(&s->ends[end].held);
     }
     return s;
 }

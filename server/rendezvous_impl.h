@@ -38,8 +38,18 @@ struct sp_rdv_path {
     uint32_t serial;
     struct sp_addr remote; /* family none: not known */
     bool proven;
+    bool verified; /* it made a check with the far end's password */
     uint64_t began_us, last_in_us;
     struct sp_link link;
+};
+
+/* What came too early to go on. */
+struct rdv_held {
+    struct sp_link link;
+    uint32_t serial; /* of the path it came by */
+    uint64_t at_us;
+    size_t len;
+    uint8_t bytes[];
 };
 
 struct rdv_end {
@@ -56,6 +66,8 @@ struct rdv_end {
     struct rdv_asked asked[ASKED_MAX];
     unsigned last_asked;
     struct sp_early early; /* its checks */
+    struct sp_list held;   /* the oldest first */
+    unsigned n_held;
     uint64_t last_in_us, datagrams_in, bytes_in;
 };
 
@@ -103,6 +115,7 @@ bool names_fit(const struct sp_rdv_session *s, unsigned end, struct sp_span user
 
 /* rdv_path.c */
 void paths_close_all(struct sp_rdv_session *s, unsigned end);
+void held_drop(struct rdv_end *e);
 /* Those that proved nothing in time, and those that are silent. */
 void paths_expire(struct sp_rdv_session *s, unsigned end, uint64_t now_us);
 

@@ -19,7 +19,7 @@ static struct sp_span pw(void)
 }
 
 /* A check; `key` makes its MESSAGE-INTEGRITY. */
-static struct sp_stun_msg check(uint8_t id, const char *key, bool nominates)
+static struct sp_stun_msg check(uint8_t id, const char *key)
 {
     static uint8_t bytes[256];
     static struct sp_stun_msg m;
@@ -30,8 +30,6 @@ static struct sp_stun_msg check(uint8_t id, const char *key, bool nominates)
     memset(ids, id, sizeof ids);
     sp_stun_begin(&b, bytes, sizeof bytes, SP_STUN_BINDING, SP_STUN_REQUEST, ids);
     sp_stun_put(&b, SP_ATTR_USERNAME, sp_span_str("FFFF:OOOO"));
-    if (nominates)
-        sp_stun_put(&b, SP_ATTR_USE_CANDIDATE, sp_span(NULL, 0));
     sp_stun_put_integrity(&b, sp_span_str(key));
     sp_stun_put_fingerprint(&b);
     ck_assert_int_eq(sp_stun_end(&b, &len), 0);
@@ -54,10 +52,10 @@ static struct sp_stun_msg answer(enum sp_stun_class cls, uint8_t id)
     return m;
 }
 
-static size_t ask(uint8_t id, const char *key, bool nominates, uint64_t now_us, uint8_t *out)
+static size_t ask(uint8_t id, const char *key, uint64_t now_us, uint8_t *out)
 {
     const struct sp_addr from = sp_addr_v4(192, 168, 1, 7, 5000);
-    struct sp_stun_msg m = check(id, key, nominates);
+    struct sp_stun_msg m = check(id, key);
 
     return sp_early_answer(&e, pw(), &m, &from, now_us, out);
 }
@@ -68,7 +66,7 @@ START_TEST(is_as_the_far_end_would_answer)
     const struct sp_addr from = sp_addr_v4(192, 168, 1, 7, 5000);
     struct sp_stun_msg m;
     struct sp_addr mapped;
-    size_t len = ask(1, password, false, T0, out);
+    size_t len = ask(1, password, T0, out);
 
     ck_assert_uint_gt(len, 0);
     ck_assert_int_eq(sp_stun_parse(sp_span(out, len), &m), 0);
@@ -85,21 +83,11 @@ START_TEST(whose_password_is_wrong)
 {
     uint8_t out[SP_EARLY_ANSWER_MAX];
     const struct sp_addr from = sp_addr_v4(192, 168, 1, 7, 5000);
-    struct sp_stun_msg m = check(1, password, false);
+    struct sp_stun_msg m = check(1, password);
 
-    ck_assert_uint_eq(ask(1, "another-password-of-22-", false, T0, out), 0);
+    ck_assert_uint_eq(ask(1, "another-password-of-22-", T0, out), 0);
     ck_assert_uint_eq(sp_early_answer(&e, sp_span_str(""), &m, &from, T0, out), 0);
     ck_assert_uint_eq(e.began_us, 0);
-}
-END_TEST
-
-START_TEST(nomination_is_left_to_the_ends)
-{
-    uint8_t out[SP_EARLY_ANSWER_MAX];
-    struct sp_stun_msg m = answer(SP_STUN_SUCCESS, 1);
-
-    ck_assert_uint_eq(ask(1, password, true, T0, out), 0);
-    ck_assert(!sp_early_swallows(&e, &m));
 }
 END_TEST
 
@@ -107,11 +95,11 @@ START_TEST(the_far_ends_answer_ends_it)
 {
     uint8_t out[SP_EARLY_ANSWER_MAX];
 
-    ck_assert_uint_gt(ask(1, password, false, T0, out), 0);
-    ck_assert_uint_gt(ask(2, password, false, T0 + 1, out), 0);
+    ck_assert_uint_gt(ask(1, password, T0, out), 0);
+    ck_assert_uint_gt(ask(2, password, T0 + 1, out), 0);
     struct sp_stun_msg m = answer(SP_STUN_SUCCESS, 2);
     ck_assert(sp_early_swallows(&e, &m));
-    ck_assert_uint_eq(ask(3, password, false, T0 + 2, out), 0);
+    ck_assert_uint_eq(ask(3, password, T0 + 2, out), 0);
     m = answer(SP_STUN_ERROR, 1); /* whatever it is */
     ck_assert(sp_early_swallows(&e, &m));
     m = answer(SP_STUN_SUCCESS, 3);
@@ -126,10 +114,10 @@ START_TEST(not_for_long)
 {
     uint8_t out[SP_EARLY_ANSWER_MAX];
 
-    ck_assert_uint_gt(ask(1, password, false, T0, out), 0);
-    ck_assert_uint_gt(ask(2, password, false, T0 + SP_SEC(2) - 1, out), 0);
-    ck_assert_uint_eq(ask(3, password, false, T0 + SP_SEC(2), out), 0);
-    ck_assert_uint_eq(ask(2, password, false, T0 + SP_SEC(2), out), 0);
+    ck_assert_uint_gt(ask(1, password, T0, out), 0);
+    ck_assert_uint_gt(ask(2, password, T0 + SP_SEC(2) - 1, out), 0);
+    ck_assert_uint_eq(ask(3, password, T0 + SP_SEC(2), out), 0);
+    ck_assert_uint_eq(ask(2, password, T0 + SP_SEC(2), out), 0);
 }
 END_TEST
 
@@ -138,9 +126,9 @@ START_TEST(not_often)
     uint8_t out[SP_EARLY_ANSWER_MAX];
 
     for (unsigned i = 0; i < SP_EARLY_CHECKS_MAX; i++)
-        ck_assert_uint_gt(ask((uint8_t)(i + 1), password, false, T0, out), 0);
-    ck_assert_uint_eq(ask(100, password, false, T0, out), 0);
-    ck_assert_uint_gt(ask(1, password, false, T0, out), 0); /* repeated */
+        ck_assert_uint_gt(ask((uint8_t)(i + 1), password, T0, out), 0);
+    ck_assert_uint_eq(ask(100, password, T0, out), 0);
+    ck_assert_uint_gt(ask(1, password, T0, out), 0); /* repeated */
 }
 END_TEST
 
@@ -157,7 +145,6 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, is_as_the_far_end_would_answer);
     tcase_add_test(tc, whose_password_is_wrong);
-    tcase_add_test(tc, nomination_is_left_to_the_ends);
     tcase_add_test(tc, the_far_ends_answer_ends_it);
     tcase_add_test(tc, not_for_long);
     tcase_add_test(tc, not_often);
