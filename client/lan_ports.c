@@ -327,15 +327,23 @@ unsigned sp_lan_ports_asked(struct sp_lan_ports *all, struct sp_tunnel *t, struc
     return 0;
 }
 
+static struct port *port_of_tunnel(const struct sp_lan_ports *p, const struct sp_tunnel *t)
+{
+    struct sp_map_node *n = NULL;
+
+    while ((n = sp_map_next(&p->by_end, n)) != NULL && port_of(n)->tunnel != t)
+        ;
+    return port_of(n);
+}
+
+/* One at a time, since a map that is walked must not change: the next one may stand before it then.
+ */
 void sp_lan_ports_tunnel_gone(struct sp_lan_ports *p, const struct sp_tunnel *t)
 {
-    struct sp_map_node *n = NULL, *next;
+    struct port *port;
 
-    for (n = sp_map_next(&p->by_end, NULL); n != NULL; n = next) {
-        next = sp_map_next(&p->by_end, n);
-        if (port_of(n)->tunnel == t)
-            port_close(port_of(n), 0);
-    }
+    while ((port = port_of_tunnel(p, t)) != NULL)
+        port_close(port, 0);
 }
 
 void sp_lan_ports_stop(struct sp_lan_ports *p)

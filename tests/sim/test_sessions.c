@@ -12,6 +12,7 @@
 #include "lan_ports.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
+#include "sallyport/lan_port.h"
 #include "sallyport/token.h"
 #include "server_env.h"
 #include "session_call.h"
@@ -291,6 +292,33 @@ START_TEST(who_does_not_answer)
 }
 END_TEST
 
+/* However many there are: what the tunnel leaves behind must not use it any more. */
+START_TEST(when_a_tunnel_ends)
+{
+    const struct sp_lan_ports_config c = {.max_ports = 40, .listens = listens};
+    struct sp_lan_ports *ports;
+    uint8_t question[SP_LAN_PORT_QUESTION_MAX], answer[SP_CONTROL_BODY_MAX];
+    size_t len;
+
+    open_rig(1);
+    open_gateway(&gateways[0], "office");
+    ck_assert_int_eq(sp_lan_ports_new(&gateways[0].env, &c, &ports), 0);
+    for (uint64_t end = 1; end <= c.max_ports; end++) {
+        const struct sp_lan_port q = {.end = end, .lifetime_s = 45};
+        struct sp_span body = sp_span(question, sp_lan_port_build(&q, question));
+        ck_assert_uint_eq(sp_lan_ports_asked(ports, gateways[0].end.tunnel, body, answer, &len,
+                                             sp_ticker_now(&r.loop.ticker)),
+                          0);
+    }
+    ck_assert_uint_eq(sp_lan_ports_count(ports), c.max_ports);
+    sp_lan_ports_tunnel_gone(ports, gateways[0].end.tunnel);
+    ck_assert_uint_eq(sp_lan_ports_count(ports), 0);
+    sp_lan_ports_free(ports);
+    close_gateway(&gateways[0]);
+    worker_rig_close(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("sessions");
@@ -299,6 +327,7 @@ int main(void)
     tcase_add_loop_test(tc, lan_to_lan, 0, 2);
     tcase_add_test(tc, lan_to_ice_tcp);
     tcase_add_test(tc, who_does_not_answer);
+    tcase_add_test(tc, when_a_tunnel_ends);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
