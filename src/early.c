@@ -16,11 +16,17 @@ static bool is_known(const struct sp_early *e, const uint8_t *id)
     return false;
 }
 
+static bool nominates(const struct sp_stun_msg *m)
+{
+    struct sp_span v;
+    return sp_stun_find(m, SP_ATTR_USE_CANDIDATE, &v);
+}
+
 static bool may_answer(struct sp_early *e, struct sp_span password, const struct sp_stun_msg *m,
                        uint64_t now_us)
 {
     if (e->over || password.len == 0 || m->method != SP_STUN_BINDING || m->cls != SP_STUN_REQUEST ||
-        sp_stun_check_integrity(m, password) != 0)
+        nominates(m) || sp_stun_check_integrity(m, password) != 0)
         return false;
     if (e->began_us == 0)
         e->began_us = now_us;

@@ -18,6 +18,8 @@ static struct sp_span pw(void)
     return sp_span_str(password);
 }
 
+static bool nominating; /* what check() makes */
+
 /* A check; `key` makes its MESSAGE-INTEGRITY. */
 static struct sp_stun_msg check(uint8_t id, const char *key)
 {
@@ -30,6 +32,8 @@ static struct sp_stun_msg check(uint8_t id, const char *key)
     memset(ids, id, sizeof ids);
     sp_stun_begin(&b, bytes, sizeof bytes, SP_STUN_BINDING, SP_STUN_REQUEST, ids);
     sp_stun_put(&b, SP_ATTR_USERNAME, sp_span_str("FFFF:OOOO"));
+    if (nominating)
+        sp_stun_put(&b, SP_ATTR_USE_CANDIDATE, sp_span(NULL, 0));
     sp_stun_put_integrity(&b, sp_span_str(key));
     sp_stun_put_fingerprint(&b);
     ck_assert_int_eq(sp_stun_end(&b, &len), 0);
@@ -121,6 +125,20 @@ START_TEST(not_for_long)
 }
 END_TEST
 
+/* Which path is used is for the far end alone to agree to. */
+START_TEST(no_nomination)
+{
+    uint8_t out[SP_EARLY_ANSWER_MAX];
+
+    nominating = true;
+    ck_assert_uint_eq(ask(1, password, T0, out), 0);
+    nominating = false;
+    ck_assert_uint_gt(ask(2, password, T0, out), 0);
+    struct sp_stun_msg m = answer(SP_STUN_SUCCESS, 1);
+    ck_assert(!sp_early_swallows(&e, &m)); /* it is the first one to it */
+}
+END_TEST
+
 START_TEST(not_often)
 {
     uint8_t out[SP_EARLY_ANSWER_MAX];
@@ -135,6 +153,7 @@ END_TEST
 static void setup(void)
 {
     e = (struct sp_early){.n = 0};
+    nominating = false;
 }
 
 int main(void)
@@ -147,6 +166,7 @@ int main(void)
     tcase_add_test(tc, whose_password_is_wrong);
     tcase_add_test(tc, the_far_ends_answer_ends_it);
     tcase_add_test(tc, not_for_long);
+    tcase_add_test(tc, no_nomination);
     tcase_add_test(tc, not_often);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
