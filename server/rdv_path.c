@@ -146,9 +146,11 @@ bool sp_rdv_path_proven(const struct sp_rdv_path *p)
 
 static struct rdv_asked *find_asked(struct rdv_end *e, const uint8_t id[static SP_STUN_ID_LEN])
 {
-    for (size_t i = 0; i < ASKED_MAX; i++)
-        if (e->asked[i].serial != 0 && memcmp(e->asked[i].id, id, SP_STUN_ID_LEN) == 0)
-            return &e->asked[i];
+    for (size_t i = 0; i < 2 * ASKED_MAX; i++) {
+        struct rdv_asked *a = &e->asked[i / ASKED_MAX][i % ASKED_MAX];
+        if (a->serial != 0 && memcmp(a->id, id, SP_STUN_ID_LEN) == 0)
+            return a;
+    }
     return NULL;
 }
 
@@ -160,12 +162,13 @@ static struct sp_rdv_path *path_by_serial(struct rdv_end *e, uint32_t serial)
     return NULL;
 }
 
-static void remember(struct rdv_end *e, const uint8_t id[static SP_STUN_ID_LEN], uint32_t serial)
+static void remember(const struct sp_rdv_path *p, const uint8_t id[static SP_STUN_ID_LEN])
 {
-    struct rdv_asked *a = &e->asked[e->last_asked++ % ASKED_MAX];
+    struct rdv_end *e = own_end(p);
+    struct rdv_asked *a = &e->asked[p->proven][e->last_asked[p->proven]++ % ASKED_MAX];
 
     memcpy(a->id, id, sizeof a->id);
-    a->serial = serial;
+    a->serial = p->serial;
 }
 
 static void prove(struct sp_rdv_path *p, uint64_t now_us)
@@ -310,7 +313,7 @@ static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint6
         return;
     }
     if (before == NULL)
-        remember(own_end(p), m->id, p->serial);
+        remember(p, m->id);
     touch(p, now_us);
     verify(p, m);
     answer_early(p, m, now_us);

@@ -12,7 +12,7 @@
 #include "sallyport/map.h"
 #include "sallyport/stun.h"
 
-#define ASKED_MAX   32 /* requests of an end that are remembered, for their answers */
+#define ASKED_MAX   32 /* requests of one kind of an end's paths that are remembered */
 #define GENERATIONS 2  /* fragments of an end that are good: its last two */
 #define NAMES       (GENERATIONS * GENERATIONS)
 
@@ -63,8 +63,10 @@ struct rdv_end {
     struct sp_list paths;          /* who came first stands first */
     unsigned n_paths, n_unproven;
     struct sp_rdv_path *sending; /* NULL: none is proven */
-    struct rdv_asked asked[ASKED_MAX];
-    unsigned last_asked;
+    /* For their answers; of paths that were not proven, and of those that were: however much a
+     * stranger asks, nothing of theirs is forgotten for it. */
+    struct rdv_asked asked[2][ASKED_MAX];
+    unsigned last_asked[2];
     struct sp_early early; /* its checks */
     struct sp_list held;   /* the oldest first */
     unsigned n_held;

@@ -513,6 +513,27 @@ START_TEST(a_request_that_was_overheard_proves_nobody)
 }
 END_TEST
 
+/* Or its consent would run out. */
+START_TEST(a_stranger_makes_nobody_forget_what_was_asked)
+{
+    struct transport va, vb, vx;
+
+    open_session();
+    struct sp_rdv_path *a = path(0, &va), *b = path(1, &vb);
+    introduce(a, b);
+    request(a, 3, "BBBB:AAAA");
+    struct sp_rdv_path *x = path(0, &vx);
+    for (unsigned i = 0; i < 100; i++)
+        request(x, (uint8_t)(100 + i), "BBBB:AAAA");
+    unsigned before = va.got;
+    success(b, 3);
+    ck_assert_uint_eq(va.got, before + 1);
+    request(x, 3, "BBBB:AAAA");
+    ck_assert_uint_eq(counters()->refused_replayed, 1);
+    close_registry();
+}
+END_TEST
+
 START_TEST(what_is_refused)
 {
     struct transport va, vb;
@@ -727,6 +748,7 @@ int main(void)
     tcase_add_test(tc, a_new_path_gets_nothing_but_its_answers);
     tcase_add_test(tc, strangers_at_both_ends_prove_nothing);
     tcase_add_test(tc, a_request_that_was_overheard_proves_nobody);
+    tcase_add_test(tc, a_stranger_makes_nobody_forget_what_was_asked);
     tcase_add_test(tc, what_is_refused);
     tcase_add_test(tc, paths_have_a_bound);
     tcase_add_test(tc, a_path_has_to_prove_itself_in_time);
