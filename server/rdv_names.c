@@ -189,6 +189,8 @@ int sp_rdv_heard_name(struct sp_rdv *r, const uint8_t key[static SP_RDV_KEY_LEN]
             name_free(r, n);
         return 0;
     }
+    if (n != NULL && n->worker != worker && now_us < n->expires_us)
+        return SP_EEXIST; /* who said it first */
     if (n == NULL && r->by_name.len >= FOREIGN_MAX)
         return SP_EFULL;
     int err = n == NULL ? name_new(r, key, &n) : 0;

@@ -10,6 +10,7 @@
 #include "sallyport/stun_auth.h"
 
 #define PROVE_US     SP_SEC(10) /* for a path to be proven in */
+#define CREDIT       3          /* for each byte that came, as in RFC 9000 section 8 */
 #define HELD_MAX     16         /* datagrams of an end that wait for a path to be proven … */
 #define HELD_LEN_MAX 2048
 #define HELD_US      SP_SEC(1) /* … for so long */
@@ -195,13 +196,28 @@ static void prove(struct sp_rdv_path *p, uint64_t now_us)
 
 /* --- forwarding ----------------------------------------------------------------------------- */
 
+/* Whose address may be forged gets little more than was sent in its name. */
+static bool has_credit(struct sp_rdv_path *p, size_t len)
+{
+    if (p->proven || p->way != SP_RDV_UDP)
+        return true;
+    if (p->credit < len)
+        return false;
+    p->credit -= len;
+    return true;
+}
+
 /* From one end to a path of the other. */
-static void forward(struct sp_rdv_path *from, const struct sp_rdv_path *to, struct sp_span d,
+static void forward(struct sp_rdv_path *from, struct sp_rdv_path *to, struct sp_span d,
                     uint64_t now_us)
 {
     struct sp_rdv *r = from->session->registry;
     struct rdv_end *e = own_end(from);
 
+    if (!has_credit(to, d.len)) {
+        r->counters.refused_no_path++;
+        return;
+    }
     e->datagrams_in++;
     e->bytes_in += d.len;
     r->counters.forwarded++;
@@ -356,7 +372,7 @@ static void on_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64
 static void on_data(struct sp_rdv_path *p, struct sp_span d, bool is_media, uint64_t now_us)
 {
     struct sp_rdv_counters *c = &p->session->registry->counters;
-    const struct sp_rdv_path *to = far_end(p)->sending;
+    struct sp_rdv_path *to = far_end(p)->sending;
 
     if (!p->proven) {
         c->refused_unproven += !hold(p, d, now_us);
@@ -375,6 +391,8 @@ void sp_rdv_input(struct sp_rdv_path *p, struct sp_span datagram, uint64_t now_u
 {
     struct sp_stun_msg m;
 
+    if (!p->proven)
+        p->credit += CREDIT * datagram.len;
     if (!sp_stun_looks_like(datagram)) {
         on_data(p, datagram, true, now_us);
     } else if (sp_stun_parse(datagram, &m) != 0 || m.method != SP_STUN_BINDING) {

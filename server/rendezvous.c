@@ -279,7 +279,7 @@ int sp_rdv_join(struct sp_rdv_session *s, unsigned end, const struct sp_rdv_join
         if (other)
             s->ends[1 - end].early = (struct sp_early){.n = 0};
     }
-    err = other ? names_set(s) : 0;
+    err = names_set(s); /* also what could not be set before */
     if (s->registry->effects->joined != NULL)
         s->registry->effects->joined(s->registry->arg, s, end);
     return err;

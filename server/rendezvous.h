@@ -11,7 +11,8 @@
  * a check's USERNAME finds the session, but proves nothing: a new path gets the answers to its own
  * checks, and, as long as its end has no proven path, the far end's checks. It is *proven* when a
  * Binding success of the far end, to a request that came by it, has passed back. What is no check
- * or answer leaves by the *sending path*: the proven one that its end used last.
+ * or answer leaves by the *sending path*: the proven one that its end used last. A UDP address that
+ * is not proven may be forged: it gets at most three times the bytes that came from it.
  *
  *     Binding request    from any path with the right USERNAME, to the far end's sending path, or
  * to all its paths when none is proven Binding answer     to the path its request came by, and
@@ -93,7 +94,7 @@ struct sp_rdv_counters {
     uint64_t refused_unasked;   /* answers to what nobody asked */
     uint64_t refused_replayed;  /* a request that came by another path before */
     uint64_t refused_malformed; /* STUN that is broken, or no Binding */
-    uint64_t refused_no_path;   /* the far end has none to send by */
+    uint64_t refused_no_path;   /* the far end has none that may be sent it */
     uint64_t early;             /* checks that were answered here as well */
     uint64_t paths_pushed_out;  /* more than an end may have */
     uint64_t paths_never_proven;
@@ -195,7 +196,7 @@ int sp_rdv_look_up(const struct sp_rdv *r, struct sp_span first, struct sp_rdv_s
 /* Whether any USERNAME is known here: it may be asked before a datagram is looked at. */
 bool sp_rdv_has_names(const struct sp_rdv *r);
 
-/* Another worker's tell_name. SP_ENOMEM. */
+/* Another worker's tell_name. SP_EEXIST: one more says so; SP_EFULL; SP_ENOMEM. */
 int sp_rdv_heard_name(struct sp_rdv *r, const uint8_t key[static SP_RDV_KEY_LEN], unsigned worker,
                       bool here, uint64_t now_us);
 

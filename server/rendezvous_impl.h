@@ -39,6 +39,8 @@ struct sp_rdv_path {
     struct sp_addr remote; /* family none: not known */
     bool proven;
     bool verified; /* it made a check with the far end's password */
+    uint64_t
+        credit; /* bytes that it may be sent before it is proven, where its address may be forged */
     uint64_t began_us, last_in_us;
     struct sp_link link;
 };

@@ -386,6 +386,9 @@ START_TEST(another_workers_names_are_forgotten_unless_told_again)
     ck_assert_ptr_null(spot.session);
     ck_assert_uint_eq(spot.worker, 3);
     ck_assert_int_eq(sp_rdv_heard_name(t.r, digest, 4, false, t.now_us), 0); /* not his */
+    ck_assert_int_eq(sp_rdv_heard_name(t.r, digest, 4, true, t.now_us), SP_EEXIST);
+    ck_assert_int_eq(sp_rdv_look_up(t.r, stun(SP_STUN_REQUEST, 1, "FFFF:EEEE"), &spot), 0);
+    ck_assert_uint_eq(spot.worker, 3);
     ck_assert(sp_rdv_has_names(t.r));
     run_to(T0 + 2 * SP_RDV_TELL_US);
     ck_assert(sp_rdv_has_names(t.r));
@@ -530,6 +533,53 @@ START_TEST(a_stranger_makes_nobody_forget_what_was_asked)
     ck_assert_uint_eq(va.got, before + 1);
     request(x, 3, "BBBB:AAAA");
     ck_assert_uint_eq(counters()->refused_replayed, 1);
+    close_registry();
+}
+END_TEST
+
+START_TEST(who_may_be_forged_gets_little)
+{
+    struct transport va, vx[2], vt;
+    struct sp_rdv_path *x[2], *a;
+
+    open_session();
+    a = path(0, &va);
+    path(1, &vt); /* a connection can't be */
+    for (unsigned i = 0; i < 2; i++) {
+        vx[i] = (struct transport){0};
+        ck_assert_int_eq(sp_rdv_path_add(t.s, 1, SP_RDV_UDP, &vx[i], t.now_us, &x[i]), 0);
+        request(x[i], (uint8_t)(200 + i), "AAAA:BBBB");
+    }
+    for (unsigned i = 0; i < 10; i++)
+        request(a, (uint8_t)(10 + i), "BBBB:AAAA");
+    ck_assert_uint_eq(vx[0].got, 3);
+    ck_assert_uint_eq(vx[1].got, 3);
+    ck_assert_uint_eq(vt.got, 10);
+    ck_assert_uint_eq(counters()->refused_no_path, 14);
+    success(x[0], 10);
+    success(a, 200); /* it is no stranger */
+    for (unsigned i = 0; i < 10; i++)
+        media(a);
+    ck_assert_uint_eq(vx[0].got, 3 + 1 + 10);
+    close_registry();
+}
+END_TEST
+
+START_TEST(fragments_of_another_session)
+{
+    struct sp_rdv_session *first;
+
+    open_session();
+    first = t.s;
+    ck_assert_int_eq(create("app", &t.s), 0);
+    ck_assert_int_eq(join(0, HOLDER_A, "AAAA"), 0);
+    ck_assert_int_eq(join(1, HOLDER_B, "BBBB"), SP_EEXIST);
+    ck_assert_int_eq(join(1, HOLDER_B, "BBBB"), SP_EEXIST); /* it is not better by then */
+    sp_rdv_end(first, "asked", t.now_us);
+    ck_assert_int_eq(join(1, HOLDER_B, "BBBB"), 0);
+    struct sp_rdv_spot spot;
+    ck_assert_int_eq(sp_rdv_look_up(t.r, stun(SP_STUN_REQUEST, 1, "AAAA:BBBB"), &spot), 0);
+    ck_assert_ptr_eq(spot.session, t.s);
     close_registry();
 }
 END_TEST
@@ -749,6 +799,8 @@ int main(void)
     tcase_add_test(tc, strangers_at_both_ends_prove_nothing);
     tcase_add_test(tc, a_request_that_was_overheard_proves_nobody);
     tcase_add_test(tc, a_stranger_makes_nobody_forget_what_was_asked);
+    tcase_add_test(tc, who_may_be_forged_gets_little);
+    tcase_add_test(tc, fragments_of_another_session);
     tcase_add_test(tc, what_is_refused);
     tcase_add_test(tc, paths_have_a_bound);
     tcase_add_test(tc, a_path_has_to_prove_itself_in_time);
