@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "ends_impl.h"
+#include "sallyport/chandata.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
+#include "sallyport/stun.h"
 
 #define SWEEP_US SP_SEC(5)
 
@@ -335,12 +337,25 @@ static struct sp_via *udp_via(struct sp_ends *e, struct sp_dgram *d, const struc
     return v;
 }
 
+bool sp_ends_is_turn(const struct sp_ends *e, struct sp_span d)
+{
+    struct sp_stun_msg m;
+    struct sp_span username;
+
+    if (!sp_rdv_has_names(e->registry) && e->by_pair.len == 0)
+        return true;
+    if (sp_chandata_looks_like(d))
+        return true;
+    if (!sp_stun_looks_like(d) || sp_stun_parse(d, &m) != 0)
+        return false;
+    return m.method != SP_STUN_BINDING ||
+           (m.cls == SP_STUN_REQUEST && !sp_stun_find(&m, SP_ATTR_USERNAME, &username));
+}
+
 bool sp_ends_take_udp(struct sp_ends *e, struct sp_dgram *d, const struct sp_dgram_in *in, size_t n)
 {
     uint64_t now_us = sp_ticker_now(e->env.ticker);
 
-    if (!sp_rdv_has_names(e->registry) && e->by_pair.len == 0)
-        return false;
     struct sp_via *v = udp_via(e, d, &in[0]);
     for (size_t i = 0; v != NULL && i < n; i++)
         via_input(v, in[i].body, now_us);

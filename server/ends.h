@@ -63,7 +63,12 @@ const struct sp_ends_counters *sp_ends_counters(const struct sp_ends *e);
  * check as soon as they tell theirs; then it is closed without a word. */
 int sp_ends_take(struct sp_ends *e, struct sp_stream *s);
 
-/* Datagrams from one address to one of ours. Whether they are a session's; nobody else's then. */
+/* Whether only TURN may have sent it: browsers speak both by one socket, and an address that is a
+ * session's must not lose its allocations for it. */
+bool sp_ends_is_turn(const struct sp_ends *e, struct sp_span d);
+
+/* Datagrams from one address to one of ours, none of which is TURN's. Whether they are a session's;
+ * nobody else's then. */
 bool sp_ends_take_udp(struct sp_ends *e, struct sp_dgram *d, const struct sp_dgram_in *in,
                       size_t n);
 

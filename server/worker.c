@@ -153,7 +153,8 @@ static bool same_path(const struct sp_dgram_in *a, const struct sp_dgram_in *b)
     return sp_addr_eq(&a->remote, &b->remote) && sp_addr_eq(&a->local, &b->local);
 }
 
-/* Clients by UDP: runs of datagrams from one of them go on together. */
+/* Clients by UDP: runs of datagrams from one of them go on together, those of TURN and those of a
+ * session each on their own. */
 static void on_udp(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n, void *arg)
 {
     struct sp_worker *w = arg;
@@ -165,9 +166,11 @@ static void on_udp(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n, v
         struct sp_span msgs[BATCH];
         size_t k = 0;
         const struct sp_dgram_in *first = &in[i];
-        while (i < n && k < BATCH && same_path(first, &in[i]))
+        bool turn = sp_ends_is_turn(w->env.ends, first->body);
+        while (i < n && k < BATCH && same_path(first, &in[i]) &&
+               sp_ends_is_turn(w->env.ends, in[i].body) == turn)
             msgs[k++] = in[i++].body;
-        if (sp_ends_take_udp(w->env.ends, d, &in[from], k))
+        if (!turn && sp_ends_take_udp(w->env.ends, d, &in[from], k))
             continue;
         sp_turn_from_client(w->env.turn, &path, msgs, k, sp_ticker_now(&w->ticker), unix_s);
     }

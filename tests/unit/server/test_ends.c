@@ -220,6 +220,33 @@ START_TEST(others_by_udp)
 }
 END_TEST
 
+/* Browsers speak TURN and ICE by one socket. */
+START_TEST(turn_by_a_sessions_address)
+{
+    static const uint8_t channel[] = {0x40, 0, 0, 4, 1, 2, 3, 4};
+    struct peer pa;
+    struct udp_peer ub;
+    struct call_end a, b;
+
+    open_rig(1);
+    introduce("AAAA", "BBBB");
+    by_tcp(&a, &pa, false);
+    by_udp(&b, &ub);
+    call_begin(&a, &b, "BBBB:AAAA", "AAAA:BBBB");
+    uint64_t before = worker_rig_stats(&r).rendezvous.forwarded;
+    call_end_send_stun(&b, SP_STUN_REQUEST, 9, NULL); /* which address it has */
+    call_end_expect_stun(&b, SP_STUN_SUCCESS, 9);
+    call_end_send(&b, sp_span(channel, sizeof channel));
+    io_loop_for(&r.loop, 20);
+    ck_assert_uint_eq(worker_rig_stats(&r).rendezvous.forwarded, before);
+    call_end_send(&b, sp_span_str("\x80 media"));
+    call_end_expect(&a, "\x80 media");
+    peer_close(&pa);
+    udp_peer_close(&ub);
+    worker_rig_close(&r);
+}
+END_TEST
+
 /* --- candidates ----------------------------------------------------------------------------- */
 
 START_TEST(candidates_are_public)
@@ -301,6 +328,7 @@ int main(void)
     tcase_add_test(tc, whom_nobody_knows);
     tcase_add_test(tc, what_is_no_check);
     tcase_add_test(tc, others_by_udp);
+    tcase_add_test(tc, turn_by_a_sessions_address);
     tcase_add_test(tc, candidates_are_public);
     tcase_add_test(tc, ends_on_several_workers);
     suite_add_tcase(s, tc);
