@@ -36,14 +36,16 @@ struct sp_env {
     size_t max_strangers;       /* of bounds, as far as there are descriptors */
 };
 
-/* Media has just been dropped, since more came than could be carried: who has a call goes on, and
- * nobody begins one. */
-#define SP_BUSY_US UINT64_C(500000)
+/* Media is dropped, since more comes than can be carried: who has a call goes on, and nobody begins
+ * one. */
+#define SP_BUSY_US      UINT64_C(500000) /* after the last of it */
+#define SP_BUSY_FROM_US UINT64_C(250000) /* what is over sooner was no more than a pause */
 static inline bool sp_env_busy(const struct sp_env *env)
 {
-    uint64_t late_us = sp_dgram_pool_late_us(env->dgrams);
+    uint64_t since_us, late_us = sp_dgram_pool_late_us(env->dgrams, &since_us);
 
-    return late_us != 0 && sp_ticker_now(env->ticker) - late_us < SP_BUSY_US;
+    return late_us >= since_us + SP_BUSY_FROM_US &&
+           sp_ticker_now(env->ticker) - late_us < SP_BUSY_US;
 }
 
 /* The strangers of one place, as many as bounds allow. */

@@ -549,6 +549,7 @@ void sp_worker_free(struct sp_worker *w)
 {
     if (w == NULL)
         return;
+    w->ending.stopping = true; /* nobody is told any more */
     sp_deferred_cancel(&w->ending.tell);
     sp_timerq_cancel(&w->ticker.timers, &w->ending.look);
     stop_listening(w);

@@ -12,8 +12,9 @@
 
 #include "sallyport/err.h"
 
-#define BATCH        32
-#define SEGMENTS_MIN 3 /* below, a call of their own is not worth it */
+#define BATCH         32
+#define LATE_AGAIN_US UINT64_C(1000000)
+#define SEGMENTS_MIN  3 /* below, a call of their own is not worth it */
 #define SEGMENT_MAX \
     1400               /* longer ones might have to be cut on their way, which segments can't be */
 #define TURNS       4  /* batches a readable event: others want their turn, too */
@@ -45,7 +46,7 @@ struct waiting {
 struct sp_dgram_pool {
     struct sp_ticker *ticker;
     struct sp_deferred flush;
-    uint64_t late_us;
+    uint64_t late_us, late_since_us;
     size_t n, used;
     struct waiting waiting[BATCH];
     struct mmsghdr out[BATCH];
@@ -315,12 +316,19 @@ static int count_late(const struct sp_dgram *d, struct mmsghdr *msgs, int n)
     return late;
 }
 
+static void note_late(struct sp_dgram_pool *p, uint64_t now_us)
+{
+    if (now_us - p->late_us > LATE_AGAIN_US)
+        p->late_since_us = now_us;
+    p->late_us = now_us;
+}
+
 static bool drop_late(struct sp_dgram *d, struct sp_span body)
 {
     if (d->keep != NULL && d->keep(body))
         return false;
     d->counters.dropped_late++;
-    d->pool->late_us = sp_ticker_now(d->pool->ticker);
+    note_late(d->pool, sp_ticker_now(d->pool->ticker));
     return true;
 }
 
@@ -395,7 +403,7 @@ int sp_dgram_pool_new(struct sp_ticker *ticker, struct sp_dgram_pool **out)
     p->ticker = ticker;
     p->n = p->used = 0;
     p->no_segments = false;
-    p->late_us = 0;
+    p->late_us = p->late_since_us = 0;
     sp_deferred_init(&p->flush, on_flush, p);
     *out = p;
     return 0;
@@ -473,8 +481,9 @@ void sp_dgram_close(struct sp_dgram *d)
     free(d);
 }
 
-uint64_t sp_dgram_pool_late_us(const struct sp_dgram_pool *p)
+uint64_t sp_dgram_pool_late_us(const struct sp_dgram_pool *p, uint64_t *since_us)
 {
+    *since_us = p->late_since_us;
     return p->late_us;
 }
 

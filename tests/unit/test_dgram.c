@@ -362,12 +362,13 @@ static bool is_small(struct sp_span body)
 START_TEST(too_late)
 {
     static const uint8_t bytes[100];
+    uint64_t since_us;
     struct rig r;
 
     open_rig(&r);
     struct end *a = open_end(&r, "127.0.0.1:0"), *b = open_end(&r, "127.0.0.1:0");
     sp_dgram_limit_age(b->d, 100000, is_small);
-    ck_assert_uint_eq(sp_dgram_pool_late_us(r.pool), 0);
+    ck_assert_uint_eq(sp_dgram_pool_late_us(r.pool, &since_us), 0);
     io_loop_for(&r.loop, 200); /* the kernel begins to take times when it gets to it */
     for (int i = 0; i < 70; i++)
         send_bytes(a, sp_dgram_local(b->d), bytes, i == 40 ? 5 : sizeof bytes);
@@ -380,7 +381,18 @@ START_TEST(too_late)
     ck_assert_uint_eq(b->n, 4);
     ck_assert_uint_eq(sp_dgram_counters(b->d)->received, 4);
     ck_assert_uint_eq(sp_dgram_counters(b->d)->dropped_late, 69);
-    ck_assert_uint_gt(sp_dgram_pool_late_us(r.pool), 0);
+    uint64_t first_us = sp_dgram_pool_late_us(r.pool, &since_us);
+    ck_assert_uint_gt(first_us, 0);
+    ck_assert_uint_ge(first_us, since_us);
+    ck_assert_uint_lt(first_us - since_us, 100000);
+    send_bytes(a, sp_dgram_local(b->d), bytes, sizeof bytes);
+    sp_dgram_set_dont_fragment(a->d, false);
+    usleep(150000);
+    send_bytes(a, sp_dgram_local(b->d), bytes, sizeof bytes);
+    ck_assert(until(&r, b, 5));
+    uint64_t again_us, last_us = sp_dgram_pool_late_us(r.pool, &again_us);
+    ck_assert_uint_eq(again_us, since_us); /* it has not stopped */
+    ck_assert_uint_ge(last_us, first_us + 100000);
     close_end(a);
     close_end(b);
     close_rig(&r);
