@@ -96,7 +96,7 @@ fi
 trap - EXIT
 [ -z "$installing" ] || wait "$installing" || exit
 
-# What there is to share: room for two tests more than there are cores, and for one that runs when nobody
+# What there is to share: room for two tests more than there are cores, and for two that run when nobody
 # else does (scripts/cmake/Machine.cmake).
-exec ctest --test-dir "$folder" --output-on-failure --no-tests=error -j$((2 * ($(nproc) + 2) + 1)) \
+exec ctest --test-dir "$folder" --output-on-failure --no-tests=error -j$((3 * ($(nproc) + 2) + 2)) \
     -L "^($(IFS='|' && echo "${labels[*]}"))\$" "${ctest_arguments[@]}"
