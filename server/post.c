@@ -204,8 +204,10 @@ int sp_post_connection(struct sp_post *p, unsigned to, struct sp_stream *s)
 
     if (to >= p->office->n || to == p->worker)
         return SP_ENOENT;
-    sp_stream_leave(s); /* before somebody else may have it */
-    int err = send_letter(p, to, &l, (struct sp_span){0}, (struct sp_span){0});
+    int err = sp_stream_leave(s); /* before somebody else may have it */
+    if (err != 0)
+        return err;
+    err = send_letter(p, to, &l, (struct sp_span){0}, (struct sp_span){0});
     if (err != 0)
         sp_stream_enter(s, p->ticker);
     p->counters.connections += err == 0;

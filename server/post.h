@@ -42,7 +42,7 @@ void sp_post_close(struct sp_post *p);
  * SP_EFULL: he has not taken what there was; nothing was sent. */
 int sp_post_datagram(struct sp_post *p, unsigned to, const struct sp_addr *relayed,
                      const struct sp_addr *from, struct sp_span body);
-/* An open stream, which is here no longer when this was 0. */
+/* A stream, which is here no longer when this was 0. SP_ECLOSED: it has ended. */
 int sp_post_connection(struct sp_post *p, unsigned to, struct sp_stream *s);
 
 /* Bytes that both sides know how to read; `head` at a boundary of 8 bytes over there. */

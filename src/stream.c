@@ -550,10 +550,13 @@ static void leave_loop(struct sp_stream *s)
     s->ticker = NULL;
 }
 
-void sp_stream_leave(struct sp_stream *s)
+int sp_stream_leave(struct sp_stream *s)
 {
-    assert(s->magic == MAGIC && s->state == OPEN);
+    assert(s->magic == MAGIC);
+    if (s->state != OPEN)
+        return SP_ECLOSED;
     leave_loop(s);
+    return 0;
 }
 
 void sp_stream_enter(struct sp_stream *s, struct sp_ticker *ticker)

@@ -104,8 +104,9 @@ void sp_stream_finish(struct sp_stream *s, uint64_t timeout_us);
 /* To another loop, in another thread: it leaves its own, which knows nothing of it from then on
  * (safe from within its callbacks), and enters the other, called from there. In between nothing may
  * be done with it but to free it. What was received stays; the new owner sets his events, and is
- * then called as after sp_stream_set_events. Only an established one that is not being finished. */
-void sp_stream_leave(struct sp_stream *s);
+ * then called as after sp_stream_set_events. SP_ECLOSED: it is not established, is being finished,
+ * or has ended, which its owner may hear only after what came before; it stays where it is. */
+int sp_stream_leave(struct sp_stream *s);
 void sp_stream_enter(struct sp_stream *s, struct sp_ticker *ticker);
 
 /* At once, without a word to anybody; no callback follows. Safe from within its own callbacks. */

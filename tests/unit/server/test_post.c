@@ -13,6 +13,7 @@
 #include "alloc_fail.h"
 #include "io_loop.h"
 #include "port_pool.h"
+#include "sallyport/clock.h"
 #include "sallyport/err.h"
 
 #define POSTS 3
@@ -258,6 +259,25 @@ START_TEST(a_connection_that_finds_no_room)
 }
 END_TEST
 
+/* Its owner is told what came before it hears of the end, and may want to hand it over then. */
+START_TEST(a_connection_that_has_ended)
+{
+    unsigned inputs = 0;
+    int other;
+
+    open_rig();
+    struct sp_stream *s = make_stream(&other, &inputs);
+    sp_stream_finish(s, SP_SEC(1));
+    ck_assert_int_eq(sp_post_connection(r.ends[0].post, 1, s), SP_ECLOSED);
+    io_loop_for(&r.loop, 20);
+    ck_assert_uint_eq(r.ends[1].connections, 0);
+    ck_assert_uint_eq(sp_post_counters(r.ends[0].post)->connections, 0);
+    sp_stream_free(s);
+    close(other);
+    close_rig();
+}
+END_TEST
+
 /* Nobody took it off: it is closed with the office. */
 START_TEST(a_connection_on_its_way_at_the_end)
 {
@@ -323,6 +343,7 @@ int main(void)
     tcase_add_test(t, the_longest_datagram);
     tcase_add_test(t, a_connection);
     tcase_add_test(t, a_connection_that_finds_no_room);
+    tcase_add_test(t, a_connection_that_has_ended);
     tcase_add_test(t, a_connection_on_its_way_at_the_end);
     tcase_add_test(t, too_late);
     tcase_add_test(t, bad_sizes);
