@@ -244,8 +244,12 @@ enum sp_api_outcome sp_api_serve(struct sp_api *api, const struct sp_api_request
     }
     if (h->content_length > SP_API_BODY_MAX || is_waited_for(request))
         t.manner.keep_alive = false; /* the body is not worth reading past, or may never come */
-    if (sp_api_find_route(h->method, h->target, &t.place) != 0 || !is_preflight(&t))
-        return serve(&t, read, out);
+    if (sp_api_find_route(h->method, h->target, &t.place) != 0 || !is_preflight(&t)) {
+        enum sp_api_outcome outcome = serve(&t, read, out);
+        if (outcome == SP_API_ANSWERED && sp_span_eq(h->method, sp_span_str("HEAD")))
+            out->answer.body = sp_span(NULL, 0); /* it would be read as the next answer */
+        return outcome;
+    }
     api->counters.requests++;
     answer_preflight(&t, &out->answer);
     return SP_API_ANSWERED;

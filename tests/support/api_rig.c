@@ -221,6 +221,8 @@ static void check_answer(const struct api_rig *r)
     if (response == NULL)
         fprintf(stderr, "openapi.json: %s %s answers no %s\n", r->method, r->path, status);
     REQUIRE(response != NULL);
+    if (strcmp(r->method, "HEAD") == 0)
+        return;
     const json_t *content = json_object_get(response, "content");
     REQUIRE((content != NULL) == (r->body != NULL));
     if (content == NULL)

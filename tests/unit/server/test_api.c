@@ -558,6 +558,21 @@ START_TEST(paths)
 }
 END_TEST
 
+/* Or its body would be taken for the next answer of the connection. */
+START_TEST(heads)
+{
+    open_rig();
+    ck_assert_uint_eq(create(NULL), 201);
+    const char *asked[] = {session_path(), "/v1/nothing", "/v1/sallyport.js"};
+    for (size_t i = 0; i < SP_ARRAY_LEN(asked); i++) {
+        ck_assert_uint_ge(ask("HEAD", asked[i], maker, NULL), 400);
+        ck_assert_ptr_null(r.body);
+        ck_assert(strstr(r.head, "Content-Length: 0") == NULL);
+    }
+    close_rig();
+}
+END_TEST
+
 START_TEST(preflights)
 {
     struct api_ask a = {.method = "OPTIONS",
@@ -723,6 +738,7 @@ int main(void)
     tcase_add_test(tc, strangers);
     tcase_add_test(tc, tokens);
     tcase_add_test(tc, paths);
+    tcase_add_test(tc, heads);
     tcase_add_test(tc, preflights);
     tcase_add_test(tc, script);
     tcase_add_test(tc, pace);
