@@ -271,7 +271,7 @@ static void explain_alert(const struct sp_tls *t, int wolf_err, char why[static 
     if (wolf_err == FATAL_ERROR && wolfSSL_get_alert_history(t->ssl, &h) == WOLFSSL_SUCCESS &&
         h.last_rx.level == alert_fatal)
         snprintf(why, SP_TLS_ERROR_MAX, "the other side refused: %s",
-                 wolfSSL_alert_desc_string_long(h.last_rx.code));
+                 sp_tls_alert_name((uint8_t)h.last_rx.code));
     else if (!t->established && (wolf_err == UNKNOWN_RECORD_TYPE || wolf_err == VERSION_ERROR))
         snprintf(why, SP_TLS_ERROR_MAX, "the other side speaks no TLS 1.2 or 1.3");
     else
@@ -454,7 +454,10 @@ int sp_tls_write(struct sp_tls *t, struct sp_span s)
     assert(t->established);
     if (t->failed)
         return SP_ETLS;
-    return t->record != NULL ? sp_tls_record_seal(t->record, s, &t->out) : write_by_wolf(t, s);
+    if (t->record == NULL)
+        return write_by_wolf(t, s);
+    int err = sp_tls_record_seal(t->record, s, &t->out);
+    return err == SP_ETLS ? fail_because(t, "nothing can be encrypted any more") : err;
 }
 
 void sp_tls_close(struct sp_tls *t)

@@ -35,6 +35,9 @@ enum { ILLEGAL_PARAMETER = 47, DECODE_ERROR = 50, USER_CANCELED = 90 };
 /* So many records are sent by one key; section 5.5 allows 1.4 times as many. */
 #define RECORDS_MAX ((uint64_t)1 << 24)
 
+/* No record has this number: its key is not to be used any more. */
+#define NUMBER_END UINT64_MAX
+
 /* Key updates and empty records in a row: who sends more only wants to keep us busy. */
 #define IDLE_MAX 32
 
@@ -59,7 +62,7 @@ struct sp_tls_record {
     struct direction in, out;
     size_t key_len, secret_len;
     int hash;
-    bool server;
+    bool server, said_all, heard_all;
     unsigned idle; /* records in a row that carried nothing */
     struct message message;
 };
@@ -110,19 +113,24 @@ static int next_keys(const struct sp_tls_record *r, struct direction *d)
         memcpy(d->secret, secret, r->secret_len);
         err = set_keys(r, d);
     }
-    d->number = 0;
+    /* Where there is no new key, the old one must not see a number twice. */
+    d->number = err == 0 ? 0 : NUMBER_END;
     sp_crypto_wipe(secret, sizeof secret);
     return err == 0 ? 0 : SP_ENOMEM;
 }
 
-/* Section 5.3. */
-static void next_nonce(struct direction *d, uint8_t nonce[static NONCE_LEN])
+/* Section 5.3. False: there is none. */
+static bool next_nonce(struct direction *d, uint8_t nonce[static NONCE_LEN])
 {
-    uint64_t number = d->number++;
+    uint64_t number = d->number;
 
+    if (number == NUMBER_END)
+        return false;
+    d->number++;
     memcpy(nonce, d->iv, NONCE_LEN);
     for (size_t i = NONCE_LEN; number > 0; number >>= 8)
         nonce[--i] ^= (uint8_t)number;
+    return true;
 }
 
 static int begin(const struct sp_tls_record *r, struct direction *d,
@@ -182,11 +190,13 @@ int sp_tls_record_seal_one(struct sp_tls_record *r, uint8_t type, struct sp_span
                            struct sp_buf *out)
 {
     size_t len = sealed_len(s.len);
-    uint8_t nonce[NONCE_LEN], *to = sp_buf_reserve(out, len), *content = to + HEADER_LEN;
+    uint8_t nonce[NONCE_LEN], *to = sp_buf_reserve(out, len), *content;
 
     if (to == NULL)
         return SP_ENOMEM;
-    next_nonce(&r->out, nonce);
+    if (!next_nonce(&r->out, nonce))
+        return SP_ETLS;
+    content = to + HEADER_LEN;
     to[0] = TYPE_DATA;
     to[1] = to[2] = 3;
     sp_put_be16(to + 3, (uint16_t)(len - HEADER_LEN));
@@ -195,7 +205,7 @@ int sp_tls_record_seal_one(struct sp_tls_record *r, uint8_t type, struct sp_span
     if (wc_AesGcmEncrypt(&r->out.aes, content, content, (word32)s.len + 1, nonce, NONCE_LEN,
                          content + s.len + 1, TAG_LEN, to, HEADER_LEN) != 0) {
         sp_crypto_wipe(to, len);
-        return SP_ENOMEM;
+        return SP_ETLS;
     }
     sp_buf_commit(out, len);
     return 0;
@@ -214,6 +224,8 @@ int sp_tls_record_seal(struct sp_tls_record *r, struct sp_span s, struct sp_buf 
 {
     size_t records = s.len / SP_TLS_PLAIN_MAX + 1;
 
+    if (r->said_all)
+        return SP_ECLOSED;
     /* Room for all of it first: a record that is half in the output can't be taken back. */
     if (sp_buf_reserve(out, s.len + records * sealed_len(0) + sealed_len(5)) == NULL)
         return SP_ENOMEM;
@@ -223,7 +235,7 @@ int sp_tls_record_seal(struct sp_tls_record *r, struct sp_span s, struct sp_buf 
         if (err == 0)
             err = sp_tls_record_seal_one(r, TYPE_DATA, sp_span(s.p, n), out);
         if (err != 0)
-            return err;
+            return SP_ETLS; /* some of it may have been written */
         s = sp_span_skip(s, n);
     }
     return 0;
@@ -233,12 +245,22 @@ int sp_tls_record_seal(struct sp_tls_record *r, struct sp_span s, struct sp_buf 
 static void alert(struct sp_tls_record *r, uint8_t level, uint8_t what, struct sp_buf *out)
 {
     const uint8_t body[2] = {level, what};
-    (void)sp_tls_record_seal_one(r, TYPE_ALERT, sp_span(body, sizeof body), out);
+
+    if (!r->said_all)
+        (void)sp_tls_record_seal_one(r, TYPE_ALERT, sp_span(body, sizeof body), out);
+    r->said_all = true;
 }
 
 void sp_tls_record_close(struct sp_tls_record *r, struct sp_buf *out)
 {
     alert(r, WARNING, CLOSE_NOTIFY, out);
+}
+
+const char *sp_tls_alert_name(uint8_t what)
+{
+    const char *name = wolfSSL_alert_desc_string_long(what); /* not of all that there are */
+
+    return name != NULL ? name : "an alert that has no name here";
 }
 
 /* --- in ------------------------------------------------------------------------------------- */
@@ -269,7 +291,7 @@ static int on_key_update(struct sp_tls_record *r, uint8_t wanted, struct sp_buf 
     if (wanted > 1)
         return refuse(v, ILLEGAL_PARAMETER, "a key update that is none");
     int err = next_keys(r, &r->in);
-    if (err == 0 && wanted)
+    if (err == 0 && wanted && !r->said_all)
         err = update_out(r, reply);
     return err == 0 ? idle(r, v) : refuse(v, 0, "out of memory");
 }
@@ -323,13 +345,17 @@ static int take_handshake(struct sp_tls_record *r, struct sp_span s, struct sp_b
 
 static int take_alert(struct sp_tls_record *r, struct sp_span s, struct verdict *v)
 {
+    if (s.len == 0)
+        return refuse(v, UNEXPECTED_MESSAGE, "an empty alert"); /* section 5.4 */
     if (s.len != 2)
         return refuse(v, DECODE_ERROR, "an alert of a wrong length");
-    if (s.p[1] == CLOSE_NOTIFY)
+    if (s.p[1] == CLOSE_NOTIFY) {
+        r->heard_all = true;
         return SP_ECLOSED;
+    }
     if (s.p[1] == USER_CANCELED)
         return idle(r, v);
-    *v = (struct verdict){.heard = true, .why = wolfSSL_alert_desc_string_long(s.p[1])};
+    *v = (struct verdict){.heard = true, .why = sp_tls_alert_name(s.p[1])};
     return SP_ETLS;
 }
 
@@ -338,13 +364,13 @@ static int take_alert(struct sp_tls_record *r, struct sp_span s, struct verdict 
 static int take(struct sp_tls_record *r, struct sp_span s, size_t *len, struct sp_buf *reply,
                 struct verdict *v)
 {
+    if (s.len > SP_TLS_PLAIN_MAX + 1) /* with its zeros: section 5.4 */
+        return refuse(v, RECORD_OVERFLOW, "a record that is too long");
     while (s.len > 0 && s.p[s.len - 1] == 0)
         s.len--;
     if (s.len == 0)
         return refuse(v, UNEXPECTED_MESSAGE, "a record without a type");
     uint8_t type = s.p[--s.len];
-    if (s.len > SP_TLS_PLAIN_MAX)
-        return refuse(v, RECORD_OVERFLOW, "a record that is too long");
     if (type != TYPE_HANDSHAKE && r->message.have > 0)
         return refuse(v, UNEXPECTED_MESSAGE, "something else in the middle of a handshake message");
     switch (type) {
@@ -398,7 +424,8 @@ static int open_one(struct sp_tls_record *r, struct sp_buf *cipher, struct sp_bu
         return err;
     if ((to = sp_buf_reserve(plain, len - TAG_LEN)) == NULL)
         return SP_ENOMEM;
-    next_nonce(&r->in, nonce);
+    if (!next_nonce(&r->in, nonce))
+        return refuse(v, 0, "no key is left to read by");
     if (wc_AesGcmDecrypt(&r->in.aes, to, s.p + HEADER_LEN, (word32)(len - TAG_LEN), nonce,
                          NONCE_LEN, s.p + HEADER_LEN + len - TAG_LEN, TAG_LEN, s.p,
                          HEADER_LEN) != 0) {
@@ -416,7 +443,7 @@ int sp_tls_record_open(struct sp_tls_record *r, struct sp_buf *cipher, struct sp
                        struct sp_buf *reply, char why[static SP_TLS_ERROR_MAX])
 {
     struct verdict v = {0};
-    int err = open_one(r, cipher, plain, reply, &v);
+    int err = r->heard_all ? SP_ECLOSED : open_one(r, cipher, plain, reply, &v);
 
     if (err != SP_ETLS)
         return err;

@@ -44,21 +44,26 @@ size_t sp_tls_record_room(struct sp_span cipher);
  * Opens one record from the front of `cipher`, consumes it there, and appends what it says to
  * `plain`, which has sp_tls_record_room bytes free (else SP_ENOMEM, and nothing has happened).
  * What has to be answered is appended to `reply`. 0; SP_EMORE: it isn't whole; SP_ECLOSED:
- * close_notify; SP_ETLS: it is none, was altered, or says that the other side gives up: an alert
- * that says so may be in `reply`, nothing can be read any more, and `why` is a line about it.
+ * close_notify, whatever may follow it; SP_ETLS: it is none, was altered, or says that the other
+ * side gives up: an alert that says so may be in `reply`, nothing can be read any more, and `why`
+ * is a line about it.
  */
 int sp_tls_record_open(struct sp_tls_record *r, struct sp_buf *cipher, struct sp_buf *plain,
                        struct sp_buf *reply, char why[static SP_TLS_ERROR_MAX]);
 
-/* Appends `s` to `out` as records, the last of which may be short. SP_ENOMEM: nothing was written.
- */
+/* Appends `s` to `out` as records, the last of which may be short. SP_ENOMEM: nothing was written;
+ * SP_ECLOSED: after sp_tls_record_close; SP_ETLS: nothing can be sent any more. */
 int sp_tls_record_seal(struct sp_tls_record *r, struct sp_span s, struct sp_buf *out);
 
-/* One record of any type of content (RFC 8446 section 5.1), of at most SP_TLS_PLAIN_MAX. */
+/* One record of any type of content (RFC 8446 section 5.1), of at most SP_TLS_PLAIN_MAX. SP_ENOMEM;
+ * SP_ETLS: there is no key for it. */
 int sp_tls_record_seal_one(struct sp_tls_record *r, uint8_t type, struct sp_span s,
                            struct sp_buf *out);
 
-/* Appends close_notify. */
+/* Appends close_notify, the last thing that is said (section 6.1). */
 void sp_tls_record_close(struct sp_tls_record *r, struct sp_buf *out);
+
+/* What an alert is called in section 6. */
+const char *sp_tls_alert_name(uint8_t what);
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "alloc_fail.h"
 #include "sallyport/err.h"
 #include "sallyport/rng.h"
 #include "sallyport/tls.h"
@@ -296,6 +297,44 @@ START_TEST(altered_record)
     ck_assert_int_eq(sp_tls_read(p.server, &got), SP_ETLS);
     ck_assert_int_eq(sp_tls_write(p.server, sp_span_str("x")), SP_ETLS);
     sp_buf_fini(&got);
+    close_all(&p);
+}
+END_TEST
+
+/* Without memory for it at the end of the handshake wolfSSL goes on with the connection, or there
+ * is none. */
+START_TEST(no_memory_to_take_over)
+{
+    bool failed = true;
+    struct pair p;
+    int n = 0;
+
+    open_ctx(&p, NULL, NULL);
+    open_pair(&p, "edge.test");
+    must_shake(&p); /* what a context needs once is there then */
+    close_pair(&p);
+    for (unsigned k = 1; failed; k++) {
+        open_pair(&p, "edge.test");
+        ck_assert_int_eq(sp_tls_handshake(p.client), SP_EAGAIN);
+        carry(p.client, p.server, SIZE_MAX);
+        ck_assert_int_eq(sp_tls_handshake(p.server), SP_EAGAIN);
+        carry(p.server, p.client, SIZE_MAX);
+        ck_assert_int_eq(sp_tls_handshake(p.client), 0);
+        carry(p.client, p.server, SIZE_MAX);
+        alloc_fail_at(k);
+        int err = sp_tls_handshake(p.server);
+        failed = alloc_fail_disarm();
+        ck_assert(err == 0 || (err == SP_ETLS && failed));
+        ck_assert_int_eq(sp_tls_established(p.server), err == 0);
+        if (err == 0) {
+            n += failed;
+            carry(p.server, p.client, SIZE_MAX); /* a ticket */
+            send_and_check(p.client, p.server, 20000, SIZE_MAX);
+            send_and_check(p.server, p.client, 20000, SIZE_MAX);
+        }
+        close_pair(&p);
+    }
+    ck_assert_int_gt(n, 0);
     close_all(&p);
 }
 END_TEST
@@ -650,6 +689,7 @@ int main(void)
     tcase_add_test(tc, read_bound);
     tcase_add_test(tc, close_in_order);
     tcase_add_test(tc, altered_record);
+    tcase_add_test(tc, no_memory_to_take_over);
     tcase_add_test(tc, names);
     tcase_add_test(tc, common_name_is_not_enough);
     tcase_add_test(tc, expired);

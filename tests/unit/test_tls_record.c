@@ -203,6 +203,19 @@ START_TEST(padding)
 }
 END_TEST
 
+/* What the server has answered is this one, as the client reads it; NULL: nothing. */
+static void expect_alert(struct ends *e, const char *name)
+{
+    char why[SP_TLS_ERROR_MAX] = "";
+
+    ck_assert_int_eq(e->back.len > 0, name != NULL);
+    if (name == NULL)
+        return;
+    ck_assert_int_eq(sp_tls_record_open(e->client, &e->back, &e->got, &e->wire, why), SP_ETLS);
+    ck_assert_msg(strstr(why, name) != NULL, "\"%s\" is not %s", why, name);
+    ck_assert_uint_eq(e->back.len, 0);
+}
+
 /* What may come, and what ends it. */
 START_TEST(messages)
 {
@@ -211,23 +224,27 @@ START_TEST(messages)
         const char *bytes;
         size_t len;
         int err;
-        const char *why;
+        const char *why, *alert;
     } cases[] = {
-        {ALERT, "\1\0", 2, SP_ECLOSED, ""},
-        {ALERT, "\1\x5a", 2, SP_EMORE, ""}, /* user_canceled: close_notify follows */
-        {ALERT, "\2\x28", 2, SP_ETLS, "the other side refused: handshake_failure"},
-        {ALERT, "\1", 1, SP_ETLS, "alert of a wrong length"},
-        {ALERT, "\1\0\1\0", 4, SP_ETLS, "alert of a wrong length"},
-        {HANDSHAKE, "\x18\0\0\1\0", 5, SP_EMORE, ""},
-        {HANDSHAKE, "\x18\0\0\1\1", 5, SP_EMORE, ""},
-        {HANDSHAKE, "\x18\0\0\1\2", 5, SP_ETLS, "key update that is none"},
-        {HANDSHAKE, "\x18\0\0\2\1\1", 6, SP_ETLS, "wrong length"},
-        {HANDSHAKE, "\x18\0\0\1\0\x18\0\0\1\0", 10, SP_ETLS, "follows a key update"},
-        {HANDSHAKE, "", 0, SP_ETLS, "empty handshake"},
-        {HANDSHAKE, "\4\0\0\1x", 5, SP_ETLS, "no place here"}, /* a ticket, for a server */
-        {HANDSHAKE, "\1\0\0\1x", 5, SP_ETLS, "no place here"},
-        {20, "\1", 1, SP_ETLS, "unknown type"},
-        {99, "x", 1, SP_ETLS, "unknown type"},
+        {ALERT, "\1\0", 2, SP_ECLOSED, "", NULL},
+        {ALERT, "\1\x5a", 2, SP_EMORE, "", NULL}, /* user_canceled: close_notify follows */
+        {ALERT, "\2\x28", 2, SP_ETLS, "the other side refused: handshake_failure", NULL},
+        {ALERT, "\1\x28", 2, SP_ETLS, "the other side refused: handshake_failure", NULL},
+        {ALERT, "\2\xc8", 2, SP_ETLS, "the other side refused: an alert that has no name", NULL},
+        {ALERT, "", 0, SP_ETLS, "empty alert", "unexpected_message"},
+        {ALERT, "\1", 1, SP_ETLS, "alert of a wrong length", "decode_error"},
+        {ALERT, "\1\0\1\0", 4, SP_ETLS, "alert of a wrong length", "decode_error"},
+        {HANDSHAKE, "\x18\0\0\1\0", 5, SP_EMORE, "", NULL},
+        {HANDSHAKE, "\x18\0\0\1\2", 5, SP_ETLS, "key update that is none", "illegal_parameter"},
+        {HANDSHAKE, "\x18\0\0\2\1\1", 6, SP_ETLS, "wrong length", "decode_error"},
+        {HANDSHAKE, "\x18\0\0\1\0\x18\0\0\1\0", 10, SP_ETLS, "follows a key update",
+         "unexpected_message"},
+        {HANDSHAKE, "", 0, SP_ETLS, "empty handshake", "unexpected_message"},
+        {HANDSHAKE, "\4\0\0\1x", 5, SP_ETLS, "no place here", /* a ticket, for a server */
+         "unexpected_message"},
+        {HANDSHAKE, "\1\0\0\1x", 5, SP_ETLS, "no place here", "unexpected_message"},
+        {20, "\1", 1, SP_ETLS, "unknown type", "unexpected_message"},
+        {99, "x", 1, SP_ETLS, "unknown type", "unexpected_message"},
     };
 
     for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
@@ -236,6 +253,7 @@ START_TEST(messages)
         ck_assert_int_eq(put(&e, cases[i].type, cases[i].bytes, cases[i].len), cases[i].err);
         ck_assert_msg(strstr(e.why, cases[i].why) != NULL, "case %zu: %s", i, e.why);
         ck_assert_uint_eq(e.got.len, 0);
+        expect_alert(&e, cases[i].alert);
         close_ends(&e);
     }
 }
@@ -302,6 +320,46 @@ START_TEST(old_key_after_update)
 }
 END_TEST
 
+/* Sections 5.2 and 5.4: with its type and zeros a record says a byte more than it may carry, and no
+ * more. What is too long or too short is known by its header. */
+START_TEST(too_long)
+{
+    static uint8_t full[SP_TLS_PLAIN_MAX + 2];
+    static const struct {
+        const char *header, *alert;
+    } cases[] = {{"\x17\3\3\x41\1", "record_overflow"}, {"\x17\3\3\0\x10", "bad_record_mac"}};
+    struct ends e;
+
+    memset(full, 'x', sizeof full);
+    full[SP_TLS_PLAIN_MAX] = DATA;
+    full[SP_TLS_PLAIN_MAX + 1] = 0;
+    open_ends(&e, 0x1301, 0);
+    ck_assert_int_eq(put(&e, DATA, full, SP_TLS_PLAIN_MAX), SP_EMORE);
+    ck_assert_uint_eq(e.got.len, SP_TLS_PLAIN_MAX);
+    ck_assert_int_eq(put(&e, 0, full, SP_TLS_PLAIN_MAX + 1), SP_ETLS);
+    ck_assert_uint_eq(e.got.len, SP_TLS_PLAIN_MAX);
+    expect_alert(&e, "record_overflow");
+    close_ends(&e);
+    for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
+        open_ends(&e, 0x1301, 0);
+        ck_assert_int_eq(sp_buf_append(&e.wire, sp_span(cases[i].header, 5)), 0);
+        ck_assert_int_eq(take(&e), SP_ETLS);
+        expect_alert(&e, cases[i].alert);
+        close_ends(&e);
+    }
+}
+END_TEST
+
+static size_t records_in(const struct sp_buf *b)
+{
+    struct sp_span s = sp_buf_span(b);
+    size_t n = 0;
+
+    for (; s.len >= 5; n++)
+        s = sp_span_skip(s, 5 + (size_t)sp_get_be16(s.p + 3));
+    return n;
+}
+
 /* Before a key has done too much the next one is taken, and told; both ways. */
 START_TEST(new_keys_in_time)
 {
@@ -310,6 +368,7 @@ START_TEST(new_keys_in_time)
     open_ends(&e, 0x1301, (1U << 24) - 2);
     for (int i = 0; i < 5; i++) {
         ck_assert_int_eq(sp_tls_record_seal(e.client, sp_span_str("x"), &e.wire), 0);
+        ck_assert_uint_eq(records_in(&e.wire), i == 2 ? 2 : 1);
         ck_assert_int_eq(take(&e), SP_EMORE);
         ck_assert_uint_eq(e.got.len, (size_t)i + 1);
     }
@@ -323,6 +382,22 @@ START_TEST(new_keys_in_time)
         ck_assert_int_eq(sp_tls_record_open(e.client, &e.back, &got, &e.wire, e.why), 0);
     ck_assert(sp_span_eq(sp_buf_span(&got), sp_span_str("by the new key")));
     sp_buf_fini(&got);
+    close_ends(&e);
+}
+END_TEST
+
+/* A number that would come twice ends the connection: nothing is sealed by it. */
+START_TEST(no_number_twice)
+{
+    struct ends e;
+
+    open_ends(&e, 0x1301, UINT64_MAX - 1);
+    ck_assert_int_eq(put(&e, DATA, "x", 1), SP_EMORE);
+    ck_assert_uint_eq(e.got.len, 1);
+    ck_assert_int_eq(sp_tls_record_seal_one(e.client, DATA, sp_span_str("x"), &e.wire), SP_ETLS);
+    ck_assert_int_eq(sp_tls_record_seal(e.client, sp_span_str("x"), &e.wire), SP_ETLS);
+    sp_tls_record_close(e.client, &e.wire);
+    ck_assert_uint_eq(e.wire.len, 0);
     close_ends(&e);
 }
 END_TEST
@@ -359,6 +434,44 @@ START_TEST(closes)
 }
 END_TEST
 
+/* Section 6.1: what comes behind a close_notify is not looked at. */
+START_TEST(nothing_heard_behind_close)
+{
+    struct ends e;
+
+    open_ends(&e, 0x1301, 0);
+    sp_tls_record_close(e.client, &e.wire);
+    ck_assert_int_eq(take(&e), SP_ECLOSED);
+    ck_assert_int_eq(put(&e, DATA, "x", 1), SP_ECLOSED);
+    ck_assert_int_eq(put(&e, ALERT, "", 0), SP_ECLOSED);
+    ck_assert_uint_eq(e.got.len + e.back.len, 0);
+    close_ends(&e);
+}
+END_TEST
+
+/* And nothing is said behind our own, while the other side may go on. */
+START_TEST(nothing_said_behind_close)
+{
+    struct sp_buf closing;
+    struct ends e;
+
+    open_ends(&e, 0x1301, 0);
+    sp_buf_init(&closing, 1000);
+    sp_tls_record_close(e.server, &closing);
+    ck_assert_uint_eq(records_in(&closing), 1);
+    sp_tls_record_close(e.server, &closing);
+    ck_assert_int_eq(sp_tls_record_seal(e.server, sp_span_str("x"), &closing), SP_ECLOSED);
+    ck_assert_uint_eq(records_in(&closing), 1);
+    ck_assert_int_eq(put(&e, DATA, "x", 1), SP_EMORE);
+    ck_assert_uint_eq(e.got.len, 1);
+    update(&e, 1);
+    ck_assert_int_eq(put(&e, DATA, "by the old key", 14), SP_ETLS);
+    ck_assert_uint_eq(e.back.len, 0);
+    sp_buf_fini(&closing);
+    close_ends(&e);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tls_record");
@@ -378,8 +491,12 @@ int main(void)
     tcase_add_test(tc, nothing_but_idle_records);
     tcase_add_test(tc, old_key_after_update);
     tcase_add_test(tc, new_keys_in_time);
+    tcase_add_test(tc, too_long);
+    tcase_add_test(tc, no_number_twice);
     tcase_add_test(tc, no_room);
     tcase_add_test(tc, closes);
+    tcase_add_test(tc, nothing_heard_behind_close);
+    tcase_add_test(tc, nothing_said_behind_close);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
