@@ -126,13 +126,15 @@ static bool want_secrets(struct sp_tls *t)
 static void take_over(struct sp_tls *t)
 {
     word64 in = 0, out = 0;
+    int plain_max = wolfSSL_GetMaxOutputSize(t->ssl);
 
-    if (wolfSSL_version(t->ssl) != TLS1_3_VERSION || wolfSSL_pending(t->ssl) > 0)
+    if (wolfSSL_version(t->ssl) != TLS1_3_VERSION || wolfSSL_pending(t->ssl) > 0 || plain_max <= 0)
         return;
     /* What these return tells nothing but whether the number is 0. */
     (void)wolfSSL_GetPeerSequenceNumber(t->ssl, &in);
     (void)wolfSSL_GetSequenceNumber(t->ssl, &out);
     t->secrets->suite = (uint16_t)wolfSSL_get_current_cipher_suite(t->ssl);
+    t->secrets->plain_max = (size_t)plain_max < RECORD_MAX ? (size_t)plain_max : RECORD_MAX;
     t->secrets->in.number = in;
     t->secrets->out.number = out;
     if (sp_tls_record_new(t->secrets, t->ctx->server, &t->record) != 0)

@@ -60,7 +60,7 @@ struct message {
 
 struct sp_tls_record {
     struct direction in, out;
-    size_t key_len, secret_len;
+    size_t key_len, secret_len, plain_max;
     int hash;
     bool server, said_all, heard_all;
     unsigned idle; /* records in a row that carried nothing */
@@ -153,6 +153,7 @@ int sp_tls_record_new(const struct sp_tls_secrets *s, bool server, struct sp_tls
     r->hash = small ? WC_SHA256 : WC_SHA384;
     r->secret_len = small ? WC_SHA256_DIGEST_SIZE : WC_SHA384_DIGEST_SIZE;
     r->key_len = small ? 16 : 32;
+    r->plain_max = s->plain_max > 0 ? s->plain_max : SP_TLS_PLAIN_MAX;
     int err = wc_AesInit(&r->in.aes, NULL, INVALID_DEVID) == 0 &&
                       wc_AesInit(&r->out.aes, NULL, INVALID_DEVID) == 0
                   ? 0
@@ -222,7 +223,7 @@ static int update_out(struct sp_tls_record *r, struct sp_buf *out)
 
 int sp_tls_record_seal(struct sp_tls_record *r, struct sp_span s, struct sp_buf *out)
 {
-    size_t records = s.len / SP_TLS_PLAIN_MAX + 1;
+    size_t records = s.len / r->plain_max + 1;
 
     if (r->said_all)
         return SP_ECLOSED;
@@ -230,7 +231,7 @@ int sp_tls_record_seal(struct sp_tls_record *r, struct sp_span s, struct sp_buf 
     if (sp_buf_reserve(out, s.len + records * sealed_len(0) + sealed_len(5)) == NULL)
         return SP_ENOMEM;
     while (s.len > 0) {
-        size_t n = s.len < SP_TLS_PLAIN_MAX ? s.len : SP_TLS_PLAIN_MAX;
+        size_t n = s.len < r->plain_max ? s.len : r->plain_max;
         int err = r->out.number >= RECORDS_MAX ? update_out(r, out) : 0;
         if (err == 0)
             err = sp_tls_record_seal_one(r, TYPE_DATA, sp_span(s.p, n), out);

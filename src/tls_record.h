@@ -22,7 +22,8 @@
 
 /* What a handshake leaves behind, of each direction. */
 struct sp_tls_secrets {
-    uint16_t suite; /* as on the wire: 0x1301, 0x1302 */
+    uint16_t suite;   /* as on the wire: 0x1301, 0x1302 */
+    size_t plain_max; /* of a record that is sent (RFC 6066 section 4); 0: SP_TLS_PLAIN_MAX */
     struct sp_tls_direction {
         uint8_t secret[SP_TLS_SECRET_MAX]; /* application_traffic_secret_N */
         uint64_t number;                   /* of the next record */

@@ -38,8 +38,8 @@ bool sp_tls_established(const struct sp_tls *t);
  * again. Before each of the last three bytes may have come as well. */
 int sp_tls_read(struct sp_tls *t, struct sp_buf *out);
 
-/* Encrypts all of `s` as one record if it fits in one (16 KiB); several otherwise.
- * SP_ENOMEM: nothing was written; SP_ETLS. Not after sp_tls_close. */
+/* Encrypts all of `s` as one record if it fits in one (16 KiB, less for who asks for less); several
+ * otherwise. SP_ENOMEM: nothing was written; SP_ETLS. Not after sp_tls_close. */
 int sp_tls_write(struct sp_tls *t, struct sp_span s);
 
 /* Puts close_notify into the output. */

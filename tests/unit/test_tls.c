@@ -209,6 +209,23 @@ START_TEST(one_record_per_write)
 }
 END_TEST
 
+/* A client with little memory asks for short records (RFC 6066 section 4), and gets such. */
+START_TEST(short_records_for_who_asks)
+{
+    static uint8_t data[5000];
+    struct pair p;
+
+    open_ctx(&p, NULL, NULL);
+    ck_assert_int_eq(wolfSSL_CTX_UseMaxFragment(p.client_ctx->wolf, WOLFSSL_MFL_2_9),
+                     WOLFSSL_SUCCESS);
+    open_pair(&p, "edge.test");
+    must_shake(&p);
+    ck_assert_int_eq(sp_tls_write(p.server, sp_span(data, sizeof data)), 0);
+    ck_assert_uint_eq(records_in(sp_buf_span(sp_tls_cipher_out(p.server))), 10);
+    close_all(&p);
+}
+END_TEST
+
 START_TEST(output_bound)
 {
     static uint8_t data[16384];
@@ -685,6 +702,7 @@ int main(void)
     tcase_add_test(tc, byte_by_byte);
     tcase_add_test(tc, alpn);
     tcase_add_test(tc, one_record_per_write);
+    tcase_add_test(tc, short_records_for_who_asks);
     tcase_add_test(tc, output_bound);
     tcase_add_test(tc, read_bound);
     tcase_add_test(tc, close_in_order);

@@ -402,6 +402,28 @@ START_TEST(no_number_twice)
 }
 END_TEST
 
+/* Who receives into little memory may ask for short records (RFC 6066 section 4). */
+START_TEST(short_records)
+{
+    static uint8_t data[2000];
+    struct sp_tls_secrets s = secrets_of(0x1301, false, 0);
+    struct ends e;
+
+    open_ends(&e, 0x1301, 0);
+    sp_tls_record_free(e.client);
+    s.plain_max = 512;
+    ck_assert_int_eq(sp_tls_record_new(&s, false, &e.client), 0);
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7);
+    ck_assert_int_eq(sp_tls_record_seal(e.client, sp_span(data, sizeof data), &e.wire), 0);
+    ck_assert_uint_eq(records_in(&e.wire), 4);
+    ck_assert_uint_eq(sp_tls_record_room(sp_buf_span(&e.wire)), 512 + 1);
+    ck_assert_int_eq(take(&e), SP_EMORE);
+    ck_assert(sp_span_eq(sp_buf_span(&e.got), sp_span(data, sizeof data)));
+    close_ends(&e);
+}
+END_TEST
+
 START_TEST(no_room)
 {
     struct sp_buf small;
@@ -493,6 +515,7 @@ int main(void)
     tcase_add_test(tc, new_keys_in_time);
     tcase_add_test(tc, too_long);
     tcase_add_test(tc, no_number_twice);
+    tcase_add_test(tc, short_records);
     tcase_add_test(tc, no_room);
     tcase_add_test(tc, closes);
     tcase_add_test(tc, nothing_heard_behind_close);
