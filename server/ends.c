@@ -9,7 +9,8 @@
 #include "sallyport/err.h"
 #include "sallyport/stun.h"
 
-#define SWEEP_US SP_SEC(5)
+#define SWEEP_US  SP_SEC(5)
+#define PATHS_MAX (2 * (SP_RDV_UNPROVEN_MAX + SP_RDV_PROVEN_MAX)) /* of a session */
 
 /* --- notes ---------------------------------------------------------------------------------- */
 
@@ -99,12 +100,23 @@ static int attach_here(struct sp_via *v, const struct sp_rdv_spot *spot, enum sp
     return err;
 }
 
+/* Addresses can be forged faster than their owner says which of them have to go. */
+static bool is_crowded(const struct sp_ends *e)
+{
+    bool crowded = e->by_pair.len > PATHS_MAX * (size_t)e->env.bounds->sessions;
+
+    e->env.hits->sessions += crowded;
+    return crowded;
+}
+
 /* Another worker's: what comes goes there. */
 static int attach_there(struct sp_via *v, unsigned owner)
 {
     struct sp_ends *e = v->all;
-    int err = enter_by_key(v, ++e->last_handle, e->env.worker);
 
+    if (v->kind == VIA_UDP && is_crowded(e))
+        return SP_EFULL;
+    int err = enter_by_key(v, ++e->last_handle, e->env.worker);
     if (err != 0)
         return err;
     v->owner = owner;

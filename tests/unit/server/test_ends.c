@@ -317,6 +317,47 @@ START_TEST(ends_on_several_workers)
 }
 END_TEST
 
+static unsigned strangers_taken;
+
+/* At workers that don't have the session: all in one turn, so that its owner can't say anything. */
+static void send_as_many(struct sp_worker *w, void *arg)
+{
+    static const uint8_t check[] = {0, 1, 0,   16,  0x21, 0x12, 0xA4, 0x42, 1,   2,   3,
+                                    4, 5, 6,   7,   8,    9,    10,   11,   12,  0,   6,
+                                    0, 9, 'B', 'B', 'B',  'B',  ':',  'A',  'A', 'A', 'A'};
+    uint8_t bytes[sizeof check + 3] = {0};
+    struct sp_ends *e = sp_worker_ends(w);
+
+    memcpy(bytes, check, sizeof check);
+    if (sp_rdv_count(sp_ends_registry(e)) > 0)
+        return;
+    for (uint16_t i = 0; i < 100; i++) {
+        const struct sp_dgram_in in = {.remote = sp_addr_v4(192, 0, 2, 1, (uint16_t)(1000 + i)),
+                                       .local = sp_addr_v4(192, 0, 2, 2, 3478),
+                                       .body = sp_span(bytes, sizeof bytes)};
+        strangers_taken += sp_ends_take_udp(e, arg, &in, 1);
+    }
+}
+
+START_TEST(forged_addresses_at_another_worker)
+{
+    int socket; /* of whom nothing is wanted */
+
+    worker_rig_init(&r);
+    r.sc.serve |= SP_SERVE_ICE_TCP;
+    r.wc.session_idle_us = SP_SEC(30);
+    r.wc.bounds.sessions = 1;
+    ck_assert_msg(worker_rig_start_crew(&r, 2) == 0, "%s", r.why);
+    introduce("AAAA", "BBBB");
+    io_loop_for(&r.loop, 20);
+    strangers_taken = 0;
+    sp_crew_each(r.crew, send_as_many, &socket);
+    ck_assert_uint_eq(strangers_taken, 2 * (SP_RDV_UNPROVEN_MAX + SP_RDV_PROVEN_MAX));
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.udp, strangers_taken);
+    worker_rig_close(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ends");
@@ -331,6 +372,7 @@ int main(void)
     tcase_add_test(tc, turn_by_a_sessions_address);
     tcase_add_test(tc, candidates_are_public);
     tcase_add_test(tc, ends_on_several_workers);
+    tcase_add_test(tc, forged_addresses_at_another_worker);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
