@@ -141,9 +141,16 @@ static int begin(const struct sp_tls_record *r, struct direction *d,
     return set_keys(r, d);
 }
 
+static bool is_told(const struct sp_tls_direction *d)
+{
+    static const uint8_t zeros[SP_TLS_SECRET_MAX];
+
+    return !sp_crypto_equal(sp_span(d->secret, sizeof zeros), sp_span(zeros, sizeof zeros));
+}
+
 int sp_tls_record_new(const struct sp_tls_secrets *s, bool server, struct sp_tls_record **out)
 {
-    if (s->suite != 0x1301 && s->suite != 0x1302)
+    if ((s->suite != 0x1301 && s->suite != 0x1302) || !is_told(&s->in) || !is_told(&s->out))
         return SP_EINVAL;
     struct sp_tls_record *r = calloc(1, sizeof *r);
     if (r == NULL)

@@ -32,8 +32,8 @@ struct sp_tls_secrets {
 
 struct sp_tls_record;
 
-/* `server`: which messages may come. The secrets are copied. SP_EINVAL: another suite; SP_ENOMEM.
- */
+/* `server`: which messages may come. The secrets are copied. SP_EINVAL: another suite, or a secret
+ * is all zeros: nobody told it; SP_ENOMEM. */
 int sp_tls_record_new(const struct sp_tls_secrets *s, bool server, struct sp_tls_record **out);
 void sp_tls_record_free(struct sp_tls_record *r);
 

@@ -12,8 +12,8 @@ static struct sp_tls_record *end(bool server)
     struct sp_tls_secrets s = {.suite = 0x1301};
     struct sp_tls_record *r;
 
-    memset(s.in.secret, server, sizeof s.in.secret);
-    memset(s.out.secret, !server, sizeof s.out.secret);
+    memset(s.in.secret, server ? 1 : 2, sizeof s.in.secret);
+    memset(s.out.secret, server ? 2 : 1, sizeof s.out.secret);
     REQUIRE(sp_tls_record_new(&s, server, &r) == 0);
     return r;
 }

@@ -75,7 +75,7 @@ START_TEST(known_answer)
                                      0xc0, 0x5a, 0xf8, 0x88, 0x9b, 0xce, 0x65, 0x52,
                                      0x87, 0x5a, 0xfa, 0x0b, 0x06, 0xdf, 0x00, 0x87,
                                      0xf7, 0x92, 0xeb, 0xb7, 0xc1, 0x75, 0x04, 0xa5};
-    struct sp_tls_secrets s = {.suite = 0x1301};
+    struct sp_tls_secrets s = secrets_of(0x1301, true, 0);
     uint8_t data[50];
     struct ends e;
 
@@ -120,6 +120,21 @@ START_TEST(other_suites)
     struct sp_tls_secrets s = {.suite = 0x1303};
     struct sp_tls_record *r = NULL;
 
+    ck_assert_int_eq(sp_tls_record_new(&s, true, &r), SP_EINVAL);
+    ck_assert_ptr_null(r);
+}
+END_TEST
+
+/* Of one direction it was never told: nothing may go by a key that everybody can reckon. */
+START_TEST(no_secret)
+{
+    struct sp_tls_secrets s = secrets_of(0x1302, true, 0);
+    struct sp_tls_record *r = NULL;
+
+    memset(s.out.secret, 0, sizeof s.out.secret);
+    ck_assert_int_eq(sp_tls_record_new(&s, true, &r), SP_EINVAL);
+    s = secrets_of(0x1302, true, 0);
+    memset(s.in.secret, 0, sizeof s.in.secret);
     ck_assert_int_eq(sp_tls_record_new(&s, true, &r), SP_EINVAL);
     ck_assert_ptr_null(r);
 }
@@ -504,6 +519,7 @@ int main(void)
     tcase_add_test(tc, known_answer);
     tcase_add_test(tc, all_lengths);
     tcase_add_test(tc, other_suites);
+    tcase_add_test(tc, no_secret);
     tcase_add_test(tc, cut_anywhere);
     tcase_add_test(tc, altered_anywhere);
     tcase_add_test(tc, out_of_order);
