@@ -140,12 +140,27 @@ struct sp_gate *sp_ends_gateway_came(struct sp_ends *e, const struct sp_ends_gat
     return g;
 }
 
+static struct sp_gate *gate_by_key(const struct sp_ends *e, const uint8_t key[SP_RDV_KEY_LEN],
+                                   bool here_only)
+{
+    SP_LIST_EACH(&e->gates, link, next)
+    {
+        struct sp_gate *g = gate_at(link);
+        if (memcmp(g->key, key, sizeof g->key) == 0 && (g->tunnel != NULL || !here_only))
+            return g;
+    }
+    return NULL;
+}
+
+/* A gateway that makes its next tunnel has two for a while, and is still there when one ends. */
 void sp_ends_gateway_left(struct sp_gate *g)
 {
     if (g == NULL)
         return;
-    tell(g, NOTE_GATE_GONE);
-    gate_free(g);
+    sp_list_remove(&g->link);
+    if (gate_by_key(g->all, g->key, true) == NULL)
+        tell(g, NOTE_GATE_GONE);
+    free(g);
 }
 
 const struct sp_gate *sp_ends_gateway_next(const struct sp_ends *e, const struct sp_gate *before)
@@ -157,18 +172,6 @@ const struct sp_gate *sp_ends_gateway_next(const struct sp_ends *e, const struct
 const struct sp_ends_gateway *sp_gate_about(const struct sp_gate *g)
 {
     return &g->about;
-}
-
-static struct sp_gate *gate_by_key(const struct sp_ends *e, const uint8_t key[SP_RDV_KEY_LEN],
-                                   bool here_only)
-{
-    SP_LIST_EACH(&e->gates, link, next)
-    {
-        struct sp_gate *g = gate_at(link);
-        if (memcmp(g->key, key, sizeof g->key) == 0 && (g->tunnel != NULL || !here_only))
-            return g;
-    }
-    return NULL;
 }
 
 static struct sp_gate *gate_by_name(const struct sp_ends *e, struct sp_span name,

@@ -358,6 +358,64 @@ START_TEST(forged_addresses_at_another_worker)
 }
 END_TEST
 
+/* --- gateways ------------------------------------------------------------------------------- */
+
+static struct {
+    struct sp_gate *gates[2];
+    unsigned known; /* at how many workers */
+} office;
+
+static void come_twice(struct sp_worker *w, void *arg)
+{
+    static const struct sp_ends_gateway about = {.name = "office", .subject = "office"};
+
+    for (size_t i = 0; office.gates[1] == NULL && i < 2; i++)
+        office.gates[i] = sp_ends_gateway_came(sp_worker_ends(w), &about, arg);
+}
+
+/* By that worker, and the others take no notice. */
+static void leave_once(struct sp_worker *w, void *arg)
+{
+    (void)arg;
+    for (const struct sp_gate *g = NULL; (g = sp_ends_gateway_next(sp_worker_ends(w), g)) != NULL;)
+        for (size_t i = 0; i < 2; i++)
+            if (g == office.gates[i]) {
+                sp_ends_gateway_left(office.gates[i]);
+                office.gates[i] = NULL;
+                return;
+            }
+}
+
+static void count_known(struct sp_worker *w, void *arg)
+{
+    (void)arg;
+    office.known += sp_ends_gateway_next(sp_worker_ends(w), NULL) != NULL;
+}
+
+static unsigned workers_that_know_it(void)
+{
+    io_loop_for(&r.loop, 20);
+    office.known = 0;
+    sp_crew_each(r.crew, count_known, NULL);
+    return office.known;
+}
+
+START_TEST(a_gateway_with_two_tunnels)
+{
+    int tunnel; /* of which nothing is wanted */
+
+    open_rig(3);
+    memset(&office, 0, sizeof office);
+    sp_crew_each(r.crew, come_twice, &tunnel);
+    ck_assert_uint_eq(workers_that_know_it(), 3);
+    sp_crew_each(r.crew, leave_once, NULL);
+    ck_assert_uint_eq(workers_that_know_it(), 3);
+    sp_crew_each(r.crew, leave_once, NULL);
+    ck_assert_uint_eq(workers_that_know_it(), 0);
+    worker_rig_close(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ends");
@@ -373,6 +431,7 @@ int main(void)
     tcase_add_test(tc, candidates_are_public);
     tcase_add_test(tc, ends_on_several_workers);
     tcase_add_test(tc, forged_addresses_at_another_worker);
+    tcase_add_test(tc, a_gateway_with_two_tunnels);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);
