@@ -495,6 +495,10 @@ void sp_ends_finish(struct sp_ends *e)
     sp_rdv_drain(e->registry);
     sp_rdv_end_all(e->registry, "shutdown", sp_ticker_now(e->env.ticker));
     newcomers_free_all(e);
+    /* Also what is for other workers' sessions: they may still send by it, and the sockets close.
+     */
+    SP_LIST_EACH(&e->porters, link, next)
+    via_close(SP_LIST_ITEM(link, struct sp_via, porter));
 }
 
 void sp_ends_free(struct sp_ends *e)
@@ -504,8 +508,6 @@ void sp_ends_free(struct sp_ends *e)
     sp_ends_finish(e);
     sp_guests_fini(&e->guests);
     sp_rdv_free(e->registry, sp_ticker_now(e->env.ticker));
-    SP_LIST_EACH(&e->porters, link, next)
-    via_close(SP_LIST_ITEM(link, struct sp_via, porter));
     sp_timerq_cancel(&e->env.ticker->timers, &e->sweep);
     gates_fini(e);
     sp_map_fini(&e->by_key);

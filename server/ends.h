@@ -50,7 +50,7 @@ void sp_ends_free(struct sp_ends *e);
 
 /* No session is made from now on. */
 void sp_ends_drain(struct sp_ends *e);
-/* Ends all sessions; none is made any more. */
+/* Ends all sessions; none is made any more. By no UDP socket is anything sent from then on. */
 void sp_ends_finish(struct sp_ends *e);
 
 struct sp_rdv *sp_ends_registry(struct sp_ends *e);

@@ -358,6 +358,32 @@ START_TEST(forged_addresses_at_another_worker)
 }
 END_TEST
 
+static void finish_elsewhere(struct sp_worker *w, void *arg)
+{
+    struct sp_ends *e = sp_worker_ends(w);
+    (void)arg;
+    if (sp_rdv_count(sp_ends_registry(e)) == 0)
+        sp_ends_finish(e);
+}
+
+/* Its sockets are closed by then, and the session's worker may still send. */
+START_TEST(who_finishes_keeps_no_address)
+{
+    int socket;
+
+    open_rig(2);
+    introduce("AAAA", "BBBB");
+    io_loop_for(&r.loop, 20);
+    strangers_taken = 0;
+    sp_crew_each(r.crew, send_as_many, &socket);
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.udp, 100);
+    sp_crew_each(r.crew, finish_elsewhere, NULL);
+    sp_crew_each(r.crew, send_as_many, &socket);
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.udp, 200); /* none was known any more */
+    worker_rig_close(&r);
+}
+END_TEST
+
 /* --- gateways ------------------------------------------------------------------------------- */
 
 static struct {
@@ -431,6 +457,7 @@ int main(void)
     tcase_add_test(tc, candidates_are_public);
     tcase_add_test(tc, ends_on_several_workers);
     tcase_add_test(tc, forged_addresses_at_another_worker);
+    tcase_add_test(tc, who_finishes_keeps_no_address);
     tcase_add_test(tc, a_gateway_with_two_tunnels);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
