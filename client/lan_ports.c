@@ -24,6 +24,7 @@ struct source {
     struct sp_dgram *udp;
     struct sp_addr remote, local;
     struct sp_flow *flow;
+    bool heeded; /* the far side said something to it */
 };
 
 /* One end, on each address where the gateway listens. */
@@ -84,6 +85,15 @@ static struct source *find_source(struct port *p, const struct sp_dgram *d,
     return NULL;
 }
 
+/* Who has to make room: a call that goes on does for nobody of whom nothing is wanted. */
+static struct source *least_of(struct port *p)
+{
+    SP_LIST_EACH(&p->sources, l, next)
+    if (!source_at(l)->heeded)
+        return source_at(l);
+    return source_at(sp_list_first(&p->sources));
+}
+
 static bool is_check(struct sp_span d)
 {
     struct sp_stun_msg m;
@@ -107,7 +117,7 @@ static struct source *new_source(struct port *p, struct sp_dgram *d, const struc
         return NULL;
     }
     if (p->n_sources >= SOURCES_MAX) {
-        end_source(source_at(sp_list_first(&p->sources)), now_us);
+        end_source(least_of(p), now_us);
         all->counters.evicted++;
     }
     if ((s = calloc(1, sizeof *s)) == NULL)
@@ -173,8 +183,9 @@ static void on_udp(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n, v
 void sp_lan_ports_datagrams(struct sp_lan_ports *p, struct sp_flow *f, const struct sp_span *d,
                             size_t n)
 {
-    const struct source *s = sp_flow_user(f);
+    struct source *s = sp_flow_user(f);
 
+    s->heeded = true;
     for (size_t i = 0; i < n; i++) {
         if (was_answered(s->port, d[i]))
             continue;

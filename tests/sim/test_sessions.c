@@ -263,6 +263,36 @@ START_TEST(lan_to_ice_tcp)
 }
 END_TEST
 
+START_TEST(many_who_check_for_nothing)
+{
+    static const uint8_t check[] = {0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42, 1,  2,
+                                    3, 4, 5, 6, 7,    8,    9,    10,   11, 12};
+    struct udp_peer ua, ub, others[20];
+    struct call_end a, b;
+
+    open_rig(1);
+    open_gateway(&gateways[0], "office");
+    introduce("office", "office");
+    browser(&a, &ua, &order.addrs[0][0]);
+    browser(&b, &ub, &order.addrs[1][0]);
+    call_begin(&a, &b, "B000:A000", "A000:B000");
+    for (size_t i = 0; i < SP_ARRAY_LEN(others); i++) {
+        udp_peer_open(&others[i], "127.0.0.1");
+        udp_peer_send(&others[i], &order.addrs[0][0], sp_span(check, sizeof check));
+        io_loop_for(&r.loop, 2);
+    }
+    ck_assert_uint_gt(sp_lan_ports_counters(gateways[0].ports)->evicted, 0);
+    call_end_send(&a, sp_span_str("\x80 media"));
+    call_end_expect(&b, "\x80 media");
+    for (size_t i = 0; i < SP_ARRAY_LEN(others); i++)
+        udp_peer_close(&others[i]);
+    udp_peer_close(&ua);
+    udp_peer_close(&ub);
+    close_gateway(&gateways[0]);
+    worker_rig_close(&r);
+}
+END_TEST
+
 START_TEST(who_does_not_answer)
 {
     struct sp_ends_ask *ask;
@@ -326,6 +356,7 @@ int main(void)
 
     tcase_add_loop_test(tc, lan_to_lan, 0, 2);
     tcase_add_test(tc, lan_to_ice_tcp);
+    tcase_add_test(tc, many_who_check_for_nothing);
     tcase_add_test(tc, who_does_not_answer);
     tcase_add_test(tc, when_a_tunnel_ends);
     suite_add_tcase(s, tc);
