@@ -21,7 +21,8 @@ static int ask_gateway(void *arg, struct sp_rdv_session *s, unsigned end, struct
                        sp_api_gateway_fn *fn, void *fn_arg, void **ask)
 {
     struct sp_ends_ask *asked;
-    int err = sp_ends_ask_gateway(arg, s, end, gateway, sp_span(NULL, 0), fn, fn_arg, &asked);
+    const struct sp_ends_whom whom = {.name = gateway};
+    int err = sp_ends_ask_gateway(arg, s, end, &whom, fn, fn_arg, &asked);
 
     if (err == 0)
         *ask = asked;

@@ -110,13 +110,17 @@ const struct sp_ends_gateway *sp_gate_about(const struct sp_gate *g);
 typedef void sp_ends_gateway_fn(int err, const struct sp_addr *addrs, size_t n, void *arg);
 struct sp_ends_ask;
 
+struct sp_ends_whom {
+    struct sp_span name, subject; /* subject: empty: of whomever */
+};
+
 /* Asks a gateway to open the end on its LAN, and to keep it open until the end is released. `fn` is
  * called later, from the loop, once, unless the ask is cancelled. The gateway that came last of
- * those with this name, and of this subject unless that is empty. SP_ENOENT: there is none now;
+ * those with this name and subject. SP_ENOENT: there is none now;
  * SP_EINVAL: nobody has joined the end; SP_ENOMEM. */
 int sp_ends_ask_gateway(struct sp_ends *e, struct sp_rdv_session *s, unsigned end,
-                        struct sp_span name, struct sp_span subject, sp_ends_gateway_fn *fn,
-                        void *arg, struct sp_ends_ask **out);
+                        const struct sp_ends_whom *whom, sp_ends_gateway_fn *fn, void *arg,
+                        struct sp_ends_ask **out);
 void sp_ends_ask_cancel(struct sp_ends_ask *a);
 
 /* --- what is told to browsers --------------------------------------------------------------- */

@@ -424,10 +424,10 @@ static void on_impatient(struct sp_timer *t, uint64_t now_us, void *arg)
 }
 
 int sp_ends_ask_gateway(struct sp_ends *e, struct sp_rdv_session *s, unsigned end,
-                        struct sp_span name, struct sp_span subject, sp_ends_gateway_fn *fn,
-                        void *arg, struct sp_ends_ask **out)
+                        const struct sp_ends_whom *whom, sp_ends_gateway_fn *fn, void *arg,
+                        struct sp_ends_ask **out)
 {
-    const struct sp_gate *g = gate_by_name(e, name, subject);
+    const struct sp_gate *g = gate_by_name(e, whom->name, whom->subject);
     struct lease *l = lease_of(e, s, end);
     struct sp_ends_ask *a;
     struct sp_rdv_view v;

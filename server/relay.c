@@ -67,8 +67,11 @@ static void add_drops(const struct relay *relay, struct sp_relays_counters *sum)
     sum->overflowed += sp_dgram_overflowed(relay->sock);
 }
 
+/* NULL is fine. */
 static void close_socket(struct relay *relay)
 {
+    if (relay == NULL)
+        return;
     add_drops(relay, &relay->all->counters);
     sp_list_remove(&relay->link);
     sp_dgram_close(relay->sock);

@@ -174,9 +174,8 @@ START_TEST(frames)
     struct end *a = open_end(&r, "127.0.0.1:0"), *b = open_end(&r, "127.0.0.1:0");
     struct end *c = open_end(&r, "127.0.0.1:0");
     size_t sum = 0;
-    for (uint8_t i = 0; i < SP_ARRAY_LEN(lens); i++) {
-        bytes[0] = i;
-        memset(bytes + 1, i, sizeof bytes - 1);
+    for (size_t i = 0; i < SP_ARRAY_LEN(lens); i++) {
+        memset(bytes, (int)i, sizeof bytes);
         struct sp_span s = sp_span(bytes, lens[i]);
         sp_dgram_send(a->d, sp_dgram_local(i == 5 ? c->d : b->d), NULL, &s, 1);
         sum += i == 5 ? 0 : lens[i];

@@ -93,8 +93,7 @@ START_TEST(as_browsers_send_them)
         "https://[]",
         "https://a b",
         "wss://app.example",
-        "https://b\xc3\xbc"
-        "cher.example",
+        "https://\xc3\xbc.example",
     };
     char lengthy[400] = "https://";
 
