@@ -13,7 +13,7 @@
 #include "sallyport/err.h"
 
 #define BATCH         32
-#define LATE_AGAIN_US UINT64_C(1000000)
+#define LATE_AGAIN_US UINT64_C(2000000)
 #define SEGMENTS_MIN  3 /* below, a call of their own is not worth it */
 #define SEGMENT_MAX \
     1400               /* longer ones might have to be cut on their way, which segments can't be */

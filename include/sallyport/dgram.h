@@ -40,7 +40,7 @@ int sp_dgram_pool_new(struct sp_ticker *ticker, struct sp_dgram_pool **out);
 void sp_dgram_pool_free(struct sp_dgram_pool *p); /* after its sockets */
 
 /* When one of its sockets has last dropped something that came too late, 0: never; and since when
- * they do without a second between. Once may be a machine that stood still; for longer: more
+ * they do without two seconds between. Once may be a machine that stood still; for longer: more
  * arrives than can be carried. */
 uint64_t sp_dgram_pool_late_us(const struct sp_dgram_pool *p, uint64_t *since_us);
 
