@@ -47,6 +47,7 @@ struct rig {
     uint64_t now_us, unix_s;
     /* What relays are like. */
     bool virtual_, no_v6, no_ports;
+    bool busy; /* more comes than can be carried */
     uint16_t next_port;
     struct sp_addr local4, public4, local6, public6;
     struct rig_relay relays[RIG_RELAYS];
@@ -228,7 +229,14 @@ static inline void rig_check(const struct rig *rig)
     REQUIRE(rig_open_relays(rig) >= sp_turn_alloc_count(rig->turn));
 }
 
+static inline bool rig_busy(void *arg)
+{
+    const struct rig *r = arg;
+    return r->busy;
+}
+
 static const struct sp_turn_effects rig_effects = {
+    .busy = rig_busy,
     .emit = rig_emit,
     .relay_open = rig_relay_open,
     .relay_close = rig_relay_close,

@@ -305,6 +305,19 @@ START_TEST(bound_of_the_engine)
 }
 END_TEST
 
+/* Who has a call goes on, and nobody begins one. */
+START_TEST(more_comes_than_can_be_carried)
+{
+    ck_assert_int_eq(rig_make(&c), 0);
+    rig.busy = true;
+    ck_assert_int_eq(rig_make(&d), 508);
+    ck_assert_int_eq(rig_refresh(&c, 600), 0);
+    ck_assert_uint_eq(sp_turn_counters(rig.turn)->busy, 1);
+    rig.busy = false;
+    ck_assert_int_eq(rig_make(&d), 0);
+}
+END_TEST
+
 START_TEST(no_port_left)
 {
     rig.no_ports = true;
@@ -460,6 +473,7 @@ int main(void)
     tcase_add_test(t, families_that_contradict);
     tcase_add_test(t, quota_of_a_user);
     tcase_add_test(t, bound_of_the_engine);
+    tcase_add_test(t, more_comes_than_can_be_carried);
     tcase_add_test(t, no_port_left);
     tcase_add_test(t, an_address_twice);
     tcase_add_test(t, on_a_flow);
