@@ -5,260 +5,19 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sallyport/err.h"
+#include "stream_impl.h"
 
-#define MAGIC    0x53745265U
-#define READ_MAX 65536 /* by one call: what a socket buffer holds at media rates, and then some */
-
-/* Of the loop's scratch memory: ciphertext, behind what was there of a record, and plaintext. */
-#define CIPHER_ROOM ((size_t)96 * 1024)
-#define PLAIN_ROOM  (SP_TICKER_SCRATCH_LEN - CIPHER_ROOM)
-
-enum state {
-    CONNECTING,
-    SHAKING, /* TLS */
-    OPEN,
-    FINISHING,
-    ENDED,
-};
-
-/* What the owner has to be told, in this order. */
-enum news { ESTABLISHED = 1, INPUT = 2, HEARD_ALL = 4, WRITABLE = 8, CLOSED = 16 };
-
-struct sp_stream {
-    uint32_t magic;
-    enum state state;
-    struct sp_ticker *ticker; /* NULL: between two loops */
-    struct sp_stream_events ev;
-    void *arg;
-    struct sp_addr remote, local;
-    int fd;
-    ev_io io;
-    struct sp_timer timer;   /* of connecting, of the handshake, of finishing */
-    struct sp_deferred work; /* something happened outside of the loop's calls */
-    struct sp_buf in, out;   /* plain; under TLS `out` is what was written before it */
-    struct sp_tls *tls;      /* NULL: plain */
-    size_t unsent_max;       /* what the kernel may hold unsent … */
-    size_t room;             /* … less what it may hold by now */
-    unsigned news;
-    bool lent;      /* its buffers of input lie in the loop's scratch memory */
-    bool corked;    /* what was put goes at the end of the loop turn */
-    uint8_t *block; /* of the loop's, in which the output lies until it is flushed; or NULL */
-    bool ack_now;   /* after each read */
-    bool blocked;   /* the owner has been, or will be, told a room of 0 */
-    bool look;      /* TLS may have something to say: new input, or new space for it */
-    bool eof;       /* the other side sends no more */
-    bool said_all, fin_sent;
-    const char *heard_all;   /* nothing will be added to `in`, and why; NULL: it may */
-    int end_code, end_errno; /* for `closed` */
-    const char *end_text;    /* or NULL: TLS's, or of end_errno */
-    bool *freed;             /* within a callback: set when it is freed, or leaves */
-};
-
-/* --- ends ----------------------------------------------------------------------------------- */
-
-static void end(struct sp_stream *s, int code, const char *text)
-{
-    if (s->state == ENDED)
-        return;
-    s->state = ENDED;
-    s->end_code = code;
-    s->end_text = text;
-    s->news |= CLOSED;
-    sp_timerq_cancel(&s->ticker->timers, &s->timer);
-}
-
-static void end_by_errno(struct sp_stream *s, int err)
-{
-    s->end_errno = err;
-    end(s, SP_ESYS, NULL);
-}
+#define MAGIC 0x53745265U
 
 static void on_timer(struct sp_timer *t, uint64_t now_us, void *arg);
 static void on_work(struct sp_deferred *d, uint64_t now_us, void *arg);
 
-/* --- out ------------------------------------------------------------------------------------ */
-
-static struct sp_buf *cipher_out(const struct sp_stream *s)
-{
-    return s->tls != NULL ? sp_tls_cipher_out(s->tls) : NULL;
-}
-
-static struct sp_buf *last_out(struct sp_stream *s)
-{
-    return s->tls != NULL ? cipher_out(s) : &s->out;
-}
-
-/* What is put leaves in this turn, as a rule: then the stream needs no memory for it. */
-static void lend_out(struct sp_stream *s)
-{
-    struct sp_buf *b = last_out(s);
-
-    if (s->block != NULL || b->len > 0 || (s->block = sp_ticker_take_block(s->ticker)) == NULL)
-        return;
-    sp_buf_lend(b, s->block, SP_TICKER_BLOCK_LEN);
-}
-
-/* False: no memory for what is left. */
-static bool settle_out(struct sp_stream *s)
-{
-    if (s->block == NULL)
-        return true;
-    int err = sp_buf_settle(last_out(s));
-    sp_ticker_give_block(s->ticker, s->block);
-    s->block = NULL;
-    return err == 0;
-}
-
 size_t sp_stream_pending(const struct sp_stream *s)
 {
-    return s->out.len + (s->tls != NULL ? cipher_out(s)->len : 0);
-}
-
-/* Asking the kernel costs a call: not before all of the room may be used up, and somebody wants to
- * know. */
-static void ask_room(struct sp_stream *s)
-{
-    size_t unsent = 0;
-
-    if (sp_sock_notsent(s->fd, &unsent) != 0)
-        unsent = 0;
-    s->room = unsent < s->unsent_max ? s->unsent_max - unsent : 0;
-}
-
-/* As much as the socket takes. False: it takes no more, or broke. */
-static bool send_from(struct sp_stream *s, struct sp_buf *b)
-{
-    while (b != NULL && b->len > 0) {
-        struct sp_span bytes = sp_buf_span(b);
-        ssize_t n = send(s->fd, bytes.p, bytes.len, MSG_NOSIGNAL);
-        if (n >= 0) {
-            sp_buf_consume(b, (size_t)n);
-            s->room -= (size_t)n < s->room ? (size_t)n : s->room;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return false;
-        } else if (errno != EINTR) {
-            end_by_errno(s, errno);
-            return false;
-        }
-    }
-    return true;
-}
-
-static void flush(struct sp_stream *s)
-{
-    if (s->state == CONNECTING || s->state == ENDED)
-        return;
-    bool all = send_from(s, &s->out) && send_from(s, cipher_out(s));
-
-    s->corked = false;
-    if (!settle_out(s))
-        end_by_errno(s, ENOMEM);
-    if (s->state == OPEN && !all)
-        s->blocked = true;
-    if ((s->state == FINISHING || s->said_all) && all && !s->fin_sent) {
-        shutdown(s->fd, SHUT_WR);
-        s->fin_sent = true;
-    }
-}
-
-/* --- in ------------------------------------------------------------------------------------- */
-
-/* Input is full while the owner has left all of it, or TLS could not put more into it. */
-static size_t read_room(const struct sp_stream *s)
-{
-    if (s->eof || s->state == CONNECTING || s->state == ENDED)
-        return 0;
-    if (s->state == FINISHING)
-        return READ_MAX;
-    if (s->heard_all != NULL)
-        return 0;
-    const struct sp_buf *b = &s->in;
-    if (s->tls != NULL) {
-        if (s->in.len == s->in.max)
-            return 0;
-        b = sp_tls_cipher_in(s->tls);
-    }
-    size_t room = b->max - b->len;
-    return room < READ_MAX ? room : READ_MAX;
-}
-
-static void discard(struct sp_stream *s)
-{
-    uint8_t scratch[16384];
-    ssize_t n = recv(s->fd, scratch, sizeof scratch, 0);
-
-    if (n == 0)
-        s->eof = true;
-    else if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-        end_by_errno(s, errno);
-}
-
-/* What comes is read into the loop's memory, decrypted from there into the next piece of it, and
- * consumed there by the owner, as a rule: then the stream needs no memory for it. */
-static void lend(struct sp_stream *s)
-{
-    struct sp_buf *cipher = s->tls != NULL ? sp_tls_cipher_in(s->tls) : NULL;
-    uint8_t *scratch;
-
-    if (s->in.len > PLAIN_ROOM / 2 || (cipher != NULL && cipher->len > CIPHER_ROOM - READ_MAX) ||
-        (scratch = sp_ticker_take_scratch(s->ticker)) == NULL)
-        return;
-    s->lent = true;
-    sp_buf_lend(&s->in, scratch + CIPHER_ROOM, PLAIN_ROOM);
-    if (cipher != NULL)
-        sp_buf_lend(cipher, scratch, CIPHER_ROOM);
-}
-
-/* The owner has had his turn. */
-static void settle(struct sp_stream *s)
-{
-    if (!s->lent)
-        return;
-    s->lent = false;
-    if (sp_buf_settle(&s->in) != 0 ||
-        (s->tls != NULL && sp_buf_settle(sp_tls_cipher_in(s->tls)) != 0))
-        end_by_errno(s, ENOMEM);
-    sp_ticker_give_scratch(s->ticker);
-}
-
-/* One read: what is there by then, if it isn't enormous. The loop comes back for the rest, so one
- * fast sender does not hold up the others. */
-static void read_socket(struct sp_stream *s)
-{
-    size_t room = read_room(s);
-    struct sp_buf *b = s->tls != NULL ? sp_tls_cipher_in(s->tls) : &s->in;
-
-    if (room == 0)
-        return;
-    if (s->state == FINISHING) {
-        discard(s);
-        return;
-    }
-    lend(s);
-    uint8_t *to = sp_buf_reserve(b, room);
-    if (to == NULL) {
-        end_by_errno(s, ENOMEM);
-        return;
-    }
-    ssize_t n = recv(s->fd, to, room, 0);
-    if (n > 0) {
-        sp_buf_commit(b, (size_t)n);
-        if (s->ack_now)
-            sp_sock_ack_now(s->fd);
-        if (s->tls != NULL)
-            s->look = true;
-        else
-            s->news |= INPUT;
-    } else if (n == 0) {
-        s->eof = true;
-    } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-        end_by_errno(s, errno);
-    }
-    sp_buf_release(b);
+    return s->out.len + (s->tls != NULL ? stream_cipher_out(s)->len : 0);
 }
 
 /* --- what TLS makes of it ------------------------------------------------------------------- */
@@ -275,9 +34,9 @@ static void shake(struct sp_stream *s)
 {
     int err = sp_tls_handshake(s->tls);
 
-    flush(s); /* an alert, too */
+    stream_flush(s); /* an alert, too */
     if (err == SP_ETLS)
-        end(s, SP_ETLS, NULL);
+        stream_end(s, SP_ETLS, NULL);
     else if (err == 0 && s->state == SHAKING)
         established(s);
 }
@@ -299,11 +58,11 @@ static void decrypt(struct sp_stream *s)
     if (err == SP_EFULL)
         s->look = true; /* when something was consumed */
     if (sp_tls_cipher_out(s->tls)->len > 0)
-        flush(s); /* TLS itself has answered something */
+        stream_flush(s); /* TLS itself has answered something */
     if (err == SP_ECLOSED)
         hear_all(s, "closed by the other side");
     else if (err == SP_ETLS)
-        end(s, SP_ETLS, NULL);
+        stream_end(s, SP_ETLS, NULL);
 }
 
 /* Brings everything as far as it gets without the owner. */
@@ -320,14 +79,14 @@ static void advance(struct sp_stream *s)
             decrypt(s);
     }
     if (s->eof && s->state == SHAKING)
-        end(s, SP_ECLOSED, "the connection was closed during the TLS handshake");
+        stream_end(s, SP_ECLOSED, "the connection was closed during the TLS handshake");
     if (s->eof && s->state == OPEN && !s->look && s->heard_all == NULL)
         hear_all(s, s->tls == NULL ? "closed by the other side"
                                    : "the connection was cut: closed without a word from TLS");
     if (s->state == FINISHING)
         sp_buf_fini(&s->in); /* not before: the owner may have looked at it while he finished */
     if (s->eof && s->state == FINISHING && s->fin_sent)
-        end(s, SP_ECLOSED, "finished");
+        stream_end(s, SP_ECLOSED, "finished");
     if (s->blocked && s->state == OPEN && sp_stream_pending(s) == 0 && s->room > 0) {
         s->blocked = false;
         s->news |= WRITABLE;
@@ -341,7 +100,7 @@ static void set_watcher(struct sp_stream *s)
 {
     int events = 0;
 
-    if (read_room(s) > 0)
+    if (stream_read_room(s) > 0)
         events |= EV_READ;
     if (s->state == CONNECTING || (s->state != ENDED && (sp_stream_pending(s) > 0 || s->blocked)))
         events |= EV_WRITE;
@@ -372,7 +131,7 @@ static void tell(struct sp_stream *s)
         if (s->state == OPEN && s->ev.half_closed != NULL)
             s->ev.half_closed(s, s->arg);
         else
-            end(s, SP_ECLOSED, s->heard_all);
+            stream_end(s, SP_ECLOSED, s->heard_all);
         break;
     case WRITABLE:
         if (s->state == OPEN && !s->blocked && s->ev.writable != NULL)
@@ -396,9 +155,9 @@ static void run(struct sp_stream *s)
         if (freed)
             return;
         if (s->news == 0)
-            settle(s); /* which may be news, too */
+            stream_settle(s); /* which may be news, too */
     }
-    settle(s);
+    stream_settle(s);
     s->freed = NULL;
     if (s->corked)
         sp_ticker_defer(s->ticker, &s->work);
@@ -416,18 +175,18 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
         if (err == 0)
             err = sp_sock_local(s->fd, &s->local) == 0 ? 0 : errno;
         if (err != 0)
-            end_by_errno(s, err);
+            stream_end_by_errno(s, err);
         else
             established(s);
         run(s);
         return;
     }
     if (revents & EV_WRITE) {
-        flush(s);
-        ask_room(s);
+        stream_flush(s);
+        stream_ask_room(s);
     }
     if (revents & EV_READ)
-        read_socket(s);
+        stream_read(s);
     run(s);
 }
 
@@ -439,13 +198,13 @@ static void on_timer(struct sp_timer *t, uint64_t now_us, void *arg)
 
     assert(s->magic == MAGIC);
     if (s->state == CONNECTING)
-        end(s, SP_ETIMEDOUT, "no answer: the connection timed out");
+        stream_end(s, SP_ETIMEDOUT, "no answer: the connection timed out");
     else if (s->state == SHAKING)
-        end(s, SP_ETIMEDOUT, "the TLS handshake timed out");
+        stream_end(s, SP_ETIMEDOUT, "the TLS handshake timed out");
     else if (s->fin_sent)
-        end(s, SP_ECLOSED, "finished; the other side did not close");
+        stream_end(s, SP_ECLOSED, "finished; the other side did not close");
     else
-        end(s, SP_ETIMEDOUT, "the other side did not take the rest");
+        stream_end(s, SP_ETIMEDOUT, "the other side did not take the rest");
     run(s);
 }
 
@@ -457,7 +216,7 @@ static void on_work(struct sp_deferred *d, uint64_t now_us, void *arg)
 
     assert(s->magic == MAGIC);
     if (s->corked)
-        flush(s);
+        stream_flush(s);
     run(s);
 }
 
@@ -526,7 +285,7 @@ int sp_stream_connect(struct sp_ticker *ticker, const struct sp_addr *remote, ui
         return SP_ENOMEM;
     }
     if (sp_sock_connect(remote, &s->fd) != 0 || sp_sock_tune_stream(s->fd) != 0) {
-        end_by_errno(s, errno);
+        stream_end_by_errno(s, errno);
         call_later(s);
     }
     set_watcher(s);
@@ -539,8 +298,8 @@ static void leave_loop(struct sp_stream *s)
 {
     if (s->ticker == NULL)
         return;
-    settle(s);
-    (void)settle_out(s);
+    stream_settle(s);
+    (void)stream_settle_out(s);
     if (s->freed != NULL)
         *s->freed = true;
     s->freed = NULL;
@@ -604,7 +363,7 @@ static int begin_tls(struct sp_stream *s, struct sp_tls *tls, uint64_t timeout_u
         return SP_ENOMEM;
     }
     sp_buf_fini(&s->in);
-    (void)settle_out(s);
+    (void)stream_settle_out(s);
     s->tls = tls;
     s->state = SHAKING;
     s->news &= ~(unsigned)(INPUT | WRITABLE);
@@ -649,10 +408,10 @@ int sp_stream_put(struct sp_stream *s, struct sp_span bytes)
         return SP_ECLOSED;
     if (bytes.len > SP_STREAM_OUT_MAX - sp_stream_pending(s))
         return SP_EFULL;
-    lend_out(s);
+    stream_lend_out(s);
     int err = s->tls != NULL ? sp_tls_write(s->tls, bytes) : sp_buf_append(&s->out, bytes);
     if (err == SP_ETLS) {
-        end(s, SP_ETLS, NULL);
+        stream_end(s, SP_ETLS, NULL);
         call_later(s);
         return SP_ECLOSED;
     }
@@ -661,7 +420,7 @@ int sp_stream_put(struct sp_stream *s, struct sp_span bytes)
 
 void sp_stream_flush(struct sp_stream *s)
 {
-    flush(s);
+    stream_flush(s);
     if (s->state == ENDED)
         call_later(s);
     else if (s->freed == NULL)
@@ -690,9 +449,9 @@ size_t sp_stream_room(struct sp_stream *s)
     if (s->corked && sp_stream_pending(s) < s->room)
         return s->room - sp_stream_pending(s);
     if (s->corked)
-        flush(s);
+        stream_flush(s);
     if (s->room == 0 && s->state == OPEN)
-        ask_room(s);
+        stream_ask_room(s);
     if (s->room == 0)
         s->blocked = true;
     if (s->blocked)
@@ -706,7 +465,7 @@ void sp_stream_half_close(struct sp_stream *s)
     if (s->state != OPEN || s->said_all)
         return;
     s->said_all = true;
-    flush(s);
+    stream_flush(s);
     call_later(s); /* for the watcher */
 }
 
@@ -715,13 +474,13 @@ void sp_stream_finish(struct sp_stream *s, uint64_t timeout_us)
     if (s->state == ENDED || s->state == FINISHING)
         return;
     if (s->state != OPEN || set_timeout(s, timeout_us) != 0) {
-        end(s, SP_ECLOSED, "given up");
+        stream_end(s, SP_ECLOSED, "given up");
     } else {
         s->state = FINISHING;
         s->news = 0;
         if (s->tls != NULL)
             sp_tls_close(s->tls);
-        flush(s);
+        stream_flush(s);
     }
     call_later(s);
 }
