@@ -35,16 +35,19 @@ static bool take(struct sp_pace_entry *e, uint32_t per_s, uint64_t now_ns)
     return true;
 }
 
-/* Their place, or one that they may have; NULL: there is none. */
-static struct sp_pace_entry *find(struct sp_pace *p, uint64_t who, uint64_t now_ns, uint64_t *was)
+/* Their place; else the one whose bucket is fullest. */
+static struct sp_pace_entry *find(struct sp_pace *p, uint64_t who, uint64_t *was)
 {
     struct sp_pace_entry *set = p->entries[set_of(p, who)], *spare = NULL;
+    uint64_t lowest_ns = UINT64_MAX;
 
     for (size_t i = 0; i < SP_PACE_WAYS; i++) {
         uint64_t there = atomic_load_explicit(&set[i].who, memory_order_relaxed);
-        if (there != who && atomic_load_explicit(&set[i].level_ns, memory_order_relaxed) > now_ns)
+        uint64_t level_ns = atomic_load_explicit(&set[i].level_ns, memory_order_relaxed);
+        if (there != who && level_ns >= lowest_ns)
             continue;
         spare = &set[i];
+        lowest_ns = level_ns;
         *was = there;
         if (there == who)
             break;
@@ -55,14 +58,12 @@ static struct sp_pace_entry *find(struct sp_pace *p, uint64_t who, uint64_t now_
 /* What another worker gives the place to meanwhile costs that one, once. */
 bool sp_pace_take(struct sp_pace *p, uint64_t who, uint64_t now_us)
 {
-    uint64_t now_ns = now_us * NS_PER_US, was = 0;
+    uint64_t was = 0;
     struct sp_pace_entry *e;
 
     do {
-        e = find(p, who, now_ns, &was);
-        if (e == NULL)
-            return false;
+        e = find(p, who, &was);
     } while (was != who && !atomic_compare_exchange_strong_explicit(
                                &e->who, &was, who, memory_order_relaxed, memory_order_relaxed));
-    return take(e, p->per_s, now_ns);
+    return take(e, p->per_s, now_us * NS_PER_US);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * So many a second for each of any number of others, who are told apart by a number of 64 bits, in
- * a table of fixed size: who they are may be anyone's invention, so it must not cost memory. One
- * whose bucket has run full again is as if it had never been seen, so only those give way to new
- * ones; where none can, the new one is refused. All workers may take from one at once, without
- * locks.
+ * a table of fixed size: who they are may be anyone's invention, so it must not cost memory. A new
+ * one for whom there is no place takes that of the one who has asked least, and with it what is
+ * left of its bucket: being many wins nobody more than the places have together, and who comes into
+ * a crowd is refused only when the whole of it has nothing left. All workers may take from one at
+ * once, without locks.
  */
 #ifndef SALLYPORT_SERVER_PACE_H
 #define SALLYPORT_SERVER_PACE_H

@@ -81,15 +81,28 @@ START_TEST(a_flood_of_prefixes_is_bounded)
 }
 END_TEST
 
-/* Neighbours don't end up in one set. */
+/* More than there are places: who asks once is answered all the same. */
+START_TEST(a_crowd_is_not_refused)
+{
+    for (unsigned i = 0; i < 2 * SP_PACE_SETS * SP_PACE_WAYS; i++) {
+        struct sp_addr a = sp_addr_v4(9, (uint8_t)(i >> 8), (uint8_t)i, 1, 1);
+
+        ck_assert(sp_prefix_limit_take(&limit, &a, SECOND));
+    }
+}
+END_TEST
+
+/* Neighbours don't end up in one set: each has room for four of these. */
 START_TEST(sets_are_used_evenly)
 {
+    struct sp_prefix_limit single;
     unsigned passed = 0;
 
+    sp_prefix_limit_init(&single, 1, &rng.rng);
     for (unsigned i = 0; i < 512; i++) {
         struct sp_addr a = sp_addr_v4(9, (uint8_t)(i >> 8), (uint8_t)i, 1, 1);
 
-        passed += sp_prefix_limit_take(&limit, &a, SECOND);
+        passed += sp_prefix_limit_take(&single, &a, SECOND);
     }
     ck_assert_uint_gt(passed, 440);
 }
@@ -104,6 +117,7 @@ int main(void)
     tcase_add_test(t, a_prefix_is_one_source);
     tcase_add_test(t, comes_back_with_time);
     tcase_add_test(t, a_flood_of_prefixes_is_bounded);
+    tcase_add_test(t, a_crowd_is_not_refused);
     tcase_add_test(t, sets_are_used_evenly);
     suite_add_tcase(s, t);
 
