@@ -23,8 +23,15 @@ static bool gateway_ok(struct sp_span name)
     return name.len > 0 && name.len <= SP_TOKEN_NAME_MAX;
 }
 
-static const struct text gateway = {"gateway", "wants a gateway's name: 1 to 128 bytes, no blanks",
-                                    gateway_ok};
+static bool one_gateway_ok(struct sp_span name)
+{
+    return gateway_ok(name) && !sp_span_eq(name, sp_span_str(SP_API_ANY_GATEWAY));
+}
+
+static const struct text allowed = {
+    "gateway", "wants a gateway's name: 1 to 128 bytes, no blanks; or * for any", gateway_ok};
+static const struct text gateway = {
+    "gateway", "wants a gateway's name: 1 to 128 bytes, no blanks, not *", one_gateway_ok};
 static const struct text holder = {
     "holder", "wants 16 to 64 letters, digits, - or _, made at random and kept", sp_rdv_holder_ok};
 static const struct text ufrag = {
@@ -137,7 +144,7 @@ static int read_ends(const json_t *ends, struct sp_api_order *out, struct sp_api
         snprintf(path, sizeof path, "/ends/%zu", i);
         err = check_members(end, path, sp_api_end_fields, fault);
         if (err == 0)
-            err = read_text(end, path, &gateway, out->ends[i].gateway, sizeof out->ends[i].gateway,
+            err = read_text(end, path, &allowed, out->ends[i].gateway, sizeof out->ends[i].gateway,
                             fault);
     }
     return err;

@@ -20,12 +20,16 @@
 #define SP_API_TTL_DEFAULT 120
 #define SP_API_TTL_MAX     600
 
+#define SP_API_ANY_GATEWAY "*"
+
 /* POST /v1/sessions */
 struct sp_api_order {
     uint64_t ttl_s;
     bool early;
     struct {
-        char gateway[SP_TOKEN_NAME_MAX + 1]; /* the only one that this end may ask; "": any */
+        /* The only one that this end may ask; "": none, SP_API_ANY_GATEWAY: any. So does its
+         * ticket say it. */
+        char gateway[SP_TOKEN_NAME_MAX + 1];
     } ends[2];
 };
 

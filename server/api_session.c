@@ -323,6 +323,23 @@ static int join_fault(int err, const struct sp_rdv_view *v, const struct sp_api_
     return sp_api_fault(fault, SP_API_EXPIRED_TOKEN, "Authorization", "the ticket has expired");
 }
 
+/* Whoever gave the ticket said which gateway it is good for: none, if nothing was said. */
+static int check_gateway(const struct sp_claims *ticket, const struct sp_api_join *join,
+                         struct sp_api_fault *fault)
+{
+    static const char field[] = "/gateway";
+
+    if (join->gateway[0] == '\0' || strcmp(ticket->gateway, SP_API_ANY_GATEWAY) == 0 ||
+        strcmp(ticket->gateway, join->gateway) == 0)
+        return 0;
+    if (ticket->gateway[0] == '\0')
+        return sp_api_fault(fault, SP_API_WRONG_GATEWAY, field,
+                            "the ticket is for no gateway's end: its session was made without "
+                            "naming one");
+    return sp_api_fault(fault, SP_API_WRONG_GATEWAY, field,
+                        "the ticket is for another gateway's end");
+}
+
 /* Who may be what the ticket says: the session, or NULL and *fault. */
 static struct sp_rdv_session *find_end(const struct sp_api_task *t, const struct sp_api_join *join,
                                        struct sp_rdv_view *v, struct sp_api_fault *fault)
@@ -340,11 +357,7 @@ static struct sp_rdv_session *find_end(const struct sp_api_task *t, const struct
     sp_rdv_view(s, t->request->now_us, v);
     if (t->expired && !v->ends[c->end].joined)
         sp_api_fault(fault, SP_API_EXPIRED_TOKEN, "Authorization", "the ticket has expired");
-    else if (c->gateway[0] != '\0' && join->gateway[0] != '\0' &&
-             strcmp(c->gateway, join->gateway) != 0)
-        sp_api_fault(fault, SP_API_WRONG_GATEWAY, "/gateway",
-                     "the ticket is for another gateway's end");
-    else
+    else if (check_gateway(c, join, fault) == 0)
         return s;
     return NULL;
 }

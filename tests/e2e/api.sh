@@ -102,6 +102,7 @@ mistakes() {
     head -c 5000 /dev/zero | tr '\0' ' ' >"$LAB_DIR/large"
     call 413 POST /sessions "$maker" --data-binary "@$LAB_DIR/large"
     problem too_large
+    create '{"ends":[{"gateway":"nobody"},{}]}'
     join 503 "$ticket0" first ',"gateway":"nobody"'
     problem no_gateway /gateway
     has_field "retry-after: 5"
@@ -146,7 +147,7 @@ gateways() {
     gateway_start --lanes 2
     call 200 GET /gateways "$maker"
     says "['gateways'][0]['name'] + ' ' + a['gateways'][0]['subject']" "alice alice"
-    create '{"ends":[{"gateway":"alice"},{}]}'
+    create '{"ends":[{"gateway":"alice"},{"gateway":"*"}]}'
     join 403 "$ticket0" first ',"gateway":"bob"'
     problem wrong_gateway /gateway
     join 200 "$ticket0" first ',"gateway":"alice"'
@@ -161,7 +162,9 @@ gateways() {
     says "['direct']" True
     call 204 DELETE "/sessions/$id" "$maker"
     host_stop gateway
-    create
+    create '{"ends":[{"gateway":"alice"},{}]}'
+    join 403 "$ticket1" second ',"gateway":"alice"'
+    problem wrong_gateway /gateway
     join 503 "$ticket0" first ',"gateway":"alice"'
     problem no_gateway /gateway
     has_field "retry-after: 5"

@@ -22,7 +22,7 @@ token() {
 # session NAME STUN A_GATEWAY B_GATEWAY: makes one, and a call of it ("null": no gateway).
 session() {
     lab_host app curl -sf --max-time 5 --cacert "$LAB_DIR/ca.pem" -H "Authorization: Bearer $maker" \
-        -d "{\"stun\": \"$2\"}" https://edge.test/v1/sessions >"$LAB_DIR/session.json" ||
+        -d "{\"stun\": \"$2\", \"ends\": [{\"gateway\": \"*\"}, {\"gateway\": \"*\"}]}" https://edge.test/v1/sessions >"$LAB_DIR/session.json" ||
         fail "no session: $(cat "$LAB_DIR/session.json")"
     python3 - "$LAB_DIR/session.json" "$1" "$3" "$4" <<'PYTHON'
 import json, sys

@@ -168,6 +168,7 @@ START_TEST(bad_orders)
         {"{\"ends\":[{\"gateway\":\"a b\"},{}]}", "bad_field", "/ends/0/gateway"},
         {"{\"ends\":[{},{\"gateway\":[]}]}", "bad_field", "/ends/1/gateway"},
         {"{\"ends\":[{},{\"gate\":\"a\"}]}", "bad_field", "/ends/1/gate"},
+        {"{\"ends\":[\"*\",{}]}", "bad_field", "/ends/0"},
         {"{\"time\":20}", "bad_field", "/time"},
         {"{\"a/b\":20}", "bad_field", NULL},
         {"{\"\":20}", "bad_field", NULL},
@@ -282,6 +283,7 @@ START_TEST(bad_joins)
         {JOIN(",\"password\":\"bbbbbbbbbbbbbbbbbbbbbb\""), "bad_field", "/password"},
         {JOIN(",\"gateway\":\"\""), "bad_field", "/gateway"},
         {JOIN(",\"gateway\":null"), "bad_field", "/gateway"},
+        {JOIN(",\"gateway\":\"*\""), "bad_field", "/gateway"},
         {JOIN(",\"ticket\":\"x\""), "bad_field", "/ticket"},
     };
     static char large[SP_API_BODY_MAX + 100];
@@ -361,10 +363,12 @@ END_TEST
 
 /* --- gateways ------------------------------------------------------------------------------- */
 
+#define ANY_GATEWAY "{\"ends\":[{\"gateway\":\"*\"},{\"gateway\":\"*\"}]}"
+
 START_TEST(gateways_open_ends)
 {
     open_rig();
-    ck_assert_uint_eq(create(NULL), 201);
+    ck_assert_uint_eq(create(ANY_GATEWAY), 201);
     ck_assert_uint_eq(join(tickets[1], JOIN(",\"gateway\":\"office\"")), 0);
     ck_assert_int_eq(r.outcome, SP_API_LATER);
     ck_assert_str_eq(r.asked_gateway, "office");
@@ -401,7 +405,7 @@ START_TEST(gateways_that_do_not)
     };
 
     open_rig();
-    ck_assert_uint_eq(create(NULL), 201);
+    ck_assert_uint_eq(create(ANY_GATEWAY), 201);
     for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++)
         for (int at_once = 0; at_once < 2; at_once++) {
             r.ask_err = at_once ? cases[i].err : 0;
@@ -435,6 +439,15 @@ START_TEST(gateways_of_tickets)
     ck_assert_int_eq(r.outcome, SP_API_LATER);
     sp_api_cancel(r.call); /* the browser left */
     ck_assert_uint_eq(r.cancelled, 1);
+
+    /* whose maker named none may ask none; a ticket travels through the application's hands */
+    r.asked_gateway[0] = '\0';
+    ck_assert_uint_eq(join(tickets[1], JOIN_OTHER(",\"gateway\":\"office\"")), 403);
+    check_problem(403, "wrong_gateway", "/gateway");
+    ck_assert_str_eq(r.asked_gateway, "");
+    ck_assert_uint_eq(ask("GET", session_path(), maker, NULL), 200);
+    ck_assert(!api_is(&r, "ends/1/joined"));
+    ck_assert_uint_eq(join(tickets[1], JOIN_OTHER()), 200);
     close_rig();
 }
 END_TEST
