@@ -87,10 +87,22 @@ class Room:
                     self.codes[tid] = 0 if cls == turn.SUCCESS else error[2] * 100 + error[3]
 
 
+def state(pid, thread):
+    with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def stop(pid):
+    """All of its threads: a busy machine lets some of them go on for a while."""
+    os.kill(pid, signal.SIGSTOP)
+    while any(state(pid, thread) != "T" for thread in os.listdir(f"/proc/{pid}/task")):
+        time.sleep(0.001)
+
+
 def main():
     pid, target, peer = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     room = Room(target, peer)
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     for _ in range(30):
         room.send_all(OLD)
     refresh = ask(room.callers[0], turn.REFRESH, [(turn.LIFETIME, struct.pack("!I", 600))])

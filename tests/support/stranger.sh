@@ -15,7 +15,11 @@ elsewhere=/.well-known/something # of the same length
 # With last_words=--last the end of what is said comes in one piece with it.
 last_words=
 ask() {
-    printf '%b' "$2" | "$support/raw.py" ${last_words:+"$last_words"} "$1" $edge4 443 | sed 's/^Date: .* GMT\r$/Date\r/'
+    printf '%b' "$2" | "$support/raw.py" ${last_words:+"$last_words"} "$1" $edge4 443 | without_date
+}
+
+without_date() {
+    sed 's/^Date: .* GMT\r$/Date\r/'
 }
 
 # answers TEXT WANTED…: the answer to TEXT by TLS has these in it.
