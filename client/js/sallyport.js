@@ -91,6 +91,16 @@ function makeHolder() {
     return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_');
 }
 
+// Runs what it is given one after the other: a candidate may not overtake the description that it belongs to.
+function inOrder() {
+    let last = Promise.resolve();
+    return (step) => {
+        const result = last.then(step);
+        last = result.catch(() => {});
+        return result;
+    };
+}
+
 class Door {
     #url;
     #ticket;
@@ -102,6 +112,8 @@ class Door {
     #own; // ufrag that the server knows
     #far;
     #registering = Promise.resolve();
+    #wayOut = inOrder();
+    #wayIn = inOrder();
 
     constructor({server, ticket, gateway}) {
         this.#url = new URL('/v1/end', server).href;
@@ -163,9 +175,18 @@ class Door {
 
     /**
      * What to send instead of a local description or candidate; null: nothing. An offer is not kept waiting: the far end
-     * needs longer to answer it than the server to hear of it.
+     * needs longer to answer it than the server to hear of it. What is asked one after the other is answered in that order.
      */
-    async outgoing(x) {
+    outgoing(x) {
+        return this.#wayOut(() => this.#outgoing(x));
+    }
+
+    /** What to give to the peer connection instead of what was received; null: nothing. In order as well. */
+    incoming(x) {
+        return this.#wayIn(() => this.#incoming(x));
+    }
+
+    async #outgoing(x) {
         if (!x) return null;
         if (!isDescription(x)) return x;
         const own = credentialsOf(x.sdp);
@@ -175,8 +196,7 @@ class Door {
         return x;
     }
 
-    /** What to give to the peer connection instead of what was received; null: nothing. */
-    async incoming(x) {
+    async #incoming(x) {
         if (!x) return null;
         if (!isDescription(x)) return x;
         const far = credentialsOf(x.sdp)?.ufrag;

@@ -137,6 +137,21 @@ test('an offer does not wait for the server, an answer to it does', async () => 
     assert.equal(asked.at(-1).ufrag, 'Xk3d');
 });
 
+test('candidates do not overtake the description that they belong to', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    const candidate = {candidate: 'candidate:1 1 udp 1 10.0.0.1 5 typ host', sdpMid: '0'};
+    const { fetch } = globalThis;
+    globalThis.fetch = async (...args) => { await new Promise((resolve) => setTimeout(resolve, 20)); return fetch(...args); };
+    const order = [];
+    const note = (promise, text) => promise.then(() => order.push(text), () => order.push(`${text}: refused`));
+    await Promise.all([note(door.outgoing(description('answer')), 'answer'), note(door.outgoing(candidate), 'candidate')]);
+    await door.incoming(description('offer', withUfrag('far1')));
+    await Promise.all([note(door.incoming(description('offer', withUfrag('far2'))), 'restart'), note(door.incoming(candidate), 'candidate')]);
+    answers.push(problem(404, 'no_such_session'));
+    await Promise.all([note(door.outgoing(description('answer', withUfrag('own2'))), 'answer'), note(door.outgoing(candidate), 'candidate')]);
+    assert.deepEqual(order, ['answer', 'candidate', 'restart', 'candidate', 'answer: refused', 'candidate']);
+});
+
 test('what comes in gets the places of the server, by UDP and TCP', async () => {
     const door = await open({server: 'https://edge.example', ticket: 't'});
     const got = await door.incoming(description('offer'));
