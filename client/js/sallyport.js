@@ -31,6 +31,11 @@ const priorityOf = (way, i) => typePreference[way] * 2 ** 24 + (65535 - i) * 2 *
 // What went wrong with the gateway alone: there are other ways.
 const withoutGateway = new Set(['no_gateway', 'gateway_full', 'gateway_refused']);
 
+// Firefox, where it called, keeps the first path that answers, and looks at no candidate that comes later. So the far end's own
+// ones, where they follow their description, get a start before the server's.
+const headStartMs = 100;
+const takesTheFirst = () => / Firefox\//.test(globalThis.navigator?.userAgent ?? '');
+
 // --- SDP ---------------------------------------------------------------------------------------------
 
 // The lines of an SDP, and where its media sections begin; null: it is none.
@@ -69,16 +74,32 @@ export function candidateLine({protocol, address, port, way}, i) {
     return `a=candidate:sallyport${i} 1 ${protocol} ${priorityOf(way, i)} ${address} ${port} typ host${passive}`;
 }
 
-/** The SDP with these places as candidates more; null: it can't be parsed. */
-export function withCandidates(sdp, places) {
+// The SDP with these lines at the end of the section that carries all; null: it can't be parsed.
+function withLines(sdp, wanted) {
     const parsed = parse(sdp);
     if (!parsed) return null;
     const {lines, end} = parsed;
     const {start, stop} = transportSection(parsed);
-    const missing = places.map(candidateLine).filter((line) => !lines.slice(start, stop).includes(line));
+    const missing = wanted.filter((line) => !lines.slice(start, stop).includes(line));
     let at = stop;
     while (at > start + 1 && (lines[at - 1] === '' || lines[at - 1] === 'a=end-of-candidates')) at--;
     return [...lines.slice(0, at), ...missing, ...lines.slice(at)].join(end);
+}
+
+/** The SDP with these places as candidates more; null: it can't be parsed. */
+export const withCandidates = (sdp, places) => withLines(sdp, places.map(candidateLine));
+
+// Whether candidates are to follow: none is there yet.
+const isBare = (sdp) => !/^a=candidate:/m.test(sdp);
+
+// Of candidates that followed an SDP, the lines of those for the section that carries all.
+function linesOf(sdp, candidates) {
+    const parsed = parse(sdp);
+    if (!parsed) return [];
+    const {start, stop} = transportSection(parsed);
+    const mid = parsed.lines.slice(start, stop).map((line) => valueOf(line, 'mid')).find(Boolean);
+    const isOf = ({sdpMid, sdpMLineIndex}) => (sdpMid ? sdpMid === mid : parsed.starts[sdpMLineIndex] === start);
+    return candidates.filter((c) => c.candidate && isOf(c)).map(({candidate}) => `a=${candidate}`);
 }
 
 // --- the door ----------------------------------------------------------------------------------------
@@ -114,6 +135,8 @@ class Door {
     #registering = Promise.resolve();
     #wayOut = inOrder();
     #wayIn = inOrder();
+    #behind = []; // what was received since the last description
+    #called; // this side made the first offer
 
     constructor({server, ticket, gateway}) {
         this.#url = new URL('/v1/end', server).href;
@@ -183,12 +206,16 @@ class Door {
 
     /** What to give to the peer connection instead of what was received; null: nothing. In order as well. */
     incoming(x) {
-        return this.#wayIn(() => this.#incoming(x));
+        if (x && isDescription(x)) this.#behind = [];
+        else if (x) this.#behind.push(x);
+        const behind = this.#behind;
+        return this.#wayIn(() => this.#incoming(x, behind));
     }
 
     async #outgoing(x) {
         if (!x) return null;
         if (!isDescription(x)) return x;
+        this.#called ??= x.type === 'offer';
         const own = credentialsOf(x.sdp);
         if (!own) console.warn('sallyport: no ICE credentials in the local description; it is passed on as it is');
         else if (own.ufrag !== this.#own) this.#register(own);
@@ -196,14 +223,21 @@ class Door {
         return x;
     }
 
-    async #incoming(x) {
+    async #withHeadStart(sdp, behind) {
+        if (!this.#called || this.#places.length === 0 || !takesTheFirst() || !isBare(sdp)) return sdp;
+        await new Promise((resolve) => { setTimeout(resolve, headStartMs); });
+        return withLines(sdp, linesOf(sdp, behind)) ?? sdp;
+    }
+
+    async #incoming(x, behind) {
         if (!x) return null;
         if (!isDescription(x)) return x;
+        this.#called ??= x.type !== 'offer';
         const far = credentialsOf(x.sdp)?.ufrag;
         if (x.type === 'answer' || x.type === 'pranswer') await this.#registering;
         if (far && this.#far && far !== this.#far) await this.join(); // ICE restarts: the gateway may be another by now
         this.#far = far ?? this.#far;
-        const sdp = withCandidates(x.sdp, this.#places);
+        const sdp = withCandidates(await this.#withHeadStart(x.sdp, behind), this.#places);
         if (sdp === null) console.warn('sallyport: what was received is no SDP; it is passed on as it is');
         return sdp === null ? x : {type: x.type, sdp};
     }

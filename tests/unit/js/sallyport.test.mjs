@@ -152,6 +152,47 @@ test('candidates do not overtake the description that they belong to', async () 
     assert.deepEqual(order, ['answer', 'candidate', 'restart', 'candidate', 'answer: refused', 'candidate']);
 });
 
+// A call of this browser's; whether its answer, and how long after it, came with which candidates.
+async function answered(userAgent, sdp = withUfrag('far1')) {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    await door.outgoing(description('offer'));
+    const agent = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+    Object.defineProperty(globalThis, 'navigator', {value: {userAgent}, configurable: true});
+    const began = Date.now();
+    const came = door.incoming(description('answer', sdp));
+    const behind = [
+        {candidate: 'candidate:1 1 udp 9 10.0.0.1 5 typ host', sdpMid: '0', sdpMLineIndex: 0},
+        {candidate: 'candidate:2 1 udp 8 10.0.0.1 6 typ host', sdpMid: null, sdpMLineIndex: 0},
+        {candidate: 'candidate:3 1 udp 7 10.0.0.1 7 typ host', sdpMid: '1', sdpMLineIndex: 1},
+        {candidate: '', sdpMid: '0'},
+    ];
+    const passed = await Promise.all(behind.map((c) => door.incoming(c)));
+    if (agent) Object.defineProperty(globalThis, 'navigator', agent); else delete globalThis.navigator;
+    assert.deepEqual(passed, behind, 'they pass all the same');
+    return {ms: Date.now() - began, lines: (await came).sdp.split('\r\n').filter((line) => line.startsWith('a=candidate:'))};
+}
+const bare = withUfrag('far1').replace(/^a=candidate:.*\r\n/m, '');
+
+test('for Firefox that called, candidates that follow an answer get a start', async () => {
+    const {ms, lines} = await answered('Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', bare);
+    assert.ok(ms >= 90, `it took ${ms} ms`);
+    assert.deepEqual(lines.map((line) => line.split(' ')[0].slice(12)), ['1', '2', 'sallyport0', 'sallyport1']);
+});
+
+test('and for no other, nor where they are there', async () => {
+    assert.equal((await answered('Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36', bare)).lines.length, 2);
+    assert.equal((await answered('Mozilla/5.0 Gecko/20100101 Firefox/140.0')).lines.length, 3);
+});
+
+test('nor where Firefox was called', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    Object.defineProperty(globalThis, 'navigator', {value: {userAgent: 'Mozilla/5.0 Firefox/140.0'}, configurable: true});
+    const offered = door.incoming(description('offer', bare));
+    door.incoming({candidate: 'candidate:1 1 udp 9 10.0.0.1 5 typ host', sdpMid: '0'});
+    assert.equal((await offered).sdp.match(/a=candidate:/g).length, 2);
+    delete globalThis.navigator;
+});
+
 test('what comes in gets the places of the server, by UDP and TCP', async () => {
     const door = await open({server: 'https://edge.example', ticket: 't'});
     const got = await door.incoming(description('offer'));
