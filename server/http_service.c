@@ -3,65 +3,32 @@
 
 #include <stdlib.h>
 
-#include "guests.h"
 #include "http_lane.h"
+#include "http_service_impl.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/http.h"
-#include "sallyport/ratelimit.h"
 #include "site.h"
-#include "site_send.h"
 
-#define IDLE_US   SP_SEC(60) /* between requests, and until a bit of an answer is taken */
-#define FINISH_US SP_SEC(5)  /* for the other side to close as well */
-#define LOG_PER_S 10         /* refused upgrades that are told: strangers don't fill a disk */
-
-struct sp_http_service {
-    struct sp_env env;
-    const struct sp_shared *shared;
-    struct sp_sessions *sessions;
-    struct sp_api *api;           /* or NULL */
-    struct sp_fallback *fallback; /* or NULL: the site answers */
-    struct sp_guests guests;
-    struct sp_ratelimit log_limit;
-    struct sp_http_counters counters;
-    bool draining;
-};
-
-struct http_conn {
-    struct sp_http_service *service;
-    struct sp_guest guest;
-    struct sp_stream *stream;
-    struct sp_timer timer;
-    struct sp_timer turn;     /* to go on sending when others have had theirs */
-    struct sp_site_send file; /* the rest of the answer */
-    uint64_t body_left;       /* of a request that has been answered */
-    struct sp_api_call *call; /* its answer comes later; nothing else is looked at until then */
-    bool is_call;             /* a request to the API, of which some of the body is missing */
-    bool continued;           /* its client was told to go on */
-    bool head_began;
-    bool last;      /* nothing follows the answer that is being sent */
-    bool heard_all; /* nothing follows what was received */
-    bool finishing;
-};
+#define FINISH_US SP_SEC(5) /* for the other side to close as well */
+#define LOG_PER_S 10        /* refused upgrades that are told: strangers don't fill a disk */
 
 /* For a head to come whole, however it drips. */
-static uint64_t head_us(const struct http_conn *c)
+static uint64_t head_us(const struct sp_http_conn *c)
 {
     return SP_SEC(c->service->env.bounds->handshake_s);
 }
 
 /* --- life ----------------------------------------------------------------------------------- */
 
-static void cancel_call(struct http_conn *c)
+static void cancel_call(struct sp_http_conn *c)
 {
     if (c->call != NULL)
         sp_api_cancel(c->call);
     c->call = NULL;
 }
 
-/* Forgets the connection, not its stream. */
-static void leave(struct http_conn *c)
+void sp_http_leave(struct sp_http_conn *c)
 {
     cancel_call(c);
     sp_guests_remove(&c->service->guests, &c->guest);
@@ -71,20 +38,20 @@ static void leave(struct http_conn *c)
     free(c);
 }
 
-static void shut(struct http_conn *c)
+static void shut(struct sp_http_conn *c)
 {
     struct sp_stream *s = c->stream;
-    leave(c);
+    sp_http_leave(c);
     sp_stream_free(s);
 }
 
-static int wait_at_most(struct http_conn *c, uint64_t us)
+int sp_http_wait_at_most(struct sp_http_conn *c, uint64_t us)
 {
     struct sp_ticker *t = c->service->env.ticker;
     return sp_timerq_set(&t->timers, &c->timer, sp_ticker_now(t) + us);
 }
 
-static void finish(struct http_conn *c)
+void sp_http_finish(struct sp_http_conn *c)
 {
     c->finishing = true;
     cancel_call(c);
@@ -97,26 +64,26 @@ static void finish(struct http_conn *c)
 /* --- answers -------------------------------------------------------------------------------- */
 
 /* What doesn't fit at once follows by send_rest(). */
-static void put(struct http_conn *c, struct sp_span head, struct sp_span body, bool keep_alive)
+void sp_http_put(struct sp_http_conn *c, struct sp_span head, struct sp_span body, bool keep_alive)
 {
     c->last = !keep_alive;
     if (sp_stream_put(c->stream, head) != 0 || sp_stream_put(c->stream, body) != 0) {
-        finish(c);
+        sp_http_finish(c);
         return;
     }
     sp_stream_flush(c->stream);
     c->head_began = c->is_call = c->continued = false;
-    wait_at_most(c, IDLE_US);
+    sp_http_wait_at_most(c, SP_HTTP_IDLE_US);
 }
 
-static void answer(struct http_conn *c, const struct sp_site_answer *a)
+static void answer(struct sp_http_conn *c, const struct sp_site_answer *a)
 {
     if (a->fd >= 0)
         sp_site_send_begin(&c->file, a->fd, a->part);
-    put(c, a->head, a->body, a->keep_alive);
+    sp_http_put(c, a->head, a->body, a->keep_alive);
 }
 
-static void refuse(struct http_conn *c, unsigned status)
+static void refuse(struct sp_http_conn *c, unsigned status)
 {
     struct sp_site_answer a;
 
@@ -125,7 +92,7 @@ static void refuse(struct http_conn *c, unsigned status)
 }
 
 /* Whether the answer is out, and more may come. The connection may be gone otherwise. */
-static bool send_rest(struct http_conn *c)
+static bool send_rest(struct sp_http_conn *c)
 {
     struct sp_ticker *t = c->service->env.ticker;
     uint64_t left = c->file.left.len;
@@ -137,18 +104,18 @@ static bool send_rest(struct http_conn *c)
         return false;
     }
     if (c->file.left.len != left)
-        wait_at_most(c, IDLE_US);
+        sp_http_wait_at_most(c, SP_HTTP_IDLE_US);
     if (err == SP_EMORE)
         sp_timerq_set(&t->timers, &c->turn, sp_ticker_now(t));
     if (err != 0 || !c->last)
         return err == 0;
     if (sp_stream_pending(c->stream) == 0)
-        finish(c);
+        sp_http_finish(c);
     return false;
 }
 
 /* Whether the connection has become a lane, or another worker's; *lane: why not. */
-static int join(struct http_conn *c, const struct sp_upgrade *u, size_t head_len,
+static int join(struct sp_http_conn *c, const struct sp_upgrade *u, size_t head_len,
                 struct sp_http_lane *lane)
 {
     struct sp_http_service *service = c->service;
@@ -157,7 +124,7 @@ static int join(struct http_conn *c, const struct sp_upgrade *u, size_t head_len
 
     if (err != 0)
         return err;
-    leave(c);
+    sp_http_leave(c);
     if (lane->id != NULL) {
         service->counters.upgrades++;
         sp_http_lane_welcome(stream, lane->id, head_len);
@@ -176,7 +143,7 @@ static void tell_refused(struct sp_http_service *service, const struct sp_addr *
 
 /* --- requests ------------------------------------------------------------------------------- */
 
-static bool skip_body(struct http_conn *c)
+static bool skip_body(struct sp_http_conn *c)
 {
     struct sp_buf *in = sp_stream_in(c->stream);
     size_t have = sp_buf_span(in).len;
@@ -188,63 +155,17 @@ static bool skip_body(struct http_conn *c)
 }
 
 /* From the first byte of a head on, the rest has to come soon. */
-static void wait_for_head(struct http_conn *c)
+static void wait_for_head(struct sp_http_conn *c)
 {
     if (!c->head_began)
-        wait_at_most(c, head_us(c));
+        sp_http_wait_at_most(c, head_us(c));
     c->head_began = true;
 }
 
-/* To the fallback, with all that was said so far. */
-static bool pass_on(struct http_conn *c)
-{
-    struct sp_fallback *to = c->service->fallback;
-    struct sp_stream *s = c->stream;
-
-    leave(c);
-    if (sp_fallback_take(to, s) != 0)
-        sp_stream_free(s);
-    return false;
-}
-
-/* The request is read; its body is passed over when it has been answered. */
-static void take_request(struct http_conn *c, const struct sp_http_head *h, size_t head_len)
-{
-    c->body_left = h->content_length;
-    sp_buf_consume(sp_stream_in(c->stream), head_len);
-}
-
-/* A request that opens no lane. Whether the connection is still here. */
-static bool serve_stranger(struct http_conn *c, const struct sp_http_head *h, size_t head_len)
-{
-    struct sp_site_answer a;
-
-    if (c->service->fallback != NULL)
-        return pass_on(c);
-    sp_site_serve(c->service->shared->site, h, sp_clock_unix_s(), &a);
-    take_request(c, h, head_len);
-    answer(c, &a);
-    return true;
-}
-
-/* --- the control API ------------------------------------------------------------------------ */
-
-static void go_on(struct http_conn *c);
-
-static void on_call_done(struct sp_api_answer *a, void *arg)
-{
-    struct http_conn *c = arg;
-
-    c->call = NULL;
-    put(c, a->head, a->body, a->keep_alive);
-    go_on(c);
-}
-
-/* Some of its body is missing; a client that asked whether it is wanted is told so. */
-static void wait_for_body(struct http_conn *c, const struct sp_http_head *h)
+void sp_http_wait_for_body(struct sp_http_conn *c, const struct sp_http_head *h)
 {
     if (c->heard_all) {
-        finish(c);
+        sp_http_finish(c);
         return;
     }
     if (!c->continued && sp_http_has_token(h, "Expect", "100-continue"))
@@ -253,70 +174,41 @@ static void wait_for_body(struct http_conn *c, const struct sp_http_head *h)
     wait_for_head(c);
 }
 
-/* To the worker who has its session; if that can't be, it is answered here. */
-static enum sp_api_outcome ask_api(struct http_conn *c, struct sp_api_request *r,
-                                   struct sp_api_reply *reply)
+/* To the fallback, with all that was said so far. */
+static bool pass_on(struct sp_http_conn *c)
 {
-    const struct sp_env *env = &c->service->env;
-    enum sp_api_outcome outcome = sp_api_serve(c->service->api, r, reply);
+    struct sp_fallback *to = c->service->fallback;
+    struct sp_stream *s = c->stream;
 
-    if (outcome != SP_API_ELSEWHERE ||
-        (env->post != NULL && sp_post_connection(env->post, reply->worker, c->stream) == 0))
-        return outcome;
-    r->stay = true;
-    return sp_api_serve(c->service->api, r, reply);
+    sp_http_leave(c);
+    if (sp_fallback_take(to, s) != 0)
+        sp_stream_free(s);
+    return false;
 }
 
-enum served { STRANGER, GONE, WAITS, ANSWERED };
-
-static enum served serve_api(struct http_conn *c, const struct sp_http_head *h, size_t head_len)
+void sp_http_take_request(struct sp_http_conn *c, const struct sp_http_head *h, size_t head_len)
 {
-    const struct sp_env *env = &c->service->env;
-    struct sp_api_request r = {
-        .head = h,
-        .body = sp_span_skip(sp_buf_span(sp_stream_in(c->stream)), head_len),
-        .local = sp_stream_local(c->stream),
-        .keys = env->keys->now,
-        .now_us = sp_ticker_now(env->ticker),
-        .unix_s = sp_clock_unix_s(),
-        .done = on_call_done,
-        .arg = c,
-    };
-    struct sp_api_reply reply;
-
-    switch (ask_api(c, &r, &reply)) {
-    case SP_API_NOT_OURS:
-        break;
-    case SP_API_ELSEWHERE:
-        leave(c);
-        return GONE;
-    case SP_API_MORE:
-        wait_for_body(c, h);
-        return WAITS;
-    case SP_API_LATER:
-        take_request(c, h, head_len);
-        c->call = reply.call;
-        wait_at_most(c, IDLE_US);
-        return WAITS;
-    case SP_API_ANSWERED:
-        take_request(c, h, head_len);
-        put(c, reply.answer.head, reply.answer.body, reply.answer.keep_alive);
-        sp_api_answer_fini(&reply.answer);
-        return ANSWERED;
-    }
-    return STRANGER;
+    c->body_left = h->content_length;
+    sp_buf_consume(sp_stream_in(c->stream), head_len);
 }
 
-/* Only inside TLS, as lanes. */
-static bool is_for_api(const struct http_conn *c, const struct sp_http_head *h)
+/* A request that opens no lane. Whether the connection is still here. */
+static bool serve_stranger(struct sp_http_conn *c, const struct sp_http_head *h, size_t head_len)
 {
-    return c->service->api != NULL && sp_stream_tls(c->stream) != NULL && sp_api_is_path(h->target);
+    struct sp_site_answer a;
+
+    if (c->service->fallback != NULL)
+        return pass_on(c);
+    sp_site_serve(c->service->shared->site, h, sp_clock_unix_s(), &a);
+    sp_http_take_request(c, h, head_len);
+    answer(c, &a);
+    return true;
 }
 
 /* --- any request ---------------------------------------------------------------------------- */
 
 /* Whether to go on: something was answered, and the connection is still here. */
-static bool serve(struct http_conn *c, const struct sp_http_head *h, size_t head_len)
+static bool serve(struct sp_http_conn *c, const struct sp_http_head *h, size_t head_len)
 {
     struct sp_http_service *service = c->service;
     struct sp_addr client = *sp_stream_remote(c->stream);
@@ -326,10 +218,10 @@ static bool serve(struct http_conn *c, const struct sp_http_head *h, size_t head
     int refused = 0;
 
     service->counters.requests += !c->is_call; /* once */
-    if (is_for_api(c, h)) {
-        enum served served = serve_api(c, h, head_len);
-        if (served != STRANGER)
-            return served == ANSWERED;
+    if (sp_http_is_for_api(c, h)) {
+        enum sp_http_served served = sp_http_serve_api(c, h, head_len);
+        if (served != SP_HTTP_STRANGER)
+            return served == SP_HTTP_ANSWERED;
     } else if (!sp_http_lane_wanted(service->shared, c->stream, h, &u)) {
         sp_http_lane_look(&service->env, h);
     } else if ((refused = join(c, &u, head_len, &lane)) == 0) {
@@ -344,7 +236,8 @@ static bool serve(struct http_conn *c, const struct sp_http_head *h, size_t head
     return here;
 }
 
-static int parse(const struct http_conn *c, struct sp_span in, struct sp_http_head *h, size_t *used)
+static int parse(const struct sp_http_conn *c, struct sp_span in, struct sp_http_head *h,
+                 size_t *used)
 {
     size_t max = (size_t)c->service->env.bounds->header_bytes;
     int err = sp_http_parse_request(in, h, used);
@@ -355,7 +248,7 @@ static int parse(const struct http_conn *c, struct sp_span in, struct sp_http_he
 }
 
 /* What can't be parsed. Whether the connection is still here. */
-static bool serve_nonsense(struct http_conn *c, int err)
+static bool serve_nonsense(struct sp_http_conn *c, int err)
 {
     c->service->counters.malformed++;
     c->service->env.hits->header_bytes += err == SP_ETOOBIG;
@@ -366,7 +259,7 @@ static bool serve_nonsense(struct http_conn *c, int err)
 }
 
 /* A head that is not whole, and will it ever be? */
-static void wait_for_rest(struct http_conn *c, size_t have)
+static void wait_for_rest(struct sp_http_conn *c, size_t have)
 {
     if (!c->heard_all) {
         if (have > 0)
@@ -374,12 +267,12 @@ static void wait_for_rest(struct http_conn *c, size_t have)
     } else if (c->service->fallback != NULL && have > 0) {
         pass_on(c);
     } else {
-        finish(c);
+        sp_http_finish(c);
     }
 }
 
 /* Whether to go on: something was answered, and the connection is still here. */
-static bool serve_next(struct http_conn *c)
+static bool serve_next(struct sp_http_conn *c)
 {
     struct sp_span in = sp_buf_span(sp_stream_in(c->stream));
     struct sp_http_head h;
@@ -397,13 +290,13 @@ static bool serve_next(struct http_conn *c)
     return serve(c, &h, used);
 }
 
-static void go_on(struct http_conn *c)
+void sp_http_go_on(struct sp_http_conn *c)
 {
     /* One answer at a time: who doesn't read what was asked for gets no more. */
     while (!c->finishing && c->call == NULL && send_rest(c)) {
         if (!skip_body(c)) {
             if (c->heard_all)
-                finish(c);
+                sp_http_finish(c);
             return;
         }
         if (sp_stream_room(c->stream) == 0 || !serve_next(c))
@@ -416,15 +309,15 @@ static void go_on(struct http_conn *c)
 static void on_stream(struct sp_stream *s, void *arg)
 {
     (void)s;
-    go_on(arg);
+    sp_http_go_on(arg);
 }
 
 static void on_half_closed(struct sp_stream *s, void *arg)
 {
-    struct http_conn *c = arg;
+    struct sp_http_conn *c = arg;
     (void)s;
     c->heard_all = true;
-    go_on(c);
+    sp_http_go_on(c);
 }
 
 static void on_closed(struct sp_stream *s, int why, void *arg)
@@ -445,13 +338,13 @@ static void on_turn(struct sp_timer *timer, uint64_t now_us, void *arg)
 {
     (void)timer;
     (void)now_us;
-    go_on(arg);
+    sp_http_go_on(arg);
 }
 
 /* Who has begun to ask is told; who is idle, or doesn't read, is not. */
 static void on_timeout(struct sp_timer *timer, uint64_t now_us, void *arg)
 {
-    struct http_conn *c = arg;
+    struct sp_http_conn *c = arg;
     (void)timer;
     (void)now_us;
 
@@ -461,9 +354,9 @@ static void on_timeout(struct sp_timer *timer, uint64_t now_us, void *arg)
         pass_on(c);
     } else if (c->head_began) {
         refuse(c, 408);
-        go_on(c);
+        sp_http_go_on(c);
     } else {
-        finish(c);
+        sp_http_finish(c);
     }
 }
 
@@ -471,7 +364,7 @@ static void on_timeout(struct sp_timer *timer, uint64_t now_us, void *arg)
 
 int sp_http_service_take(struct sp_http_service *service, struct sp_stream *s)
 {
-    struct http_conn *c = calloc(1, sizeof *c);
+    struct sp_http_conn *c = calloc(1, sizeof *c);
 
     if (c == NULL)
         return SP_ENOMEM;
@@ -486,9 +379,9 @@ int sp_http_service_take(struct sp_http_service *service, struct sp_stream *s)
         service->env.hits->strangers_per_address++;
     }
     if (err == 0)
-        err = wait_at_most(c, head_us(c));
+        err = sp_http_wait_at_most(c, head_us(c));
     if (err != 0) {
-        leave(c);
+        sp_http_leave(c);
         return err;
     }
     sp_stream_set_events(s, &stream_events, c);
@@ -496,7 +389,7 @@ int sp_http_service_take(struct sp_http_service *service, struct sp_stream *s)
     if (oldest != NULL) {
         service->counters.pushed_out++;
         service->env.hits->strangers++;
-        shut(SP_CONTAINER_OF(oldest, struct http_conn, guest));
+        shut(SP_CONTAINER_OF(oldest, struct sp_http_conn, guest));
     }
     return 0;
 }
@@ -528,7 +421,7 @@ void sp_http_service_free(struct sp_http_service *service)
     if (service == NULL)
         return;
     SP_LIST_EACH(&service->guests.list, link, next)
-    shut(SP_LIST_ITEM(link, struct http_conn, guest.link));
+    shut(SP_LIST_ITEM(link, struct sp_http_conn, guest.link));
     sp_guests_fini(&service->guests);
     sp_fallback_free(service->fallback);
     free(service);
