@@ -128,12 +128,18 @@ void sp_api_answer_empty(struct sp_api_answer *a, const struct sp_api_manner *m,
     end(a);
 }
 
-void sp_api_answer_file(struct sp_api_answer *a, const struct sp_api_manner *m, const char *type,
-                        struct sp_span body)
+void sp_api_answer_page(struct sp_api_answer *a, const struct sp_api_manner *m, const char *type,
+                        const char *fields, struct sp_span body)
 {
     begin(a, m, 200);
     a->body = body;
-    put_body(a, type, "Cache-Control: max-age=600\r\n");
+    put_body(a, type, fields);
+}
+
+void sp_api_answer_file(struct sp_api_answer *a, const struct sp_api_manner *m, const char *type,
+                        struct sp_span body)
+{
+    sp_api_answer_page(a, m, type, "Cache-Control: max-age=600\r\n", body);
 }
 
 void sp_api_answer_fini(struct sp_api_answer *a)

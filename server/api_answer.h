@@ -40,7 +40,10 @@ void sp_api_answer_fault(struct sp_api_answer *a, const struct sp_api_manner *m,
                          const struct sp_api_fault *f);
 /* 204. */
 void sp_api_answer_empty(struct sp_api_answer *a, const struct sp_api_manner *m, const char *field);
-/* What lives as long as the program. */
+/* What lives as long as the program. `fields`: more lines of the head, or "". */
+void sp_api_answer_page(struct sp_api_answer *a, const struct sp_api_manner *m, const char *type,
+                        const char *fields, struct sp_span body);
+/* The same, for an hour's sixth good without being asked for again. */
 void sp_api_answer_file(struct sp_api_answer *a, const struct sp_api_manner *m, const char *type,
                         struct sp_span body);
 

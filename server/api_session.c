@@ -9,6 +9,7 @@
 #include "api_impl.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
+#include "ticket.h"
 
 #define RETRY_FULL_S    10
 #define RETRY_GATEWAY_S 5 /* a gateway that lost its server is back in that time, or not soon */
@@ -67,14 +68,9 @@ static int make_ticket(const struct sp_api_task *t, const struct sp_rdv_view *v,
                        const struct sp_api_order *order, char out[static SP_TOKEN_MAX + 1])
 {
     const struct sp_api_request *r = t->request;
-    struct sp_claims c = {.expires_s = (uint64_t)unix_of(v->expires_us, r->now_us, r->unix_s),
-                          .end = end};
 
-    snprintf(c.subject, sizeof c.subject, "%s", t->claims.subject);
-    snprintf(c.scope, sizeof c.scope, "%s", SP_TOKEN_SCOPE_END);
-    snprintf(c.session, sizeof c.session, "%s", v->id);
-    snprintf(c.gateway, sizeof c.gateway, "%s", order->ends[end].gateway);
-    return sp_token_sign(r->keys->secrets.items[0], &c, out, SP_TOKEN_MAX + 1);
+    return sp_ticket_make(r->keys->secrets.items[0], v, end, order->ends[end].gateway,
+                          (uint64_t)unix_of(v->expires_us, r->now_us, r->unix_s), out);
 }
 
 static int answer_created(const struct sp_api_task *t, const struct sp_api_order *order,

@@ -64,6 +64,11 @@
     X(api_requests, "max-requests-per-second", "N", 1000, 1, 1000000,                             \
       "requests to the control API by one token",                                                 \
       "A whole company comes into the office; a browser's ticket has 20.")                        \
+    X(demo_rooms, "max-demo-rooms", "N", 64, 1, 10000, "rooms of the demo page (--demo)",         \
+      "So many pairs at once; who shows something needs one.")                                    \
+    X(demo_joins, "max-demo-joins-per-second", "N", 5, 1, 1000000,                                \
+      "who come into these rooms, for each /24 or /56",                                           \
+      "People open pages by hand; who comes back to a seat is not counted.")                      \
     X(queue_bytes, "max-queue", "BYTES", 1048576, 65536, 67108864,                                \
       "that wait for a tunnel's lanes, or a TURN connection",                                     \
       "400 ms of 20 Mbit/s, and what waits longer is dropped for its age.")

@@ -10,6 +10,8 @@ void sp_commons_init(struct sp_commons *c, unsigned workers, const struct sp_bou
     sp_pace_init(&c->api_requests, (uint32_t)bounds->api_requests, rng);
     atomic_init(&c->sessions.n, 0);
     sp_quota_init(&c->session_subjects, rng);
+    atomic_init(&c->demo_rooms.n, 0);
+    sp_prefix_limit_init(&c->demo_joins, (uint32_t)bounds->demo_joins, rng);
     sp_subjects_init(&c->subjects, rng);
     for (size_t i = 0; i < SP_PLACES_N; i++)
         sp_quota_init(&c->strangers[i], rng);

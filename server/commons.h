@@ -9,6 +9,7 @@
 #include "bounds.h"
 #include "guests.h"
 #include "pace.h"
+#include "prefix_limit.h"
 #include "subject.h"
 #include "tally.h"
 #include "turn_common.h"
@@ -29,6 +30,8 @@ struct sp_commons {
     struct sp_tally tunnels, sessions; /* sessions: rendezvous */
     struct sp_quota session_subjects;  /* of these, by subject */
     struct sp_pace api_requests;       /* by tokens that make sessions */
+    struct sp_tally demo_rooms;
+    struct sp_prefix_limit demo_joins;
     struct sp_subjects subjects;
     struct sp_quota strangers[SP_PLACES_N]; /* by address */
 };

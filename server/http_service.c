@@ -31,6 +31,7 @@ static void cancel_call(struct sp_http_conn *c)
 void sp_http_leave(struct sp_http_conn *c)
 {
     cancel_call(c);
+    sp_http_demo_forget(c);
     sp_guests_remove(&c->service->guests, &c->guest);
     sp_timerq_cancel(&c->service->env.ticker->timers, &c->timer);
     sp_timerq_cancel(&c->service->env.ticker->timers, &c->turn);
@@ -55,6 +56,7 @@ void sp_http_finish(struct sp_http_conn *c)
 {
     c->finishing = true;
     cancel_call(c);
+    sp_http_demo_forget(c);
     sp_timerq_cancel(&c->service->env.ticker->timers, &c->timer);
     sp_timerq_cancel(&c->service->env.ticker->timers, &c->turn);
     sp_site_send_end(&c->file);
@@ -222,6 +224,10 @@ static bool serve(struct sp_http_conn *c, const struct sp_http_head *h, size_t h
         enum sp_http_served served = sp_http_serve_api(c, h, head_len);
         if (served != SP_HTTP_STRANGER)
             return served == SP_HTTP_ANSWERED;
+    } else if (sp_http_is_for_demo(c, h)) {
+        enum sp_http_served served = sp_http_serve_demo(c, h, head_len);
+        if (served != SP_HTTP_STRANGER)
+            return served == SP_HTTP_ANSWERED;
     } else if (!sp_http_lane_wanted(service->shared, c->stream, h, &u)) {
         sp_http_lane_look(&service->env, h);
     } else if ((refused = join(c, &u, head_len, &lane)) == 0) {
@@ -293,7 +299,7 @@ static bool serve_next(struct sp_http_conn *c)
 void sp_http_go_on(struct sp_http_conn *c)
 {
     /* One answer at a time: who doesn't read what was asked for gets no more. */
-    while (!c->finishing && c->call == NULL && send_rest(c)) {
+    while (!c->finishing && c->call == NULL && c->seat == NULL && send_rest(c)) {
         if (!skip_body(c)) {
             if (c->heard_all)
                 sp_http_finish(c);
@@ -317,6 +323,8 @@ static void on_half_closed(struct sp_stream *s, void *arg)
     struct sp_http_conn *c = arg;
     (void)s;
     c->heard_all = true;
+    if (c->seat != NULL)
+        sp_http_finish(c);
     sp_http_go_on(c);
 }
 
@@ -395,7 +403,7 @@ int sp_http_service_take(struct sp_http_service *service, struct sp_stream *s)
 }
 
 int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared,
-                        struct sp_sessions *sessions, struct sp_api *api,
+                        struct sp_sessions *sessions, struct sp_api *api, struct sp_demo *demo,
                         struct sp_http_service **out)
 {
     struct sp_http_service *service = calloc(1, sizeof *service);
@@ -406,6 +414,7 @@ int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared
     service->shared = shared;
     service->sessions = sessions;
     service->api = api;
+    service->demo = demo;
     sp_env_guests(env, SP_ON_SITE, &service->guests);
     sp_ratelimit_init(&service->log_limit, LOG_PER_S, LOG_PER_S);
     if (shared->config.has_fallback && sp_fallback_new(env, shared, &service->fallback) != 0) {

@@ -10,6 +10,7 @@
 #define SALLYPORT_SERVER_HTTP_SERVICE_H
 
 #include "api.h"
+#include "demo.h"
 #include "env.h"
 #include "fallback.h"
 #include "session.h"
@@ -25,9 +26,9 @@ struct sp_http_counters {
 
 /* Strangers go to `shared->config.fallback` if there is one, else to the site. */
 
-/* `api` NULL: it is not served. */
+/* `api`, `demo` NULL: they are not served. */
 int sp_http_service_new(const struct sp_env *env, const struct sp_shared *shared,
-                        struct sp_sessions *sessions, struct sp_api *api,
+                        struct sp_sessions *sessions, struct sp_api *api, struct sp_demo *demo,
                         struct sp_http_service **out);
 void sp_http_service_free(struct sp_http_service *h);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What http_service.c (connections, requests, strangers) and http_api.c (the control API's) have in
- * common.
+ * What http_service.c (connections, requests, strangers) http_api.c (the control API's)
+ * and http_demo.c (the demo page's) have in common.
  */
 #ifndef SALLYPORT_SERVER_HTTP_SERVICE_IMPL_H
 #define SALLYPORT_SERVER_HTTP_SERVICE_IMPL_H
@@ -18,6 +18,7 @@ struct sp_http_service {
     const struct sp_shared *shared;
     struct sp_sessions *sessions;
     struct sp_api *api;           /* or NULL */
+    struct sp_demo *demo;         /* or NULL */
     struct sp_fallback *fallback; /* or NULL: the site answers */
     struct sp_guests guests;
     struct sp_ratelimit log_limit;
@@ -30,12 +31,13 @@ struct sp_http_conn {
     struct sp_guest guest;
     struct sp_stream *stream;
     struct sp_timer timer;
-    struct sp_timer turn;     /* to go on sending when others have had theirs */
-    struct sp_site_send file; /* the rest of the answer */
-    uint64_t body_left;       /* of a request that has been answered */
-    struct sp_api_call *call; /* its answer comes later; nothing else is looked at until then */
-    bool is_call;             /* a request to the API, of which some of the body is missing */
-    bool continued;           /* its client was told to go on */
+    struct sp_timer turn;      /* to go on sending when others have had theirs */
+    struct sp_site_send file;  /* the rest of the answer */
+    uint64_t body_left;        /* of a request that has been answered */
+    struct sp_api_call *call;  /* its answer comes later; nothing else is looked at until then */
+    struct sp_demo_seat *seat; /* it listens in a room of the demo, and says nothing any more */
+    bool is_call;              /* a request to the API, of which some of the body is missing */
+    bool continued;            /* its client was told to go on */
     bool head_began;
     bool last;      /* nothing follows the answer that is being sent */
     bool heard_all; /* nothing follows what was received */
@@ -54,6 +56,13 @@ enum sp_http_served {
 bool sp_http_is_for_api(const struct sp_http_conn *c, const struct sp_http_head *h);
 enum sp_http_served sp_http_serve_api(struct sp_http_conn *c, const struct sp_http_head *h,
                                       size_t head_len);
+
+/* The same of the demo page's. */
+bool sp_http_is_for_demo(const struct sp_http_conn *c, const struct sp_http_head *h);
+enum sp_http_served sp_http_serve_demo(struct sp_http_conn *c, const struct sp_http_head *h,
+                                       size_t head_len);
+/* It listens no longer. */
+void sp_http_demo_forget(struct sp_http_conn *c);
 
 /* --- of http_service.c ---------------------------------------------------------------------- */
 

@@ -109,6 +109,21 @@ static const struct sp_counter http[] = {
 };
 #undef FIELD
 
+#define FIELD(...) SP_COUNTER(struct sp_demo_counters, __VA_ARGS__)
+static const struct sp_counter demo[] = {
+    FIELD(rooms, "demo_rooms_total", NULL, "Rooms of the demo page that were opened."),
+    FIELD(seats, "demo_seats_total", NULL, "Seats in them that were taken."),
+    FIELD(meetings, "demo_meetings_total", NULL, "Times that two met in one and got a session."),
+    FIELD(messages, "demo_messages_total", NULL, "Messages that one said to the other."),
+    FIELD(occupied, "demo_occupied_total", NULL, "Visitors of rooms that two were in already."),
+    FIELD(hasty, "demo_hasty_messages_total", NULL,
+          "Messages that were refused: too many by one seat."),
+    FIELD(dropped, "demo_dropped_events_total", NULL,
+          "Events that were kept for somebody who was away, and had to go."),
+    FIELD(expired, "demo_expired_rooms_total", NULL, "Rooms that ended: they had lasted too long."),
+};
+#undef FIELD
+
 #define FIELD(...) SP_COUNTER(struct sp_fallback_counters, __VA_ARGS__)
 static const struct sp_counter fallback[] = {
     FIELD(passed_on, "fallback_passed_on_total", NULL,
@@ -269,6 +284,7 @@ static const struct sp_counter_group groups[] = {
     GROUP("connections", conns, conns),
     GROUP("http", http, http),
     GROUP("api", api, api),
+    GROUP("demo", demo, demo),
     GROUP("fallback", fallback, fallback),
     GROUP("tunnels", sessions, sessions),
     GROUP("sessions", rendezvous, rendezvous),

@@ -22,6 +22,10 @@ static const struct {
     {"api", SP_SERVE_API},       {"site", SP_SERVE_SITE},
 };
 
+/* Without --serve; and with --demo, whose page wants the API and, without a gateway, ICE-TCP. */
+#define SERVE      "tunnel,turn,site"
+#define SERVE_DEMO "tunnel,turn,ice-tcp,api,site"
+
 static int parse_serve(const char *value, unsigned *out)
 {
     unsigned bits = 0;
@@ -180,7 +184,7 @@ static const struct sp_option table[] = {
              "api (to make such sessions, for whoever has a token: credentials --scope session) "
              "and site (an ordinary web site for everyone else). STUN answers strangers by its "
              "nature: tunnel,site cannot be told from a web server.",
-     .preset = "tunnel,turn,site",
+     .preset = SERVE,
      .words = "tunnel|turn|ice-tcp|api|site",
      .flags = SP_OPTION_LIST,
      .check = check_serve},
@@ -270,6 +274,13 @@ static const struct sp_option table[] = {
              "need but their token.",
      .flags = SP_OPTION_REPEAT | SP_OPTION_RARE,
      .check = sp_origin_check},
+    {.name = "demo",
+     .help = "serves a page for two to call each other",
+     .more = "At https://THIS-SERVER/demo/, for whoever knows the address: two who open the same "
+             "link see and hear each other by a session of this server, and which way their media "
+             "takes. For showing it, with bounds of its own; without --serve it serves all that "
+             "there is, ice-tcp and api among it.",
+     .flags = SP_OPTION_RARE},
     {.name = "workers",
      .arg = "N",
      .help = "threads that share the work",
@@ -374,7 +385,8 @@ static void set_shared(struct sp_edge_config *c, const struct sp_options *o)
 {
     struct sp_shared_config *s = &c->shared;
 
-    parse_serve(sp_options_get(o, "serve", "tunnel,turn,site"), &s->serve);
+    s->demo = sp_options_switch(o, "demo");
+    parse_serve(sp_options_get(o, "serve", s->demo ? SERVE_DEMO : SERVE), &s->serve);
     s->allow = c->allow;
     s->deny = c->deny;
     s->own = c->own;
@@ -487,6 +499,10 @@ static int set_origins(struct sp_edge_config *c, const struct sp_options *o,
     if (all->n > 0 && !(c->shared.serve & SP_SERVE_API))
         return sp_options_refuse(why,
                                  "--origin: is for the control API, and --serve leaves api out");
+    if (c->shared.demo && !(c->shared.serve & SP_SERVE_API))
+        return sp_options_refuse(why, "--demo: its page uses the control API, and --serve leaves "
+                                      "api out");
+    all->own = c->shared.demo;
     for (size_t i = 0; i < all->n; i++)
         c->origins[i] = sp_options_nth(o, "origin", i);
     all->items = c->origins;

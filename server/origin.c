@@ -63,26 +63,35 @@ static const char *find(const struct sp_origins *all, struct sp_span front, stru
 }
 
 /* A page of this server reads from it. */
-static const char *own(const struct sp_origins *all, const struct sp_http_head *h)
+static bool from_own_page(const struct sp_http_head *h, struct sp_span *host)
 {
-    struct sp_span site, host;
+    struct sp_span site;
 
-    if (sp_http_find_one(h, "Sec-Fetch-Site", &site) != 0 ||
-        !sp_span_eq(site, sp_span_str("same-origin")) || sp_http_find_one(h, "Host", &host) != 0)
-        return NULL;
-    return find(all, sp_span_str(HTTPS), host);
+    return sp_http_find_one(h, "Sec-Fetch-Site", &site) == 0 &&
+           sp_span_eq(site, sp_span_str("same-origin")) && sp_http_find_one(h, "Host", host) == 0;
+}
+
+/* `origin` is that of the server itself, as it was asked. */
+static bool is_own(const struct sp_http_head *h, struct sp_span origin)
+{
+    const size_t front = strlen(HTTPS);
+    struct sp_span host;
+
+    return origin.len > front && memcmp(origin.p, HTTPS, front) == 0 &&
+           sp_http_find_one(h, "Host", &host) == 0 && sp_span_eq(sp_span_skip(origin, front), host);
 }
 
 enum sp_origin_verdict sp_origin_of(const struct sp_origins *all, const struct sp_http_head *h,
                                     const char **out)
 {
-    struct sp_span value;
+    struct sp_span value, host;
     int err = sp_http_find_one(h, "Origin", &value);
-    const char *found = err == 0           ? find(all, value, sp_span(NULL, 0))
-                        : err == SP_ENOENT ? own(all, h)
-                                           : NULL;
+    bool same = err == SP_ENOENT && from_own_page(h, &host);
+    const char *found = err == 0 ? find(all, value, sp_span(NULL, 0))
+                        : same   ? find(all, sp_span_str(HTTPS), host)
+                                 : NULL;
 
-    if (found == NULL)
+    if (found == NULL && !(all->own && (same || (err == 0 && is_own(h, value)))))
         return err == SP_ENOENT ? SP_ORIGIN_NONE : SP_ORIGIN_FOREIGN;
     *out = found;
     return SP_ORIGIN_ALLOWED;

@@ -6,6 +6,7 @@
 #ifndef SALLYPORT_SERVER_ORIGIN_H
 #define SALLYPORT_SERVER_ORIGIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "sallyport/http.h"
@@ -19,6 +20,7 @@
 struct sp_origins {
     const char *const *items;
     size_t n;
+    bool own; /* pages of this very server are, too, by whichever name it was asked (--demo) */
 };
 
 /* NULL when a browser may send it like that (lower case, no path, no default port): else what is
@@ -27,7 +29,7 @@ const char *sp_origin_check(const char *value);
 
 enum sp_origin_verdict {
     SP_ORIGIN_NONE,    /* the request comes from no page, or doesn't say so */
-    SP_ORIGIN_ALLOWED, /* *out is the origin */
+    SP_ORIGIN_ALLOWED, /* *out is the origin; NULL: this server's own, which need not be told so */
     SP_ORIGIN_FOREIGN, /* of a page that is not allowed, or it can't be said which */
 };
 

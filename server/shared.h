@@ -20,6 +20,7 @@ struct sp_shared_config {
     size_t n_own;
     const char *tunnel_path;
     struct sp_origins origins; /* of pages that may use the control API */
+    bool demo;                 /* the demo page is served */
     const char *site;          /* a folder, instead of the built-in page; may be NULL */
     bool has_fallback;
     struct sp_addr fallback; /* a web server that strangers are passed on to */

@@ -20,6 +20,7 @@
 
 #include "alloc_log.h"
 #include "api_host.h"
+#include "demo_host.h"
 #include "endpoint.h"
 #include "ends.h"
 #include "late.h"
@@ -57,7 +58,8 @@ struct sp_worker {
     struct sp_own_addrs *own; /* tells the policy */
     struct sp_conns *conns;
     struct sp_http_service *http;
-    struct sp_api *api; /* NULL: not served */
+    struct sp_api *api;   /* NULL: not served */
+    struct sp_demo *demo; /* the same */
     struct sp_sessions *sessions;
     struct sp_relays *relays;
     struct sp_list endpoints; /* of TCP and TLS connections */
@@ -459,8 +461,10 @@ static int start_parts(struct sp_worker *w)
         err = sp_sessions_new(&w->env, &sc, &w->sessions);
     if (err == 0 && (w->shared->config.serve & SP_SERVE_API))
         err = sp_api_host_new(&w->env, w->shared, &w->api);
+    if (err == 0 && w->shared->config.demo)
+        err = sp_demo_host_new(&w->env, &w->demo);
     if (err == 0)
-        err = sp_http_service_new(&w->env, w->shared, w->sessions, w->api, &w->http);
+        err = sp_http_service_new(&w->env, w->shared, w->sessions, w->api, w->demo, &w->http);
     if (err == 0)
         err = sp_conns_new(&w->env, w->shared, &takers, w, &w->conns);
     return err;
@@ -556,6 +560,7 @@ void sp_worker_free(struct sp_worker *w)
     sp_conns_free(w->conns);
     sp_http_service_free(w->http);
     sp_api_free(w->api);
+    sp_demo_free(w->demo, sp_ticker_now(&w->ticker));
     sp_endpoint_free_all(&w->endpoints);
     sp_guests_fini(&w->guests);
     sp_sessions_free(w->sessions);
@@ -636,6 +641,8 @@ void sp_worker_stats(const struct sp_worker *w, struct sp_worker_stats *out)
     out->ends = *sp_ends_counters(w->env.ends);
     if (w->api != NULL)
         out->api = *sp_api_counters(w->api);
+    if (w->demo != NULL)
+        out->demo = *sp_demo_counters(w->demo);
     out->bounds.tunnel_flows = out->sessions.tunnels.flows_crowded;
     out->bounds.queue_bytes = out->sessions.tunnels.dropped_full + w->turn_dropped;
     for (size_t i = 0; i < w->config.n_listen && w->listeners[i] != NULL; i++)

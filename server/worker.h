@@ -93,6 +93,7 @@ struct sp_worker_stats {
     struct sp_relays_counters relays;
     struct sp_http_counters http;
     struct sp_api_counters api;
+    struct sp_demo_counters demo;
     struct sp_fallback_counters fallback;
     struct sp_bound_hits bounds;
     struct sp_post_counters post;

@@ -12,7 +12,7 @@
 #include "sallyport/err.h"
 
 static const struct sp_origins origins = {
-    (const char *const[]){"https://other.example", API_ORIGIN}, 2};
+    .items = (const char *const[]){"https://other.example", API_ORIGIN}, .n = 2};
 
 /* --- the host ------------------------------------------------------------------------------- */
 

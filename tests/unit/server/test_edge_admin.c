@@ -171,7 +171,7 @@ START_TEST(status)
     ck_assert_ptr_nonnull(json_string_value(json_object_get(o, "crypto")));
     ck_assert(json_is_integer(json_object_get(json_object_get(o, "now"), "tunnels")));
     const json_t *counters = json_object_get(o, "counters");
-    ck_assert_uint_eq(json_object_size(counters), 13);
+    ck_assert_uint_eq(json_object_size(counters), 14);
     const json_t *turn = json_object_get(counters, "turn");
     ck_assert_uint_eq(json_object_size(turn), sizeof(struct sp_turn_counters) / sizeof(uint64_t));
     ck_assert_int_eq(json_integer_value(json_object_get(turn, "binding_requests")), 1);

@@ -92,7 +92,8 @@ static void open_rig(struct rig *r)
     r->e.env.keys = &r->ring;
     open_shared(r);
     ck_assert_int_eq(sp_sessions_new(&r->e.env, &c, &r->sessions), 0);
-    ck_assert_int_eq(sp_http_service_new(&r->e.env, &r->shared, r->sessions, NULL, &r->http), 0);
+    ck_assert_int_eq(sp_http_service_new(&r->e.env, &r->shared, r->sessions, NULL, NULL, &r->http),
+                     0);
     ck_assert_int_eq(sp_conns_new(&r->e.env, &r->shared, &takers, r, &r->conns), 0);
     ck_assert_int_eq(
         sp_listener_open(&r->e.loop.ticker, NULL, &any, NULL, on_accept, r, &r->listener), 0);
@@ -435,7 +436,7 @@ START_TEST(not_now_with_a_fallback)
     sp_http_service_free(r.http);
     r.shared.config.has_fallback = true;
     r.shared.config.fallback = sp_addr_v4(127, 0, 0, 1, 1); /* where nobody is */
-    ck_assert_int_eq(sp_http_service_new(&r.e.env, &r.shared, r.sessions, NULL, &r.http), 0);
+    ck_assert_int_eq(sp_http_service_new(&r.e.env, &r.shared, r.sessions, NULL, NULL, &r.http), 0);
     r.e.bounds.tunnels = 1;
     gateway_end_init(&g, &r.e.loop);
     ck_assert_uint_eq(gateway_end_join(&g, r.addr, r.client, good, 0), 101);
@@ -477,7 +478,7 @@ START_TEST(drain_with_a_fallback)
     sp_http_service_free(r.http);
     r.shared.config.has_fallback = true;
     ck_assert_int_eq(sp_sock_listen(&any, NULL, &b.listener, &r.shared.config.fallback), 0);
-    ck_assert_int_eq(sp_http_service_new(&r.e.env, &r.shared, r.sessions, NULL, &r.http), 0);
+    ck_assert_int_eq(sp_http_service_new(&r.e.env, &r.shared, r.sessions, NULL, NULL, &r.http), 0);
     connect_peer(&r, &p, true);
     peer_say(&p, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     ck_assert(io_loop_until(&r.e.loop, is_passed_on, &b));
@@ -667,7 +668,7 @@ START_TEST(crowd)
     open_rig(&r);
     sp_http_service_free(r.http);
     r.e.env.max_strangers = 4;
-    ck_assert_int_eq(sp_http_service_new(&r.e.env, &r.shared, r.sessions, NULL, &r.http), 0);
+    ck_assert_int_eq(sp_http_service_new(&r.e.env, &r.shared, r.sessions, NULL, NULL, &r.http), 0);
     for (uint8_t i = 0; i < 5; i++)
         fds[i] = visit_from(&r, (uint8_t)(2 + i));
     ck_assert_uint_eq(counters(&r)->pushed_out, 1);

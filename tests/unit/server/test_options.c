@@ -160,6 +160,26 @@ START_TEST(draining)
 }
 END_TEST
 
+START_TEST(demo)
+{
+    struct sp_edge_config c;
+    char why[SP_OPTIONS_ERR_MAX];
+
+    ck_assert_int_eq(parse(GOOD, &c, why), 0);
+    ck_assert(!c.shared.demo && !c.shared.origins.own);
+    ck_assert_uint_eq(c.shared.serve & (SP_SERVE_API | SP_SERVE_ICE_TCP), 0);
+    sp_edge_config_fini(&c);
+    ck_assert_int_eq(parse(GOOD "--demo", &c, why), 0);
+    ck_assert(c.shared.demo && c.shared.origins.own);
+    ck_assert_uint_eq(c.shared.serve, SP_SERVE_TUNNEL | SP_SERVE_TURN | SP_SERVE_ICE_TCP |
+                                          SP_SERVE_API | SP_SERVE_SITE);
+    sp_edge_config_fini(&c);
+    ck_assert_int_eq(parse(GOOD "--demo --serve tunnel,api", &c, why), 0);
+    ck_assert_uint_eq(c.shared.serve, SP_SERVE_TUNNEL | SP_SERVE_API);
+    sp_edge_config_fini(&c);
+}
+END_TEST
+
 START_TEST(origins)
 {
     struct sp_edge_config c;
@@ -210,6 +230,7 @@ static const struct {
     {GOOD "--linger 0", "--linger", "3600"},
     {GOOD "--serve api --origin app.example", "--origin", "https://HOST"},
     {GOOD "--origin https://app.example", "--origin", "--serve"},
+    {GOOD "--demo --serve tunnel,ice-tcp,site", "--demo", "--serve leaves api out"},
     {"--listen 127.0.0.1:1 --relay-ports none --relay-ip 198.51.100.2 --serve api", "--cert",
      "PEM"},
     {GOOD "--turn-congestion Cubic", "--turn-congestion", "cubic"},
@@ -265,6 +286,7 @@ int main(void)
     tcase_add_test(tc, values);
     tcase_add_test(tc, draining);
     tcase_add_test(tc, origins);
+    tcase_add_test(tc, demo);
     tcase_add_test(tc, udp_listens_only_for_turn);
     tcase_add_loop_test(tc, bad_ones_are_named, 0, SP_ARRAY_LEN(bad));
     suite_add_tcase(s, tc);

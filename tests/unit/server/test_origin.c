@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static const char *const items[] = {"https://app.example", "http://localhost:8080"};
-static const struct sp_origins all = {items, 2};
+static const struct sp_origins all = {.items = items, .n = 2};
 
 static enum sp_origin_verdict of(const char *fields, const char **out)
 {
@@ -56,6 +56,40 @@ START_TEST(verdicts)
         ck_assert((origin == NULL) == (cases[i].origin == NULL));
         if (origin != NULL)
             ck_assert_str_eq(origin, cases[i].origin);
+    }
+}
+END_TEST
+
+/* Pages of the server itself, by whichever name it is asked (--demo). */
+START_TEST(own_pages)
+{
+    static const struct {
+        const char *fields;
+        enum sp_origin_verdict without, with;
+    } cases[] = {
+        {"", SP_ORIGIN_NONE, SP_ORIGIN_NONE},
+        {"Sec-Fetch-Site: same-origin\r\n", SP_ORIGIN_NONE, SP_ORIGIN_ALLOWED},
+        {"Sec-Fetch-Site: cross-site\r\n", SP_ORIGIN_NONE, SP_ORIGIN_NONE},
+        {"Origin: https://edge.test\r\n", SP_ORIGIN_FOREIGN, SP_ORIGIN_ALLOWED},
+        {"Origin: http://edge.test\r\n", SP_ORIGIN_FOREIGN, SP_ORIGIN_FOREIGN},
+        {"Origin: https://edge.test:444\r\n", SP_ORIGIN_FOREIGN, SP_ORIGIN_FOREIGN},
+        {"Origin: https://\r\n", SP_ORIGIN_FOREIGN, SP_ORIGIN_FOREIGN},
+        {"Origin: https://edge.test\r\nOrigin: https://edge.test\r\n", SP_ORIGIN_FOREIGN,
+         SP_ORIGIN_FOREIGN},
+    };
+    static const struct sp_origins none = {.n = 0}, own = {.own = true};
+    char text[200];
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
+        const char *origin = "unset";
+        struct sp_http_head h;
+        size_t used;
+        snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: edge.test\r\n%s\r\n", cases[i].fields);
+        ck_assert_int_eq(sp_http_parse_request(sp_span_str(text), &h, &used), 0);
+        ck_assert_int_eq(sp_origin_of(&none, &h, &origin), cases[i].without);
+        ck_assert_int_eq(sp_origin_of(&own, &h, &origin), cases[i].with);
+        if (cases[i].with == SP_ORIGIN_ALLOWED)
+            ck_assert_ptr_null(origin);
     }
 }
 END_TEST
@@ -114,6 +148,7 @@ int main(void)
     TCase *tc = tcase_create("origin");
 
     tcase_add_test(tc, verdicts);
+    tcase_add_test(tc, own_pages);
     tcase_add_test(tc, as_browsers_send_them);
     suite_add_tcase(s, tc);
 
