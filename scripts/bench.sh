@@ -9,7 +9,6 @@
 #
 #   delay     what relaying adds to a datagram: gateway, server and gateway, and
 #             TURN by UDP and TLS, beside processes that do nothing, now and then and often (2 minutes)
-#   cpu       processor time of the server for each delivered datagram, by UDP, TCP and TLS (4 minutes)
 #   connect   from createOffer to connected and to the first picture in Chromium (3 minutes)
 #   quality   delay and loss of voice and video on links that delay and lose, by plain UDP, coturn and
 #             sallyport (50 minutes; goes on where it was ended). Its options choose what to measure:
@@ -18,13 +17,13 @@
 #   browser   frames, freezes, jitter buffers and bit rate of a call of two Chromium on such links, by the same
 #             paths (25 minutes; goes on where it was ended). The same options, but for --plots
 #
-#   relay     what a datagram costs the server: processor time, loss, delay by every path at several loads, growth
-#             with the number of flows, memory of what is idle (8 minutes). Its options choose, and
+#   relay     what a datagram costs the server: processor time, loss, delay by every path at several loads, of calls, growth
+#             with the number of flows, memory of what is idle (9 minutes). Its options choose, and
 #             bench.sh relay --instructions
 #             counts instructions instead: repeatable, from commit to commit (15 minutes)
 #             bench.sh relay --help names all
 #
-#   BENCH     default: delay, cpu and connect
+#   BENCH     default: delay and connect
 #   --quick   a few rounds, to see that it runs: the figures mean nothing, and lie in build/bench/quick
 #   --help    this text
 #
@@ -36,7 +35,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all_benches=(delay cpu connect quality browser relay)
+all_benches=(delay connect quality browser relay)
 benches=()
 options=() # of quality, browser or relay
 folder=$root/build/bench
@@ -44,7 +43,7 @@ plots="" incomplete=0
 while [ $# -gt 0 ]; do
     case $1 in
         --quick)
-            export BENCH_COUNT=50 BENCH_SETTLE=1 BENCH_ROUNDS=1 BENCH_MESSAGES=50 BENCH_QUICK=yes
+            export BENCH_COUNT=50 BENCH_SETTLE=1 BENCH_ROUNDS=1 BENCH_QUICK=yes
             folder=$root/build/bench/quick
             ;;
         --help)
@@ -66,7 +65,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#benches[@]} -gt 0 ] || benches=(delay cpu connect)
+[ ${#benches[@]} -gt 0 ] || benches=(delay connect)
 [[ " ${options[*]-} " != *" --help "* ]] || exec "$root/tests/bench/${benches[-1]}.sh" --help
 [ "$(id -u)" = 0 ] || die 2 "needs root, to make network namespaces"
 

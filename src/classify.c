@@ -267,8 +267,8 @@ static enum sp_class class_of_dtls(uint8_t first)
 }
 
 /* RFC 7983 for what is inside TURN, or not inside any. */
-static enum sp_class class_of_inner(struct sp_classify *c, uint16_t flow, struct sp_span s,
-                                    uint64_t now_us)
+enum sp_class sp_classify_inner(struct sp_classify *c, uint16_t flow, struct sp_span s,
+                                uint64_t now_us)
 {
     if (s.len == 0)
         return SP_CLASS_DATA;
@@ -308,5 +308,5 @@ enum sp_class sp_classify(struct sp_classify *c, uint16_t flow, struct sp_span d
     } else if (sp_stun_looks_like(datagram) && !indication_data(datagram, &inner)) {
         return SP_CLASS_CONTROL;
     }
-    return class_of_inner(c, flow, inner, now_us);
+    return sp_classify_inner(c, flow, inner, now_us);
 }

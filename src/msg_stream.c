@@ -9,8 +9,9 @@
 #include "sallyport/rfc4571.h"
 #include "sallyport/turn_stream.h"
 
-#define BATCH        64        /* messages told at once */
-#define CLASSIFY_MAX 4096      /* bytes of one whose class is looked for */
+#define BATCH        64   /* messages told at once */
+#define CLASSIFY_MAX 4096 /* bytes of one whose class is looked for */
+#define PARTS_MAX    4
 #define REST_US      SP_SEC(1) /* how often what holds memory is asked whether it still wants it */
 
 struct sp_msg_stream {
@@ -115,7 +116,7 @@ static void tell_drops(struct sp_msg_stream *m)
     m->dropped_told = all;
 }
 
-/* False: the stream takes no more. */
+/* False: the stream does not take it. */
 static bool put_first(struct sp_msg_stream *m, enum sp_class c, size_t *room)
 {
     size_t n;
@@ -132,20 +133,28 @@ static bool put_first(struct sp_msg_stream *m, enum sp_class c, size_t *room)
  * more urgent. Each message is a TLS record of its own, since there are clients that take one for
  * the other (coturn's turnutils_uclient loses the rest of a record that holds more); several
  * records leave by one call of the system. */
-static void flush(struct sp_msg_stream *m, uint64_t now_us)
+static void flush_queue(struct sp_msg_stream *m, uint64_t now_us)
 {
-    size_t room = sp_stream_room(m->stream);
     enum sp_class c;
+    bool taken = true;
 
     sp_classq_expire(&m->queue, now_us);
     tell_drops(m);
-    while (room > 0 && (c = sp_classq_first(&m->queue)) != SP_N_CLASSES) {
-        bool more = put_first(m, c, &room);
-        if (more && room > 0 && sp_classq_count(&m->queue) > 0)
-            continue;
-        sp_stream_flush(m->stream); /* if it has ended, `closed` follows */
-        room = more ? sp_stream_room(m->stream) : 0;
-    }
+    size_t room = sp_stream_room_for(m->stream, sp_classq_bytes(&m->queue));
+    do {
+        while (room > 0 && taken && (c = sp_classq_first(&m->queue)) != SP_N_CLASSES)
+            taken = put_first(m, c, &room);
+        if (sp_stream_pending(m->stream) > 0)
+            sp_stream_flush(m->stream); /* if it has ended, `closed` follows */
+    } while (taken && sp_classq_count(&m->queue) > 0 && (room = sp_stream_room(m->stream)) > 0);
+}
+
+static void flush(struct sp_msg_stream *m, uint64_t now_us)
+{
+    if (sp_classq_count(&m->queue) > 0)
+        flush_queue(m, now_us);
+    else if (sp_stream_pending(m->stream) > 0)
+        sp_stream_flush(m->stream);
 }
 
 static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
@@ -171,6 +180,13 @@ static void on_writable(struct sp_stream *s, void *arg)
     flush(m, sp_ticker_now(m->ticker));
 }
 
+/* Header and data, and maybe zeros. */
+static bool is_chandata(const struct sp_span *parts, size_t n)
+{
+    return n >= 2 && parts[0].len == SP_CHANDATA_HEADER_LEN && sp_chandata_looks_like(parts[0]) &&
+           sp_get_be16(parts[0].p + 2) == parts[1].len;
+}
+
 /* Nothing that is urgent is longer than what a path takes. */
 static enum sp_class class_of(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,
                               size_t len, uint64_t now_us)
@@ -179,7 +195,30 @@ static enum sp_class class_of(struct sp_msg_stream *m, const struct sp_span *par
 
     if (len > sizeof msg)
         return SP_CLASS_DATA;
+    if (is_chandata(parts, n)) /* its data lies in one piece: nothing has to be joined */
+        return sp_classify_inner(&m->classify, 0, parts[1], now_us);
     return sp_classify(&m->classify, 0, n == 1 ? parts[0] : sp_spans_join(msg, parts, n), now_us);
+}
+
+/* Where nothing waits and the stream has room, a message goes there at once: no memory of ours, no
+ * copy. False: it has to wait its turn. */
+static bool pass(struct sp_msg_stream *m, const struct sp_span *parts, size_t n, size_t padding)
+{
+    static const uint8_t zeros[4];
+    struct sp_span all[PARTS_MAX + 2];
+    size_t len = sp_spans_len(parts, n), k = 0;
+    uint8_t head[SP_RFC4571_HEADER_LEN];
+
+    if (n > PARTS_MAX || len > CLASSIFY_MAX)
+        return false;
+    if (m->framing != SP_MSG_TURN) {
+        sp_put_be16(head, (uint16_t)len);
+        all[k++] = sp_span(head, sizeof head);
+    }
+    memcpy(all + k, parts, n * sizeof *parts);
+    k += n;
+    all[k++] = sp_span(zeros, padding);
+    return sp_stream_pass(m->stream, all, k) == 0;
 }
 
 void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, size_t n,
@@ -192,6 +231,9 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
 
     if (!turn && len > UINT16_MAX)
         return;
+    sp_ticker_defer(m->ticker, &m->flush);
+    if (sp_classq_count(&m->queue) == 0 && pass(m, parts, n, padding))
+        return;
     uint8_t *p = sp_classq_push(&m->queue, c, head + len + padding, now_us);
     tell_drops(m);
     if (p == NULL)
@@ -203,7 +245,6 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
     m->sent_us = now_us;
     if (!sp_timer_is_set(&m->rest)) /* if that fails, it holds some until it is freed */
         (void)sp_timerq_set(&m->ticker->timers, &m->rest, now_us + REST_US);
-    sp_ticker_defer(m->ticker, &m->flush);
 }
 
 void sp_msg_stream_finish(struct sp_msg_stream *m, uint64_t timeout_us)

@@ -306,6 +306,42 @@ int sp_sock_notsent(int fd, size_t *out)
     return 0;
 }
 
+/* BBR lets out no more than a millisecond's worth at once. Others have a rate as well, and don't
+ * keep to it; but a system may have them keep to it, and doesn't tell. */
+static bool is_paced(int fd)
+{
+    char name[SP_CONGESTION_MAX] = "";
+    socklen_t len = sizeof name - 1;
+
+    return getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) != 0 ||
+           strncmp(name, "bbr", 3) == 0;
+}
+
+static size_t least(uint64_t a, uint64_t b)
+{
+    return (size_t)(a < b ? a : b);
+}
+
+int sp_sock_burst(int fd, size_t *notsent, size_t *at_once)
+{
+    struct tcp_info ti = {0};
+    socklen_t len = sizeof ti;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) != 0)
+        return SP_ESYS;
+    uint64_t sent = (uint64_t)ti.tcpi_unacked * ti.tcpi_snd_mss;
+    uint64_t cwnd = (uint64_t)ti.tcpi_snd_cwnd * ti.tcpi_snd_mss;
+    uint64_t window = least(cwnd, ti.tcpi_snd_wnd); /* 0: a kernel that does not tell */
+    bool well = ti.tcpi_ca_state == TCP_CA_Open && ti.tcpi_notsent_bytes == 0;
+    size_t leaves = well && window > sent ? least(window - sent, SP_SOCK_BURST_MAX) : 0;
+
+    if (leaves > 0 && is_paced(fd))
+        leaves = least(leaves, ti.tcpi_pacing_rate / 1000);
+    *notsent = ti.tcpi_notsent_bytes;
+    *at_once = leaves;
+    return 0;
+}
+
 /* Connecting a datagram socket sends nothing, it only looks up the route. The addresses are global
  * ones that no route but the default leads to: 6to4's old relays, and IPv6's lowest global one. */
 int sp_sock_default_addr(uint16_t family, struct sp_addr *out)

@@ -400,6 +400,15 @@ struct sp_buf *sp_stream_in(struct sp_stream *s)
     return &s->in;
 }
 
+static int was_put(struct sp_stream *s, int err)
+{
+    if (err != SP_ETLS)
+        return err;
+    stream_end(s, SP_ETLS, NULL);
+    call_later(s);
+    return SP_ECLOSED;
+}
+
 int sp_stream_put(struct sp_stream *s, struct sp_span bytes)
 {
     if (s->state == CONNECTING || s->state == SHAKING)
@@ -409,13 +418,21 @@ int sp_stream_put(struct sp_stream *s, struct sp_span bytes)
     if (bytes.len > SP_STREAM_OUT_MAX - sp_stream_pending(s))
         return SP_EFULL;
     stream_lend_out(s);
-    int err = s->tls != NULL ? sp_tls_write(s->tls, bytes) : sp_buf_append(&s->out, bytes);
-    if (err == SP_ETLS) {
-        stream_end(s, SP_ETLS, NULL);
-        call_later(s);
-        return SP_ECLOSED;
-    }
-    return err;
+    return was_put(s, s->tls != NULL ? sp_tls_write(s->tls, bytes) : sp_buf_append(&s->out, bytes));
+}
+
+static int put_parts(struct sp_stream *s, const struct sp_span *parts, size_t n)
+{
+    size_t len = sp_spans_len(parts, n);
+    uint8_t *to;
+
+    if (s->tls != NULL)
+        return was_put(s, sp_tls_write_parts(s->tls, parts, n));
+    if ((to = sp_buf_reserve(&s->out, len)) == NULL)
+        return SP_ENOMEM;
+    sp_spans_join(to, parts, n);
+    sp_buf_commit(&s->out, len);
+    return 0;
 }
 
 void sp_stream_flush(struct sp_stream *s)
@@ -457,6 +474,29 @@ size_t sp_stream_room(struct sp_stream *s)
     if (s->blocked)
         call_later(s); /* for the watcher */
     return s->blocked || sp_stream_pending(s) > 0 ? 0 : s->room;
+}
+
+size_t sp_stream_room_for(struct sp_stream *s, size_t len)
+{
+    size_t pending = sp_stream_pending(s);
+
+    if (s->state != OPEN || s->said_all || s->blocked)
+        return 0;
+    if (pending + len > s->unsent_max)
+        stream_ask_burst(s);
+    return s->room > pending ? s->room - pending : 0;
+}
+
+int sp_stream_pass(struct sp_stream *s, const struct sp_span *parts, size_t n)
+{
+    size_t pending = sp_stream_pending(s);
+
+    if (pending == 0 && sp_stream_room(s) == 0)
+        return SP_EAGAIN;
+    if (s->state != OPEN || s->said_all || s->blocked || s->corked || pending >= s->room)
+        return SP_EAGAIN;
+    stream_lend_out(s);
+    return s->block != NULL ? put_parts(s, parts, n) : SP_EAGAIN;
 }
 
 void sp_stream_half_close(struct sp_stream *s)

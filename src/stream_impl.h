@@ -63,6 +63,7 @@ void stream_lend_out(struct sp_stream *s);
 /* False: no memory for what is left. */
 bool stream_settle_out(struct sp_stream *s);
 void stream_ask_room(struct sp_stream *s);
+void stream_ask_burst(struct sp_stream *s);
 void stream_flush(struct sp_stream *s);
 
 /* How much may be read now. */

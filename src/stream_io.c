@@ -74,6 +74,16 @@ void stream_ask_room(struct sp_stream *s)
     s->room = unsent < s->unsent_max ? s->unsent_max - unsent : 0;
 }
 
+/* The same, and what would leave at once. */
+void stream_ask_burst(struct sp_stream *s)
+{
+    size_t unsent = 0, at_once = 0;
+
+    if (sp_sock_burst(s->fd, &unsent, &at_once) != 0)
+        unsent = at_once = 0;
+    s->room = unsent < s->unsent_max ? s->unsent_max - unsent + at_once : 0;
+}
+
 /* As much as the socket takes. False: it takes no more, or broke. */
 static bool send_from(struct sp_stream *s, struct sp_buf *b)
 {

@@ -451,15 +451,30 @@ static int write_by_wolf(struct sp_tls *t, struct sp_span s)
     return 0;
 }
 
+static int sealed(struct sp_tls *t, int err)
+{
+    return err == SP_ETLS ? fail_because(t, "nothing can be encrypted any more") : err;
+}
+
 int sp_tls_write(struct sp_tls *t, struct sp_span s)
 {
     assert(t->established);
     if (t->failed)
         return SP_ETLS;
+    return t->record == NULL ? write_by_wolf(t, s)
+                             : sealed(t, sp_tls_record_seal(t->record, s, &t->out));
+}
+
+int sp_tls_write_parts(struct sp_tls *t, const struct sp_span *parts, size_t n)
+{
+    uint8_t joined[SP_TLS_PARTS];
+
+    assert(t->established);
+    if (t->failed)
+        return SP_ETLS;
     if (t->record == NULL)
-        return write_by_wolf(t, s);
-    int err = sp_tls_record_seal(t->record, s, &t->out);
-    return err == SP_ETLS ? fail_because(t, "nothing can be encrypted any more") : err;
+        return write_by_wolf(t, sp_spans_join(joined, parts, n));
+    return sealed(t, sp_tls_record_seal_parts(t->record, parts, n, &t->out));
 }
 
 void sp_tls_close(struct sp_tls *t)

@@ -194,10 +194,10 @@ static size_t sealed_len(size_t len)
     return HEADER_LEN + len + 1 + TAG_LEN;
 }
 
-int sp_tls_record_seal_one(struct sp_tls_record *r, uint8_t type, struct sp_span s,
-                           struct sp_buf *out)
+static int seal_record(struct sp_tls_record *r, uint8_t type, const struct sp_span *parts, size_t n,
+                       struct sp_buf *out)
 {
-    size_t len = sealed_len(s.len);
+    size_t said = sp_spans_len(parts, n), len = sealed_len(said);
     uint8_t nonce[NONCE_LEN], *to = sp_buf_reserve(out, len), *content;
 
     if (to == NULL)
@@ -208,15 +208,21 @@ int sp_tls_record_seal_one(struct sp_tls_record *r, uint8_t type, struct sp_span
     to[0] = TYPE_DATA;
     to[1] = to[2] = 3;
     sp_put_be16(to + 3, (uint16_t)(len - HEADER_LEN));
-    memcpy(content, s.p, s.len);
-    content[s.len] = type;
-    if (wc_AesGcmEncrypt(&r->out.aes, content, content, (word32)s.len + 1, nonce, NONCE_LEN,
-                         content + s.len + 1, TAG_LEN, to, HEADER_LEN) != 0) {
+    sp_spans_join(content, parts, n);
+    content[said] = type;
+    if (wc_AesGcmEncrypt(&r->out.aes, content, content, (word32)said + 1, nonce, NONCE_LEN,
+                         content + said + 1, TAG_LEN, to, HEADER_LEN) != 0) {
         sp_crypto_wipe(to, len);
         return SP_ETLS;
     }
     sp_buf_commit(out, len);
     return 0;
+}
+
+int sp_tls_record_seal_one(struct sp_tls_record *r, uint8_t type, struct sp_span s,
+                           struct sp_buf *out)
+{
+    return seal_record(r, type, &s, 1, out);
 }
 
 /* Section 4.6.3: the last record by the old key says so. */
@@ -247,6 +253,19 @@ int sp_tls_record_seal(struct sp_tls_record *r, struct sp_span s, struct sp_buf 
         s = sp_span_skip(s, n);
     }
     return 0;
+}
+
+int sp_tls_record_seal_parts(struct sp_tls_record *r, const struct sp_span *parts, size_t n,
+                             struct sp_buf *out)
+{
+    uint8_t joined[SP_TLS_PARTS];
+    size_t len = sp_spans_len(parts, n);
+
+    if (r->said_all)
+        return SP_ECLOSED;
+    if (len == 0 || len > r->plain_max || r->out.number >= RECORDS_MAX)
+        return sp_tls_record_seal(r, sp_spans_join(joined, parts, n), out);
+    return seal_record(r, TYPE_DATA, parts, n, out);
 }
 
 /* As well as it can: where there is no room for it the connection just ends. */

@@ -56,6 +56,11 @@ int sp_tls_record_open(struct sp_tls_record *r, struct sp_buf *cipher, struct sp
  * SP_ECLOSED: after sp_tls_record_close; SP_ETLS: nothing can be sent any more. */
 int sp_tls_record_seal(struct sp_tls_record *r, struct sp_span s, struct sp_buf *out);
 
+/* The concatenation of `n` parts, as one record if it fits into one; copied once. As above. Of at
+ * most SP_TLS_PARTS bytes. */
+int sp_tls_record_seal_parts(struct sp_tls_record *r, const struct sp_span *parts, size_t n,
+                             struct sp_buf *out);
+
 /* One record of any type of content (RFC 8446 section 5.1), of at most SP_TLS_PLAIN_MAX. SP_ENOMEM;
  * SP_ETLS: there is no key for it. */
 int sp_tls_record_seal_one(struct sp_tls_record *r, uint8_t type, struct sp_span s,

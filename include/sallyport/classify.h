@@ -58,6 +58,10 @@ void sp_classify_fini(struct sp_classify *c);
 enum sp_class sp_classify(struct sp_classify *c, uint16_t flow, struct sp_span datagram,
                           uint64_t now_us);
 
+/* The same for what is inside of TURN's layer, or has none. */
+enum sp_class sp_classify_inner(struct sp_classify *c, uint16_t flow, struct sp_span s,
+                                uint64_t now_us);
+
 /* The flow has ended, and its number may come to mean another. */
 void sp_classify_forget(struct sp_classify *c, uint16_t flow);
 

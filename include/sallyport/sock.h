@@ -73,6 +73,13 @@ void sp_sock_ack_now(int fd);
 #define SP_SOCK_NOTSENT_SOLE 4096
 void sp_sock_tune_sole(int fd, const char *congestion);
 
+/*
+ * How much of it there is, and how much more would leave at once, as the path's window is now,
+ * without adding to it; at most SP_SOCK_BURST_MAX. SP_ESYS: not TCP.
+ */
+#define SP_SOCK_BURST_MAX 16384
+int sp_sock_burst(int fd, size_t *notsent, size_t *at_once);
+
 /* Whether that congestion control is to be had. SP_ESYS, with errno. */
 #define SP_CONGESTION_MAX 16 /* bytes of a name, with the end */
 int sp_sock_try_congestion(const char *name);

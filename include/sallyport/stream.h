@@ -82,6 +82,18 @@ void sp_stream_cork(struct sp_stream *s);
  * ends. */
 size_t sp_stream_room(struct sp_stream *s);
 
+/* The same where `len` bytes want to leave together: what would go through the kernel at once does
+ * not count as unsent in it, so that a picture takes one call of the system. What was put before
+ * and not flushed counts. */
+size_t sp_stream_room_for(struct sp_stream *s, size_t len);
+
+/*
+ * Puts the concatenation of `n` parts, of at most SP_TLS_PARTS bytes, where there is room and what
+ * is put takes no memory of the stream's; the caller flushes in this loop turn. SP_EAGAIN: there is
+ * not, and nothing has happened; others as sp_stream_write.
+ */
+int sp_stream_pass(struct sp_stream *s, const struct sp_span *parts, size_t n);
+
 /* Bytes (of ciphertext, under TLS) that wait in this process. */
 size_t sp_stream_pending(const struct sp_stream *s);
 

@@ -42,6 +42,10 @@ int sp_tls_read(struct sp_tls *t, struct sp_buf *out);
  * otherwise. SP_ENOMEM: nothing was written; SP_ETLS. Not after sp_tls_close. */
 int sp_tls_write(struct sp_tls *t, struct sp_span s);
 
+/* The same of the concatenation of `n` parts, of at most SP_TLS_PARTS bytes; they are copied once.
+ */
+int sp_tls_write_parts(struct sp_tls *t, const struct sp_span *parts, size_t n);
+
 /* Puts close_notify into the output. */
 void sp_tls_close(struct sp_tls *t);
 

@@ -12,6 +12,7 @@
 struct sp_tls_ctx;
 
 #define SP_TLS_ERROR_MAX 256
+#define SP_TLS_PARTS     4352 /* bytes of what is written in parts */
 
 /* Server: PEM chain and key. On failure `why` says in one line which file and what is wrong with it
  * (not readable, not PEM, key does not match), and SP_EINVAL is returned. ALPN: the protocols of

@@ -8,8 +8,9 @@
 # process for each datagram that was delivered.
 #
 #   --part LIST    of rows (each path at light load, at the load where coturn begins to lose, and at the most that is
-#                  carried without loss), growth (the same load on more and more flows), memory (what is idle) and
-#                  instructions (of the server's own code, by callgrind; repeatable). Default: all but the last
+#                  carried without loss), calls (voice and video of 20 calls, as browsers send them), growth (the same
+#                  load on more and more flows), memory (what is idle) and instructions (of the server's own code, by
+#                  callgrind; repeatable). Default: all but the last
 #   --instructions the same as --part instructions
 #   --path LIST    of UDP-UDP,TCP-TCP,TLS-TLS,TLS-UDP,tunnel-tunnel,tunnel-UDP,gateway-gateway. Default: all.
 #                  In X-UDP the second is a plain UDP peer; gateway: by UDP to a real gateway
@@ -26,9 +27,9 @@ set -euo pipefail
 # shellcheck source=tests/bench/coturn.sh
 . "$(dirname "${BASH_SOURCE[0]}")/coturn.sh"
 
-all_parts=(rows growth memory instructions)
+all_parts=(rows calls growth memory instructions)
 all_paths=(UDP-UDP TCP-TCP TLS-TLS TLS-UDP tunnel-tunnel tunnel-UDP gateway-gateway)
-parts=(rows growth memory) paths=("${all_paths[@]}") sizes=(1200 160) full="" at=""
+parts=(rows calls growth memory) paths=("${all_paths[@]}") sizes=(1200 160) full="" at=""
 host_arguments=("$@")
 
 # one_of OPTION LIST VALUE...: the list's entries, each of which has to be one of these.
@@ -87,7 +88,7 @@ if [ "${BENCH_QUICK-}" ]; then # that it runs is all that matters
 fi
 
 # Others have the processor of the server as little as can be, and the server not that of the generator.
-server_on=() load_on=()
+server_on=() load_on=() virtual=()
 if [ "$(nproc)" -gt 1 ]; then
     load_on=(taskset -c 0)
     server_on=(taskset -c 1)
@@ -97,13 +98,14 @@ fi
 files=65536
 prlimit --nofile=$files true 2>/dev/null || files=$(ulimit -Hn)
 
-# has_room PATH END-COUNT: whether the server may have a descriptor for each relayed address and connection (of tunnels:
-# four for five flows) of that many ends, and some for itself.
+# has_room PATH SERVER END-COUNT: whether the server may have a descriptor for each connection (of tunnels: four for five
+# flows) and relayed address of that many ends, and some for itself. Ours needs none for addresses that are virtual.
 has_room() {
     local for_ten=10
     [[ $1 != T[CL]* ]] || for_ten=20
     [[ $1 != tunnel* ]] || for_ten=18
-    [ $((for_ten * $2 / 10 + 100)) -le "$files" ]
+    [ "$2" = coturn ] || [ "$1" = UDP-UDP ] || for_ten=$((for_ten - 10))
+    [ $((for_ten * $3 / 10 + 100)) -le "$files" ]
 }
 
 need_commands turnutils_stunclient=coturn curl=curl openssl=openssl ip=iproute2 taskset=util-linux
@@ -119,7 +121,7 @@ start() {
     shift
     limits=("${server_on[@]}" prlimit "--nofile=$files" "$@")
     if [ "$server" = sallyport ]; then
-        options=(--allow-peer 10.64.0.0/16 --workers 1)
+        options=(--allow-peer 10.64.0.0/16 --workers 1 "${virtual[@]}")
         for bound in allocations-per-user answers-per-second tunnels-per-subject lanes-per-subject \
             flows-per-subject handshakes-per-second; do
             options+=("--max-$bound" 1000000)
@@ -217,17 +219,33 @@ rows() {
     done
 }
 
-# On servers of its own for each path: what a client by UDP has left behind stays for minutes.
+# Voice evenly, video's frames as bursts: what browsers send is nothing like the even stream of the rows.
+calls() {
+    local path server
+    for path in "${paths[@]}"; do
+        for _ in first second third; do
+            for server in coturn sallyport; do
+                [ $server = sallyport ] || has_coturn "$path" || continue
+                load calls "$path" $server pairs=$pairs flows=$each traffic=call seconds=$seconds reads=by-ticks >/dev/null
+            done
+        done
+    done
+}
+
+# On servers of its own for each path: what a client by UDP has left behind stays for minutes. But by UDP relayed addresses are
+# virtual where they can be: none of these datagrams leaves by their sockets, and there are no descriptors for 10,000 of them.
 growth() {
     local path flows
     for path in "${paths[@]}"; do
         [[ $path != gateway-* && $path != *-UDP ]] || [ "$path" = UDP-UDP ] || continue
+        [ "$path" = UDP-UDP ] || virtual=(--relay-ports none)
         start sallyport
+        virtual=()
         start coturn
         for flows in "${growth[@]}"; do
             for server in coturn sallyport; do
                 [ $server = sallyport ] || has_coturn "$path" || continue
-                if ! has_room "$path" "$flows"; then
+                if ! has_room "$path" $server "$flows"; then
                     printf '{"part": "growth", "path": "%s", "server": "%s", "pairs": %d, "not_run": "may have %d descriptors"}\n' \
                         "$path" $server $((flows / 2)) "$files" >&3
                     continue
@@ -284,11 +302,11 @@ instructions() {
 
 for part in "${parts[@]}"; do
     case $part in
-        rows)
+        rows | calls)
             start sallyport
             start coturn
             [[ " ${paths[*]} " != *" gateway-"* ]] || { limits=("${load_on[@]}") && gateway_start --lan 10.64.0.0/16; }
-            rows
+            $part
             host_stop gateway
             rm -f "$LAB_DIR/gateway.pid"
             stop coturn

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tables of Markdown out of what the benches measured.
 
-    report.py delay|cpu|connect|quality|browser|relay <RESULTS
+    report.py delay|connect|quality|browser|relay <RESULTS
 
 RESULTS is a JSON object a line, as tests/bench/*.sh write them.
 """
@@ -38,32 +38,6 @@ def delay(results):
             rows.append([r["path"], f"{r['p50_us']:.0f}", f"{r['p99_us']:.0f}", *added, str(r["lost"]), str(r["sent"])])
         yield from table([f"path, {1000 / interval:.0f} a second by each", *head], rows)
         yield ""
-
-
-def cpu(results):
-    """Per path and server the median of the rounds; and ours as a share of theirs."""
-
-    def cost(r, key="cpu_ns"):
-        return r[key] / 1000 / max(1, r["delivered"])
-
-    def median(some, key="cpu_ns"):
-        return statistics.median(cost(r, key) for r in some)
-
-    def lost(some):
-        sent = sum(r["sent"] for r in some)
-        return f"{100 * (sent - sum(r['delivered'] for r in some)) / sent:.1f} %"
-
-    by = dict(groups(results, "path", "server"))
-    rows = []
-    for path in dict.fromkeys(r["path"] for r in results):
-        ours, theirs = by[path, "sallyport"], by.get((path, "coturn"))
-        row = [path, f"{median(ours):.1f}", lost(ours)]
-        if theirs:
-            row += [f"{median(theirs):.1f}", lost(theirs), f"{median(ours) / median(theirs):.2f}"]
-        else:
-            row += ["", "", f"gateway itself: {median(ours, 'gateway_cpu_ns'):.1f}"]
-        rows.append(row)
-    return table(["by", "sallyport, µs", "lost", "coturn, µs", "lost", "ratio"], rows)
 
 
 def connect(results):
@@ -333,7 +307,7 @@ GENERATOR_BEHIND_MS = 50
 
 def relay(results):
     parts = dict(groups(results, "part"))
-    for part, of_it in (("rows", relay_rows), ("growth", relay_growth), ("memory", relay_memory)):
+    for part, of_it in (("rows", relay_rows), ("calls", relay_calls), ("growth", relay_growth), ("memory", relay_memory)):
         if (part,) in parts:
             yield from of_it(parts[part,])
             yield ""
@@ -379,6 +353,26 @@ def relay_rows(results):
         head = ["server", "load", "a second", "us", "ratio", "lost", "late", "delay p50", "p99", "p99.9", "MB", "own", "of"]
         yield from table([f"path, {size} bytes", *head], rows)
         yield ""
+
+
+def relay_calls(results):
+    """The least of the rounds: what others on the machine take only adds to it."""
+    least = {key: min(some, key=server_us) for key, some in groups(results, "path", "server")}
+    rows = []
+    for (path, server), r in least.items():
+        beside = least.get((BESIDE.get(path, path), "coturn"))
+        gateway = r["gateway_cpu_ns"] / 1000 / max(1, r["delivered"])
+        rows.append([
+            path,
+            server,
+            f"{r['rate']:.0f}",
+            f"{server_us(r):.1f}" + (f" + {gateway:.1f}" if gateway else ""),
+            ratio(server_us(r), server_us(beside)) if server == "sallyport" and beside else "",
+            f"{100 * r['lost'] / r['sent']:.2f}",
+            f"{r['own_cpu_ns'] / 1000 / max(1, r['delivered']):.1f}",
+            str(r["sent"]),
+        ])
+    return table(["calls: voice and video", "server", "a second", "us", "ratio", "lost", "own", "of"], rows)
 
 
 def relay_growth(results):
@@ -430,7 +424,7 @@ def relay_instructions(results):
 
 
 def main():
-    tables = {"delay": delay, "cpu": cpu, "connect": connect, "quality": quality, "browser": browser, "relay": relay}
+    tables = {"delay": delay, "connect": connect, "quality": quality, "browser": browser, "relay": relay}
     if len(sys.argv) != 2 or sys.argv[1] not in tables:
         sys.exit(__doc__)
     results = [json.loads(line) for line in sys.stdin]

@@ -24,7 +24,7 @@ relay --bytes 160 --path UDP-UDP,TLS-UDP,tunnel-tunnel,gateway-gateway || fail "
 import json, sys
 
 rows = [json.loads(line) for line in open(sys.argv[1])]
-want = {"light": 40, "most": 80, "more": 80, "coturn loses": 80, "growth": 40}  # datagrams
+want = {"light": 40, "most": 80, "more": 80, "coturn loses": 80, "growth": 40, "call": 208}  # datagrams
 for r in rows:
     if r["part"] == "memory":
         assert r["before_kb"] > 1000 and r["after_kb"] > 1000, r
@@ -39,6 +39,7 @@ there = {(r["part"], r["path"], r["server"], r["pairs"]) for r in rows}
 both, ours = ("coturn", "sallyport"), ("sallyport",)
 for path, servers in (("UDP-UDP", both), ("TLS-UDP", both), ("tunnel-tunnel", ours), ("gateway-gateway", ours)):
     for server in servers:
+        assert ("calls", path, server, 2) in there, (path, server)
         loads = {r["load"] for r in rows if (r["part"], r["path"], r["server"]) == ("rows", path, server)}
         assert "light" in loads and loads & {"most", "more"}, (path, server, loads)
 for path, servers in (("UDP-UDP", both), ("tunnel-tunnel", ours)):

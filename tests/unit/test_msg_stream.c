@@ -349,7 +349,7 @@ START_TEST(padded)
         memset(want + used + n, 0, (0 - n) & 3);
         used += n + ((0 - n) & 3);
     }
-    ck_assert_uint_eq(sp_classq_bytes(sp_msg_stream_queue(r.m)), used); /* at the turn's end */
+    ck_assert_uint_eq(sp_stream_pending(sp_msg_stream_stream(r.m)), used); /* to the turn's end */
     ck_assert_uint_eq(far_receive(&r, got, sizeof got, used), used);
     ck_assert(memcmp(got, want, used) == 0);
     ck_assert(sp_classq_count(sp_msg_stream_queue(r.m)) == 0);

@@ -119,6 +119,32 @@ START_TEST(a_lane_is_tuned)
 }
 END_TEST
 
+/* What leaves at once is what the window still takes: more than a few segments at rest, nothing
+ * once some wait. */
+START_TEST(a_burst)
+{
+    static uint8_t bytes[1 << 20];
+    size_t unsent = 7, at_once = 0;
+    int a, b;
+
+    connect_pair(&a, &b);
+    ck_assert_int_eq(sp_sock_burst(a, &unsent, &at_once), 0);
+    ck_assert_uint_eq(unsent, 0);
+    ck_assert_uint_ge(at_once, 1000);
+    ck_assert_uint_le(at_once, SP_SOCK_BURST_MAX);
+    while (send(a, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        ;
+    ck_assert_int_eq(sp_sock_burst(a, &unsent, &at_once), 0);
+    ck_assert_uint_gt(unsent, 0);
+    ck_assert_uint_eq(at_once, 0);
+    close(a);
+    close(b);
+    int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(sp_sock_burst(udp, &unsent, &at_once), SP_ESYS);
+    close(udp);
+}
+END_TEST
+
 static void check_congestion(int fd, const char *want)
 {
     char name[16] = "";
@@ -334,6 +360,7 @@ int main(void)
     tcase_add_test(tc, advice);
     tcase_add_test(tc, stream_pair);
     tcase_add_test(tc, a_lane_is_tuned);
+    tcase_add_test(tc, a_burst);
     tcase_add_test(tc, a_sole_connection_is_tuned);
     tcase_add_test(tc, tcp_info);
     tcase_add_test(tc, ports_taken);

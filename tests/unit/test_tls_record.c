@@ -115,6 +115,30 @@ START_TEST(all_lengths)
 }
 END_TEST
 
+/* In parts it reads the same. */
+START_TEST(in_parts)
+{
+    static uint8_t data[SP_TLS_PARTS];
+    const struct sp_span parts[] = {sp_span(data, 4), sp_span(data + 4, 0),
+                                    sp_span(data + 4, (size_t)_i), sp_span(data + 4 + _i, 3)};
+    struct ends e;
+
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7);
+    open_ends(&e, 0x1301, 0);
+    ck_assert_int_eq(sp_tls_record_seal_parts(e.client, parts, 4, &e.wire), 0);
+    ck_assert_int_eq(take(&e), SP_EMORE);
+    ck_assert(sp_span_eq(sp_buf_span(&e.got), sp_span(data, (size_t)_i + 7)));
+    sp_buf_consume(&e.got, e.got.len);
+    ck_assert_int_eq(sp_tls_record_seal_parts(e.client, NULL, 0, &e.wire), 0);
+    ck_assert_int_eq(take(&e), SP_EMORE);
+    ck_assert_uint_eq(e.got.len, 0);
+    sp_tls_record_close(e.client, &e.wire);
+    ck_assert_int_eq(sp_tls_record_seal_parts(e.client, parts, 4, &e.wire), SP_ECLOSED);
+    close_ends(&e);
+}
+END_TEST
+
 START_TEST(other_suites)
 {
     struct sp_tls_secrets s = {.suite = 0x1303};
@@ -518,6 +542,7 @@ int main(void)
 
     tcase_add_test(tc, known_answer);
     tcase_add_test(tc, all_lengths);
+    tcase_add_loop_test(tc, in_parts, 1198, 1202);
     tcase_add_test(tc, other_suites);
     tcase_add_test(tc, no_secret);
     tcase_add_test(tc, cut_anywhere);
