@@ -156,7 +156,7 @@ void sp_turn_path_gone(struct sp_turn *t, const struct sp_turn_path *path)
         sp_turn_alloc_end(a, SP_TURN_END_PATH);
 }
 
-bool sp_turn_path_has_alloc(const struct sp_turn *t, const struct sp_turn_path *path)
+bool sp_turn_path_has_alloc(struct sp_turn *t, const struct sp_turn_path *path)
 {
     return sp_turn_alloc_at(t, path) != NULL;
 }

@@ -72,7 +72,7 @@ void sp_turn_from_other(struct sp_turn *t, const struct sp_addr *relayed,
 
 /* The path is gone (connection closed, flow ended): its allocation ends. Harmless without one. */
 void sp_turn_path_gone(struct sp_turn *t, const struct sp_turn_path *path);
-bool sp_turn_path_has_alloc(const struct sp_turn *t, const struct sp_turn_path *path);
+bool sp_turn_path_has_alloc(struct sp_turn *t, const struct sp_turn_path *path);
 
 /* About an allocation, from alloc_begin until alloc_end has returned. */
 const struct sp_turn_path *sp_turn_alloc_path(const struct sp_turn_alloc *a);

@@ -107,9 +107,10 @@ void sp_turn_alloc_end(struct sp_turn_alloc *a, enum sp_turn_end why)
     free(a);
 }
 
-struct sp_turn_alloc *sp_turn_alloc_at(const struct sp_turn *t, const struct sp_turn_path *path)
+struct sp_turn_alloc *sp_turn_alloc_at(struct sp_turn *t, const struct sp_turn_path *path)
 {
-    struct sp_map_node *n = sp_map_get(&t->allocs, path);
+    uint64_t hint = (uintptr_t)path->via + sp_get_be32(path->remote.ip) + path->remote.port;
+    struct sp_map_node *n = sp_map_get_near(&t->allocs, &t->lately, hint, path);
 
     return n == NULL ? NULL : SP_CONTAINER_OF(n, struct sp_turn_alloc, node);
 }

@@ -79,7 +79,7 @@ void sp_turn_alloc_set_lifetime(struct sp_turn_alloc *a, uint32_t lifetime_s, ui
 void sp_turn_alloc_end(struct sp_turn_alloc *a, enum sp_turn_end why);
 
 /* NULL when there is none. */
-struct sp_turn_alloc *sp_turn_alloc_at(const struct sp_turn *t, const struct sp_turn_path *path);
+struct sp_turn_alloc *sp_turn_alloc_at(struct sp_turn *t, const struct sp_turn_path *path);
 
 /* Its leg of that family, or NULL. */
 const struct sp_turn_leg *sp_turn_alloc_leg(const struct sp_turn_alloc *a, uint16_t family);

@@ -40,6 +40,7 @@ struct sp_turn {
     struct sp_turn_alternates alternates;
 
     struct sp_map allocs; /* struct sp_turn_alloc by path */
+    struct sp_map_front lately;
     struct sp_turn_relayed relayed;
     struct sp_turn_routes routes;
     struct sp_turn_common *common, own_common; /* the config's, or its own */

@@ -3,6 +3,7 @@
 
 void sp_turn_relayed_init(struct sp_turn_relayed *r, struct sp_rng *rng)
 {
+    *r = (struct sp_turn_relayed){0};
     SP_MAP_INIT(&r->by_addr, struct sp_turn_relayed_name, node, addr, rng);
 }
 
@@ -49,10 +50,9 @@ void sp_turn_relayed_del(struct sp_turn_relayed *r, struct sp_turn_relayed_names
     del(r, &n->public_);
 }
 
-struct sp_turn_alloc *sp_turn_relayed_find(const struct sp_turn_relayed *r,
-                                           const struct sp_addr *addr)
+struct sp_turn_alloc *sp_turn_relayed_find(struct sp_turn_relayed *r, const struct sp_addr *addr)
 {
-    struct sp_map_node *n = sp_map_get(&r->by_addr, addr);
+    struct sp_map_node *n = sp_map_get_near(&r->by_addr, &r->lately, addr->port, addr);
 
     return n == NULL ? NULL : SP_CONTAINER_OF(n, struct sp_turn_relayed_name, node)->alloc;
 }

@@ -13,6 +13,7 @@
 
 struct sp_turn_relayed {
     struct sp_map by_addr;
+    struct sp_map_front lately; /* each port is one relay's, but for those of several addresses */
 };
 
 struct sp_turn_relayed_name {
@@ -37,7 +38,6 @@ int sp_turn_relayed_add(struct sp_turn_relayed *r, struct sp_turn_relayed_names 
 void sp_turn_relayed_del(struct sp_turn_relayed *r, struct sp_turn_relayed_names *n);
 
 /* NULL when it is nobody's. */
-struct sp_turn_alloc *sp_turn_relayed_find(const struct sp_turn_relayed *r,
-                                           const struct sp_addr *addr);
+struct sp_turn_alloc *sp_turn_relayed_find(struct sp_turn_relayed *r, const struct sp_addr *addr);
 
 #endif

@@ -91,6 +91,24 @@ struct sp_map_node *sp_map_get(const struct sp_map *m, const void *key)
     return find(m, key, sp_siphash24(m->k, key, m->key_len));
 }
 
+struct sp_map_node *sp_map_get_near(const struct sp_map *m, struct sp_map_front *f, uint64_t hint,
+                                    const void *key)
+{
+    if (f->losses != m->losses) {
+        memset(f->nodes, 0, sizeof f->nodes);
+        f->losses = m->losses;
+    }
+    /* The golden ratio spreads numbers that are near each other, as ports and addresses are. */
+    struct sp_map_node **at = &f->nodes[(hint * UINT64_C(0x9E3779B97F4A7C15) >> 32) % SP_MAP_FRONT];
+    if (*at == NULL || memcmp(key_of(m, *at), key, m->key_len) != 0) {
+        struct sp_map_node *n = sp_map_get(m, key);
+        if (n == NULL)
+            return NULL;
+        *at = n;
+    }
+    return *at;
+}
+
 /* Keeps sp_map_any() quick: the table is never much emptier than an eighth, so the next used slot
  * is near. */
 static void settle(struct sp_map *m)
@@ -109,6 +127,7 @@ void sp_map_del(struct sp_map *m, struct sp_map_node *n)
     *at = n->next;
     n->next = NULL;
     m->len--;
+    m->losses++;
     settle(m);
 }
 

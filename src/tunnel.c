@@ -105,6 +105,8 @@ int sp_tunnel_lane_add(struct sp_tunnel *t, unsigned number, const struct sp_lan
 
     struct sp_lane *old = t->lanes[number];
     t->lanes[number] = l;
+    if (t->lanes_end <= number)
+        t->lanes_end = number + 1;
     t->n_lanes += old == NULL;
     t->counters.lanes_joined++;
     sp_timerq_cancel(t->timers, &t->linger);
@@ -126,6 +128,8 @@ void sp_tunnel_lane_remove(struct sp_lane *l, uint64_t now_us)
 
     sp_timerq_cancel(t->timers, &l->check);
     t->lanes[l->number] = NULL;
+    while (t->lanes_end > 0 && t->lanes[t->lanes_end - 1] == NULL)
+        t->lanes_end--;
     t->n_lanes--;
     t->counters.lanes_lost++;
     free(l);
@@ -153,7 +157,7 @@ static uint64_t least_rtt_us(const struct sp_tunnel *t)
 {
     uint64_t best = 0;
 
-    for (size_t i = 0; i < SP_LANES_MAX; i++) {
+    for (size_t i = 0; i < t->lanes_end; i++) {
         uint64_t rtt = t->lanes[i] != NULL ? sp_lane_rtt_us(t->lanes[i]) : 0;
         if (rtt > 0 && (best == 0 || rtt < best))
             best = rtt;

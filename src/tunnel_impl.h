@@ -152,6 +152,7 @@ struct sp_tunnel {
     struct sp_timer linger; /* edge: no lanes */
 
     struct sp_lane *lanes[SP_LANES_MAX];
+    size_t lanes_end; /* all numbers of lanes that there are lie below */
     size_t n_lanes;
     uint64_t turns;
 

@@ -117,7 +117,7 @@ static struct sp_lane_view view_lane(const struct sp_lane *l, uint64_t now_us)
 
 static bool one_is_idle(const struct sp_tunnel *t, uint32_t avoid)
 {
-    for (size_t i = 0; i < SP_LANES_MAX; i++)
+    for (size_t i = 0; i < t->lanes_end; i++)
         if (t->lanes[i] != NULL && (avoid >> i & 1) == 0 && lane_is_idle(t->lanes[i]))
             return true;
     return false;
@@ -129,11 +129,13 @@ static bool one_is_idle(const struct sp_tunnel *t, uint32_t avoid)
 static int best_lane(struct sp_tunnel *t, uint32_t avoid, struct sp_lane_view *best,
                      uint64_t now_us)
 {
-    struct sp_lane_view v[SP_LANES_MAX] = {0};
+    struct sp_lane_view v[SP_LANES_MAX];
     bool wide = t->width.wide, ask = wide && !one_is_idle(t, avoid);
+    size_t n = 0;
 
-    for (size_t i = 0; i < SP_LANES_MAX; i++) {
+    for (size_t i = 0; i < t->lanes_end; i++) {
         struct sp_lane *l = t->lanes[i];
+        v[n++] = (struct sp_lane_view){0};
         if (l == NULL || (avoid >> i & 1) != 0)
             continue;
         if (ask || lane_is_doubtful(l, now_us))
@@ -142,7 +144,7 @@ static int best_lane(struct sp_tunnel *t, uint32_t avoid, struct sp_lane_view *b
         if (!wide && v[i].usable && !v[i].doubtful)
             break;
     }
-    int lane = sp_schedule_pick(v, SP_LANES_MAX, avoid, wide);
+    int lane = sp_schedule_pick(v, n, avoid, wide);
     if (lane >= 0)
         *best = v[lane];
     return lane;
@@ -168,7 +170,7 @@ static void look_after_lanes(struct sp_tunnel *t, uint64_t now_us)
 {
     unsigned asked = 0;
 
-    for (size_t i = 0; i < SP_LANES_MAX && asked < LOOK_MAX; i++) {
+    for (size_t i = 0; i < t->lanes_end && asked < LOOK_MAX; i++) {
         if (t->lanes[i] == NULL || !lane_is_due(t->lanes[i], now_us))
             continue;
         lane_measure(t->lanes[i], now_us);
@@ -285,7 +287,7 @@ static struct sp_lane *any_lane(const struct sp_tunnel *t, int avoid)
     struct sp_lane *best = NULL;
     unsigned best_rank = 0;
 
-    for (size_t i = 0; i < SP_LANES_MAX; i++) {
+    for (size_t i = 0; i < t->lanes_end; i++) {
         struct sp_lane *l = t->lanes[i];
         if (l == NULL)
             continue;

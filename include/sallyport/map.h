@@ -23,6 +23,7 @@ struct sp_map {
     size_t lowest;       /* the first slot that is used */
     ptrdiff_t key_off;   /* from the node to its key; may be negative */
     size_t key_len;
+    uint64_t losses; /* nodes that have left it */
     uint64_t k[2];
 };
 
@@ -37,6 +38,20 @@ int sp_map_add(struct sp_map *m, struct sp_map_node *n);
 
 /* NULL when there is none. `key` is read for key_len bytes. */
 struct sp_map_node *sp_map_get(const struct sp_map *m, const void *key);
+
+/*
+ * A front: finds an element that was asked for lately without hashing its key, by a hint that is
+ * cheaper (any number; equal keys have equal ones) and may be foreseen by strangers: who meets
+ * another there is looked up in the map. Forgets all when the map loses one. All zero before it is
+ * used.
+ */
+#define SP_MAP_FRONT 512
+struct sp_map_front {
+    uint64_t losses; /* the map's, when it was filled */
+    struct sp_map_node *nodes[SP_MAP_FRONT];
+};
+struct sp_map_node *sp_map_get_near(const struct sp_map *m, struct sp_map_front *f, uint64_t hint,
+                                    const void *key);
 
 /* The node must be in this map. */
 void sp_map_del(struct sp_map *m, struct sp_map_node *n);

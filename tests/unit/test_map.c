@@ -198,6 +198,35 @@ START_TEST(random_changes_against_flags)
 }
 END_TEST
 
+/* By few hints, so that several meet at each; whatever the front remembers, the answer is the
+ * map's. */
+START_TEST(near_is_what_the_map_says)
+{
+    static struct item items[500];
+    static struct sp_map_front front;
+    struct sp_map m;
+
+    init_by_number(&m);
+    front = (struct sp_map_front){0};
+    for (unsigned round = 0; round < 20000; round++) {
+        uint32_t key = (uint32_t)sp_rng_below(&rng.rng, 500);
+        struct item *it = &items[key];
+        bool change = sp_rng_below(&rng.rng, 8) == 0;
+        if (change && it->in) {
+            sp_map_del(&m, &it->node);
+        } else if (change) {
+            *it = (struct item){.early = key};
+            ck_assert_int_eq(sp_map_add(&m, &it->node), 0);
+        }
+        it->in = it->in != change;
+        struct item *near = item_of(sp_map_get_near(&m, &front, key % 50, &key));
+        ck_assert_ptr_eq(near, it->in ? it : NULL);
+        ck_assert_ptr_eq(near, get(&m, key));
+    }
+    sp_map_fini(&m);
+}
+END_TEST
+
 START_TEST(emptied_one_by_one)
 {
     enum { N = 100000 };
@@ -282,6 +311,7 @@ int main(void)
     tcase_add_test(tc, key_behind_the_node);
     tcase_add_test(tc, equal_hashes_are_told_apart);
     tcase_add_test(tc, random_changes_against_flags);
+    tcase_add_test(tc, near_is_what_the_map_says);
     tcase_add_test(tc, emptied_one_by_one);
     tcase_add_test(tc, memory_fails_at_each_call);
     tcase_add_test(tc, each_map_has_its_own_key);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sallyport/clock.h"
 #include "sallyport/rng.h"
@@ -143,6 +144,35 @@ START_TEST(gaps)
     ck_assert_str_eq(missing(b + 6, 0, CAP), "");
     take(b - 2, 0); /* before the first, and late: what lies between is not missed all the same */
     ck_assert_str_eq(missing(b + 6, 0, CAP), "");
+}
+END_TEST
+
+/* Long runs of what came, gaps of any length, at any place in the memory: each number is looked at.
+ */
+START_TEST(each_that_is_missing)
+{
+    uint8_t bitmap[200], want[200];
+    struct sp_rng_seeded rng;
+    struct sp_seqwin win;
+    uint32_t seq = 0xfffff000;
+
+    sp_rng_seeded_init(&rng, 5);
+    sp_seqwin_init(&win, SP_MS(400));
+    for (unsigned round = 0; round < 60; round++) {
+        seq += 1 + (uint32_t)sp_rng_below(&rng.rng, 20);
+        for (uint32_t run = (uint32_t)sp_rng_below(&rng.rng, 300); run > 0; run--)
+            ck_assert_int_eq(sp_seqwin_take(&win, seq++, SP_SEC(1)), SP_SEQ_NEW);
+        ck_assert_int_eq(sp_seqwin_take(&win, seq, SP_SEC(1)), SP_SEQ_NEW);
+        struct sp_seqwin copy = win;
+        memset(want, 0, sizeof want);
+        for (uint32_t i = 0; i < 8 * sizeof want && (int32_t)(seq - 1 - i - win.first) >= 0; i++) {
+            copy = win; /* to ask changes it */
+            if (sp_seqwin_take(&copy, seq - 1 - i, SP_SEC(1)) == SP_SEQ_NEW)
+                want[i / 8] |= (uint8_t)(1u << i % 8);
+        }
+        sp_seqwin_missing(&win, seq, SP_SEC(1), bitmap, sizeof bitmap);
+        ck_assert_mem_eq(bitmap, want, sizeof want);
+    }
 }
 END_TEST
 
@@ -341,6 +371,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, copies, 0, n);
     tcase_add_loop_test(tc, window, 0, n);
+    tcase_add_test(tc, each_that_is_missing);
     tcase_add_loop_test(tc, late, 0, n);
     tcase_add_loop_test(tc, gaps, 0, n);
     tcase_add_loop_test(tc, gaps_end_with_age, 0, n);
