@@ -29,10 +29,17 @@ union control {
     uint8_t v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 
-/* Of one that came: that, and when. */
+/* Of what came: that, when, and how long each of several is. */
 union in_control {
     struct cmsghdr align;
-    uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct timespec))];
+    uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct timespec)) +
+                  CMSG_SPACE(sizeof(int))];
+};
+
+/* The source of several, and how long each is. */
+union segments_control {
+    struct cmsghdr align;
+    uint8_t bytes[sizeof(union control) + CMSG_SPACE(sizeof(uint16_t))];
 };
 
 /* A datagram that waits for the end of the loop turn; its bytes lie in the arena. */
@@ -81,21 +88,28 @@ static void count_failure(struct sp_dgram *d)
         d->counters.dropped_error++;
 }
 
+static bool same_way(const struct sp_dgram_pool *p, size_t a, size_t b)
+{
+    const struct msghdr *x = &p->out[a].msg_hdr, *y = &p->out[b].msg_hdr;
+
+    return x->msg_namelen == y->msg_namelen && x->msg_controllen == y->msg_controllen &&
+           memcmp(x->msg_name, y->msg_name, x->msg_namelen) == 0 &&
+           (x->msg_controllen == 0 ||
+            memcmp(x->msg_control, y->msg_control, x->msg_controllen) == 0);
+}
+
 /* How many from waiting[from] on are alike but for the last, which may be shorter: one destination,
- * one length. They lie back to back. */
+ * one source, one length. They lie back to back. */
 static size_t alike(const struct sp_dgram_pool *p, size_t from, size_t to)
 {
     const struct waiting *w = &p->waiting[from];
     size_t len = w->iov.iov_len, n = 1;
 
-    if (p->no_segments || len > SEGMENT_MAX || p->out[from].msg_hdr.msg_controllen > 0)
+    if (p->no_segments || len > SEGMENT_MAX)
         return 1;
     while (from + n < to && p->waiting[from + n - 1].iov.iov_len == len) {
-        const struct waiting *next = &p->waiting[from + n];
-        socklen_t to_len = p->out[from].msg_hdr.msg_namelen;
-        if (next->iov.iov_len > len || next->iov.iov_len == 0 ||
-            p->out[from + n].msg_hdr.msg_namelen != to_len ||
-            p->out[from + n].msg_hdr.msg_controllen > 0 || memcmp(&next->to, &w->to, to_len) != 0)
+        size_t next_len = p->waiting[from + n].iov.iov_len;
+        if (next_len > len || next_len == 0 || !same_way(p, from, from + n))
             break;
         n++;
     }
@@ -107,21 +121,21 @@ static size_t alike(const struct sp_dgram_pool *p, size_t from, size_t to)
 static bool send_segments(struct sp_dgram_pool *p, size_t from, size_t n)
 {
     struct waiting *w = &p->waiting[from];
-    union {
-        struct cmsghdr align;
-        uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
-    } control = {.bytes = {0}};
+    union segments_control control = {.bytes = {0}};
     struct iovec iov = {w->iov.iov_base, 0};
     struct msghdr h = p->out[from].msg_hdr;
     uint16_t len = (uint16_t)w->iov.iov_len;
 
     for (size_t i = 0; i < n; i++)
         iov.iov_len += p->waiting[from + i].iov.iov_len;
-    control.align = (struct cmsghdr){CMSG_LEN(sizeof len), SOL_UDP, UDP_SEGMENT};
-    memcpy(CMSG_DATA(&control.align), &len, sizeof len);
+    if (h.msg_controllen > 0)
+        memcpy(control.bytes, h.msg_control, h.msg_controllen);
+    struct cmsghdr *c = (void *)(control.bytes + h.msg_controllen); /* its length is CMSG_SPACE's */
+    *c = (struct cmsghdr){CMSG_LEN(sizeof len), SOL_UDP, UDP_SEGMENT};
+    memcpy(CMSG_DATA(c), &len, sizeof len);
     h.msg_iov = &iov;
     h.msg_control = &control;
-    h.msg_controllen = sizeof control.bytes;
+    h.msg_controllen += CMSG_SPACE(sizeof len);
     if (sendmsg(w->sock->fd, &h, MSG_NOSIGNAL) < 0) {
         /* Not by this kernel, or by this card. All else is said of each of them again. */
         if (errno == ENOPROTOOPT || errno == EINVAL || errno == EIO)
@@ -298,6 +312,20 @@ static uint64_t came_us(struct msghdr *h)
     return 0;
 }
 
+/* What came in one piece is one datagram, or several of that length, the last of which may be
+ * shorter (UDP_GRO). */
+static size_t segment_len(struct msghdr *h, size_t len)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+        int each = 0;
+        if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO)
+            continue;
+        memcpy(&each, CMSG_DATA(c), sizeof each);
+        return each > 0 ? (size_t)each : len;
+    }
+    return len;
+}
+
 /* How many of them, from the oldest on, came too long ago. */
 static int count_late(const struct sp_dgram *d, struct mmsghdr *msgs, int n)
 {
@@ -332,17 +360,55 @@ static bool drop_late(struct sp_dgram *d, struct sp_span body)
     return true;
 }
 
-/* Receives one batch and tells it. Returns how many the kernel had; *used: how many were worth it.
- */
-static int receive(struct sp_dgram *d, size_t *used)
+/* What is told at once. */
+struct told {
+    struct sp_dgram *d;
+    bool *closed; /* within what was told */
+    struct sp_dgram_in in[BATCH];
+    size_t n, all;
+};
+
+static void tell(struct told *t)
+{
+    size_t n = t->n;
+
+    t->n = 0;
+    t->all += n;
+    if (n == 0)
+        return;
+    t->d->counters.received += n;
+    t->d->fn(t->d, t->in, n, t->d->arg);
+}
+
+static void take_piece(struct told *t, struct msghdr *h, struct sp_span piece, bool late)
+{
+    size_t each = segment_len(h, piece.len);
+    struct sp_dgram_in one;
+
+    if (sp_addr_from_sockaddr(h->msg_name, &one.remote) != 0)
+        return;
+    one.local = asked_address(t->d, h);
+    do {
+        one.body = sp_span(piece.p, piece.len < each ? piece.len : each);
+        piece = sp_span_skip(piece, one.body.len);
+        if (late && drop_late(t->d, one.body))
+            continue;
+        t->in[t->n++] = one;
+        if (t->n == BATCH)
+            tell(t);
+    } while (piece.len > 0 && !*t->closed);
+}
+
+/* Receives one batch and tells it. Returns how many pieces the kernel had; *used: how many
+ * datagrams were worth it. */
+static int receive(struct sp_dgram *d, bool *closed, size_t *used)
 {
     struct sp_dgram_pool *p = d->pool;
     struct mmsghdr msgs[BATCH];
     struct iovec iov[BATCH];
     struct sockaddr_storage from[BATCH];
     union in_control control[BATCH];
-    struct sp_dgram_in in[BATCH];
-    size_t n_in = 0;
+    struct told t = {.d = d, .closed = closed};
 
     for (size_t i = 0; i < BATCH; i++) {
         iov[i] = (struct iovec){p->in[i], DATAGRAM};
@@ -355,24 +421,15 @@ static int receive(struct sp_dgram *d, size_t *used)
     }
     int n = recvmmsg(d->fd, msgs, BATCH, MSG_DONTWAIT, NULL);
     int n_late = count_late(d, msgs, n);
-    for (int i = 0; i < n; i++) {
-        struct msghdr *h = &msgs[i].msg_hdr;
-        if (h->msg_flags & MSG_TRUNC) {
+    for (int i = 0; i < n && !*closed; i++) {
+        if (msgs[i].msg_hdr.msg_flags & MSG_TRUNC)
             d->counters.truncated++;
-            continue;
-        }
-        if (i < n_late && drop_late(d, sp_span(p->in[i], msgs[i].msg_len)))
-            continue;
-        if (sp_addr_from_sockaddr((struct sockaddr *)&from[i], &in[n_in].remote) != 0)
-            continue;
-        in[n_in].local = asked_address(d, h);
-        in[n_in].body = sp_span(p->in[i], msgs[i].msg_len);
-        n_in++;
+        else
+            take_piece(&t, &msgs[i].msg_hdr, sp_span(p->in[i], msgs[i].msg_len), i < n_late);
     }
-    *used = n_in;
-    d->counters.received += n_in;
-    if (n_in > 0)
-        d->fn(d, in, n_in, d->arg);
+    if (!*closed)
+        tell(&t);
+    *used = t.all;
     return n;
 }
 
@@ -386,7 +443,8 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     size_t left = (size_t)TURNS * BATCH, used;
 
     d->closed = &closed;
-    for (int i = 0; i < LATE_TURNS && receive(d, &used) == BATCH && !closed && used < left; i++)
+    for (int i = 0; i < LATE_TURNS && receive(d, &closed, &used) == BATCH && !closed && used < left;
+         i++)
         left -= used;
     if (!closed)
         d->closed = NULL;
@@ -420,10 +478,11 @@ void sp_dgram_pool_free(struct sp_dgram_pool *p)
 static void start(struct sp_dgram_pool *pool, const struct sp_sock_options *o,
                   sp_dgram_input_fn *fn, void *arg, struct sp_dgram *d)
 {
-    int domain = AF_INET;
+    int domain = AF_INET, on = 1;
     socklen_t len = sizeof domain;
 
     getsockopt(d->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+    (void)setsockopt(d->fd, SOL_UDP, UDP_GRO, &on, sizeof on); /* else each comes on its own */
     d->is_v6 = domain == AF_INET6;
     d->dont_fragment = o != NULL && o->dont_fragment;
     d->pool = pool;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * UDP sockets on a loop: everything that is there is received in one go and handed on as a batch;
- * what is sent is collected and leaves by sendmmsg at the end of the loop turn, or at once when
- * the batch is full. Answers leave from the address that was asked. Knows no protocol.
+ * UDP sockets on a loop: everything that is there is received in one go and handed on as a batch,
+ * at most 32 a call; what is sent is collected and leaves by sendmmsg at the end of the loop turn,
+ * or at once when the batch is full. What the kernel puts together of one sender's (UDP_GRO) is
+ * taken apart here, and what is alike leaves in one piece (UDP_SEGMENT). Answers leave from the
+ * address that was asked. Knows no protocol.
  */
 #ifndef SALLYPORT_DGRAM_H
 #define SALLYPORT_DGRAM_H
@@ -63,7 +65,7 @@ void sp_dgram_close(struct sp_dgram *d);
 typedef bool sp_dgram_keep_fn(struct sp_span body);
 void sp_dgram_limit_age(struct sp_dgram *d, uint64_t max_age_us, sp_dgram_keep_fn *keep);
 
-/* How many came for which the kernel had no room. */
+/* How many came for which the kernel had no room; what it had put together counts once. */
 uint64_t sp_dgram_overflowed(const struct sp_dgram *d);
 
 const struct sp_addr *sp_dgram_local(const struct sp_dgram *d);

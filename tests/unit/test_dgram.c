@@ -196,6 +196,40 @@ START_TEST(frames)
 }
 END_TEST
 
+/* A burst to one of several addresses is told in order, with that address each, in calls of no more
+ * than was promised; and answered from there. */
+START_TEST(burst_and_answers)
+{
+    static const char *const servers[] = {"0.0.0.0:0", "[::]:0"};
+    uint8_t bytes[800];
+    struct sp_addr to = {0};
+    struct rig r;
+
+    open_rig(&r);
+    struct end *server = open_end(&r, servers[_i]), *client = open_end(&r, "127.0.0.1:0");
+    ck_assert_int_eq(sp_addr_parse_ip("127.0.0.3", &to), 0);
+    to.port = sp_dgram_local(server->d)->port;
+    server->answer = true;
+    for (int i = 0; i < 100; i++) {
+        memset(bytes, i, sizeof bytes);
+        send_bytes(client, &to, bytes, i == 99 ? 7 : sizeof bytes);
+    }
+    ck_assert(until(&r, client, 100));
+    ck_assert_uint_eq(server->n, 100);
+    ck_assert_uint_eq(server->bytes, 99 * sizeof bytes + 7);
+    ck_assert_uint_eq(client->bytes, server->bytes);
+    ck_assert_uint_le(server->largest_batch, 32);
+    ck_assert_uint_eq(server->last[0], 99);
+    ck_assert(sp_addr_eq(&server->local, &to));
+    ck_assert(sp_addr_eq(&client->remote, &to));
+    for (int i = 0; i < 100; i++)
+        ck_assert(server->first_bytes[i] == 1 && client->first_bytes[i] == 1);
+    close_end(server);
+    close_end(client);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(asked_address)
 {
     static const struct {
@@ -411,8 +445,8 @@ START_TEST(overflow)
     struct end *a = open_end(&r, "127.0.0.1:0");
     ck_assert_int_eq(sp_dgram_open(r.pool, &any, &small, on_input, &e, &e.d), 0);
     ck_assert_uint_eq(sp_dgram_overflowed(e.d), 0);
-    for (int i = 0; i < 20; i++)
-        send_bytes(a, sp_dgram_local(e.d), bytes, sizeof bytes);
+    for (size_t i = 0; i < 20; i++) /* each longer, so that they don't leave in one piece */
+        send_bytes(a, sp_dgram_local(e.d), bytes, sizeof bytes - 20 + i);
     sp_dgram_set_dont_fragment(a->d, true); /* sends what waits */
     io_loop_for(&r.loop, 5);
     ck_assert_uint_gt(sp_dgram_overflowed(e.d), 0);
@@ -436,6 +470,7 @@ int main(void)
     tcase_add_test(tc, overflow);
     tcase_add_test(tc, batches);
     tcase_add_test(tc, frames);
+    tcase_add_loop_test(tc, burst_and_answers, 0, 2);
     tcase_add_test(tc, asked_address);
     tcase_add_test(tc, largest);
     tcase_add_test(tc, unreachable);
