@@ -10,6 +10,7 @@
 #   delay     what relaying adds to a datagram: gateway, server and gateway, and
 #             TURN by UDP and TLS, beside processes that do nothing, now and then and often (2 minutes)
 #   connect   from createOffer to connected and to the first picture in Chromium (3 minutes)
+#   sessions  the same by rendezvous sessions, on links of 30 ms, beside TURN over TLS and the direct call (4 minutes)
 #   quality   delay and loss of voice and video on links that delay and lose, by plain UDP, coturn and
 #             sallyport (50 minutes; goes on where it was ended). Its options choose what to measure:
 #             bench.sh quality --network 30ms-2% --path udp,ours --seconds 10 --seeds 1
@@ -35,7 +36,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all_benches=(delay connect quality browser relay)
+all_benches=(delay connect sessions quality browser relay)
 benches=()
 options=() # of quality, browser or relay
 folder=$root/build/bench
@@ -84,7 +85,7 @@ if [ -z "${BUILD_DIR-}" ]; then
     export BUILD_DIR=$root/build
 fi
 need_packages iproute2 iptables procps openssl curl coturn python3 util-linux
-[[ " ${benches[*]} " != *" browser "* ]] || need_browsers chromium
+[[ " ${benches[*]} " != *" browser "* && " ${benches[*]} " != *" sessions "* ]] || need_browsers chromium
 mkdir -p "$folder"
 export BENCH_FOLDER=$folder
 machine

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tables of Markdown out of what the benches measured.
 
-    report.py delay|connect|quality|browser|relay <RESULTS
+    report.py delay|connect|sessions|quality|browser|relay <RESULTS
 
 RESULTS is a JSON object a line, as tests/bench/*.sh write them.
 """
@@ -58,6 +58,21 @@ media; server, gateways: us of processor time for each datagram that came, of bo
 Mbit/s, and as a share of that beside UDP; back: ms from the end of an outage, or from each change of a rate, until
 voice is within 20 ms of the floor again (to a tenth of a second, at most 5000). Median over the seeds, of each
 figure the worse of the two directions."""
+
+
+def sessions(results):
+    """Medians beside each other, least and most, and what was the way of a session's caller and called."""
+    rows = []
+    for (row,), some in groups(results, "row"):
+        def span(by):
+            ran = sorted(r["connect_ms"] for r in some if r["by"] == by and "error" not in r)
+            failed = sum(r["by"] == by and "error" in r for r in some)
+            text = f"{statistics.median(ran):.0f} ({ran[0]:.0f} to {ran[-1]:.0f})" if ran else "none"
+            return text + (f", {failed} failed" if failed else "")
+        ways = sorted({", ".join(r["ways"]) for r in some if r["by"] in ("pass", "early") and "error" not in r})
+        rows.append([row, "; ".join(ways), *map(span, ("direct", "pass", "early", "coturn")),
+                     str(sum(r["by"] == "pass" for r in some))])
+    return table(["A, B", "by", "direct, ms", "`pass`", "`early`", "coturn, `turns:`", "calls each"], rows)
 
 
 def quality(results):
@@ -424,7 +439,8 @@ def relay_instructions(results):
 
 
 def main():
-    tables = {"delay": delay, "connect": connect, "quality": quality, "browser": browser, "relay": relay}
+    tables = {"delay": delay, "connect": connect, "sessions": sessions, "quality": quality, "browser": browser,
+              "relay": relay}
     if len(sys.argv) != 2 or sys.argv[1] not in tables:
         sys.exit(__doc__)
     results = [json.loads(line) for line in sys.stdin]
