@@ -56,6 +56,7 @@ void sp_rdv_path_remove(struct sp_rdv_path *p)
     p->session->registry->counters.paths_never_proven += !p->proven;
     if (e->sending == p)
         e->sending = next_sending(e);
+    free(p->check);
     free(p);
 }
 
@@ -248,6 +249,17 @@ void held_drop(struct rdv_end *e)
     held_free(e, SP_LIST_ITEM(l, struct rdv_held, link));
 }
 
+static struct rdv_held *held_new(const struct sp_rdv_path *p, struct sp_span d, uint64_t now_us)
+{
+    struct rdv_held *h = d.len <= HELD_LEN_MAX ? malloc(sizeof *h + d.len) : NULL;
+
+    if (h == NULL)
+        return NULL;
+    *h = (struct rdv_held){.serial = p->serial, .at_us = now_us, .len = d.len};
+    memcpy(h->bytes, d.p, d.len);
+    return h;
+}
+
 /* Whoever is sure of his path first says hello at once, and would wait for a while before he says
  * it again. Of a stranger nothing is kept. */
 static bool hold(struct sp_rdv_path *p, struct sp_span d, uint64_t now_us)
@@ -255,15 +267,10 @@ static bool hold(struct sp_rdv_path *p, struct sp_span d, uint64_t now_us)
     struct rdv_end *e = own_end(p);
     struct rdv_held *h;
 
-    if (!(p->proven || p->verified) || d.len > HELD_LEN_MAX ||
-        (h = malloc(sizeof *h + d.len)) == NULL)
+    if (!(p->proven || p->verified) || (h = held_new(p, d, now_us)) == NULL)
         return false;
     if (e->n_held == HELD_MAX)
         held_free(e, SP_LIST_ITEM(sp_list_first(&e->held), struct rdv_held, link));
-    h->serial = p->serial;
-    h->at_us = now_us;
-    h->len = d.len;
-    memcpy(h->bytes, d.p, d.len);
     sp_list_append(&e->held, &h->link);
     e->n_held++;
     return true;
@@ -285,6 +292,34 @@ static void let_go(struct sp_rdv_session *s, unsigned end, uint64_t now_us)
         if (p != NULL && now_us - h->at_us < HELD_US)
             forward(p, far->sending, sp_span(h->bytes, h->len), now_us);
         held_free(e, h);
+    }
+}
+
+/* The far end has no path yet: the check waits for one, in the place of the one before. Who was
+ * answered early is sure of his path, and checks it again only after a second or so. */
+static void hold_check(struct sp_rdv_path *p, struct sp_span check, uint64_t now_us)
+{
+    struct rdv_held *h = held_new(p, check, now_us);
+
+    if (h == NULL)
+        p->session->registry->counters.refused_no_path++;
+    else
+        p->session->registry->counters.refused_no_path += p->check != NULL;
+    free(p->check);
+    p->check = h;
+}
+
+/* The first path of an end has checked: it gets what waited for it. */
+static void let_checks_go(struct sp_rdv_path *to, uint64_t now_us)
+{
+    SP_LIST_EACH(&far_end(to)->paths, l, next)
+    {
+        struct sp_rdv_path *p = path_at(l);
+        struct rdv_held *h = p->check;
+        p->check = NULL;
+        if (h != NULL && now_us - h->at_us < HELD_US)
+            forward(p, to, sp_span(h->bytes, h->len), now_us);
+        free(h);
     }
 }
 
@@ -333,11 +368,13 @@ static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint6
     touch(p, now_us);
     verify(p, m);
     answer_early(p, m, now_us);
+    let_checks_go(p, now_us);
     if (far->sending != NULL) {
         forward(p, far->sending, m->raw, now_us);
         return;
     }
-    c->refused_no_path += far->n_paths == 0;
+    if (far->n_paths == 0)
+        hold_check(p, m->raw, now_us);
     SP_LIST_EACH(&far->paths, l, next)
     forward(p, path_at(l), m->raw, now_us);
 }

@@ -14,9 +14,10 @@
  * or answer leaves by the *sending path*: the proven one that its end used last. A UDP address that
  * is not proven may be forged: it gets at most three times the bytes that came from it.
  *
- *     Binding request    from any path with the right USERNAME, to the far end's sending path, or
- * to all its paths when none is proven Binding answer     to the path its request came by, and
- * nowhere else all else           from a proven path, to the far end's sending path
+ * - A Binding request, from any path with the right USERNAME, goes to the far end's sending path,
+ * or to all its paths when none is proven; while it has none, the last one of each path waits.
+ * - The answer to it goes to the path that it came by, and nowhere else.
+ * - All else, from a proven path, goes to the far end's sending path.
  *
  * An end is leased: it is released when no proven path of it brought anything for the idle time,
  * but not before the session's time to join is over. A session ends with its last end.

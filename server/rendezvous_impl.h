@@ -42,6 +42,7 @@ struct sp_rdv_path {
     uint64_t
         credit; /* bytes that it may be sent before it is proven, where its address may be forged */
     uint64_t began_us, last_in_us;
+    struct rdv_held *check; /* its last one, while the far end has no path; or NULL */
     struct sp_link link;
 };
 

@@ -75,12 +75,13 @@ void call_end_expect(struct call_end *e, const char *text)
     REQUIRE(memcmp(d.p, text, d.len) == 0);
 }
 
-/* As two browsers do: the first to come checks into the void. */
+/* As two browsers do: the check of the first to come waits for the other one. */
 void call_begin(struct call_end *a, struct call_end *b, const char *from_a, const char *from_b)
 {
     call_end_send_stun(a, SP_STUN_REQUEST, 1, from_a);
     io_loop_for(a->loop, 30);
     call_end_send_stun(b, SP_STUN_REQUEST, 2, from_b);
+    call_end_expect_stun(b, SP_STUN_REQUEST, 1);
     call_end_expect_stun(a, SP_STUN_REQUEST, 2);
     call_end_send_stun(a, SP_STUN_SUCCESS, 2, NULL);
     call_end_expect_stun(b, SP_STUN_SUCCESS, 2);

@@ -38,6 +38,39 @@ START_TEST(a_call_begins)
 }
 END_TEST
 
+/* Whoever comes first has nobody to check yet: his last check is there for the other one. */
+START_TEST(a_check_waits_for_the_far_end)
+{
+    struct transport va, vb, vb2;
+
+    open_session();
+    struct sp_rdv_path *a = path(0, &va);
+    request(a, 1, "BBBB:AAAA");
+    request(a, 2, "BBBB:AAAA");
+    ck_assert_uint_eq(counters()->refused_no_path, 1); /* the first one */
+    struct sp_rdv_path *b = path(1, &vb);
+    ck_assert_uint_eq(vb.got, 0); /* who has not said yet what he is */
+    request(b, 3, "AAAA:BBBB");
+    ck_assert_uint_eq(vb.got, 1);
+    ck_assert_uint_eq(va.got, 1);
+    success(b, 2);
+    ck_assert(sp_rdv_path_proven(a));
+    (void)path(1, &vb2);
+    request(b, 4, "AAAA:BBBB");
+    ck_assert_uint_eq(vb.got, 1); /* once */
+    close_registry();
+
+    open_session();
+    a = path(0, &va);
+    request(a, 1, "BBBB:AAAA");
+    t.now_us += 1000000; /* its browser has long asked again */
+    b = path(1, &vb);
+    request(b, 3, "AAAA:BBBB");
+    ck_assert_uint_eq(vb.got, 0);
+    close_registry();
+}
+END_TEST
+
 START_TEST(a_new_path_gets_nothing_but_its_answers)
 {
     struct transport va, vb, vx;
@@ -374,6 +407,7 @@ int main(void)
     TCase *tc = tcase_create("rendezvous_paths");
 
     tcase_add_test(tc, a_call_begins);
+    tcase_add_test(tc, a_check_waits_for_the_far_end);
     tcase_add_test(tc, a_new_path_gets_nothing_but_its_answers);
     tcase_add_test(tc, strangers_at_both_ends_prove_nothing);
     tcase_add_test(tc, a_request_that_was_overheard_proves_nobody);
