@@ -311,8 +311,11 @@ static int join_fault(int err, const struct sp_rdv_view *v, const struct sp_api_
 
     if (err == SP_ENOMEM)
         return err;
-    if (err == SP_EEXIST && join->ufrag[0] != '\0' && strcmp(others, join->ufrag) == 0)
-        return sp_api_fault(fault, SP_API_UFRAG_USED, "/ufrag", "the other end has the same");
+    if (err == SP_EPROTO)
+        return sp_api_fault(fault, SP_API_UFRAG_USED, "/ufrag",
+                            strcmp(others, join->ufrag) == 0
+                                ? "the other end has the same"
+                                : "another session's ends have the same two");
     if (err == SP_EEXIST)
         return sp_api_fault(fault, SP_API_TICKET_USED, "/holder",
                             "somebody else came first with this ticket");

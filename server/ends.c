@@ -9,7 +9,6 @@
 #include "sallyport/err.h"
 #include "sallyport/stun.h"
 
-#define SWEEP_US  SP_SEC(5)
 #define PATHS_MAX (2 * (SP_RDV_UNPROVEN_MAX + SP_RDV_PROVEN_MAX)) /* of a session */
 
 /* --- notes ---------------------------------------------------------------------------------- */
@@ -95,9 +94,11 @@ static int attach_here(struct sp_via *v, const struct sp_rdv_spot *spot, enum sp
     int err = sp_rdv_path_add(spot->session, spot->end, way, v, sp_ticker_now(v->all->env.ticker),
                               &v->path);
 
-    if (err == 0)
-        sp_rdv_path_set_remote(v->path, &v->pair.remote);
-    return err;
+    if (err != 0)
+        return err;
+    sp_rdv_path_set_remote(v->path, &v->pair.remote);
+    sp_list_remove(&v->porter);
+    return 0;
 }
 
 /* Addresses can be forged faster than their owner says which of them have to go. */
@@ -107,6 +108,23 @@ static bool is_crowded(const struct sp_ends *e)
 
     e->env.hits->sessions += crowded;
     return crowded;
+}
+
+static uint64_t sweep_us(const struct sp_ends *e)
+{
+    return e->config.idle_us / 6;
+}
+
+/* Nobody else knows when it is over. */
+static void enlist(struct sp_via *v)
+{
+    struct sp_ends *e = v->all;
+
+    sp_list_remove(&v->porter);
+    sp_list_append(&e->porters, &v->porter);
+    if (!sp_timer_is_set(&e->sweep))
+        (void)sp_timerq_set(&e->env.ticker->timers, &e->sweep,
+                            sp_ticker_now(e->env.ticker) + sweep_us(e));
 }
 
 /* Another worker's: what comes goes there. */
@@ -120,10 +138,7 @@ static int attach_there(struct sp_via *v, unsigned owner)
     if (err != 0)
         return err;
     v->owner = owner;
-    sp_list_append(&e->porters, &v->porter);
-    if (!sp_timer_is_set(&e->sweep))
-        (void)sp_timerq_set(&e->env.ticker->timers, &e->sweep,
-                            sp_ticker_now(e->env.ticker) + SWEEP_US);
+    enlist(v);
     return 0;
 }
 
@@ -208,7 +223,7 @@ static void on_sweep(struct sp_timer *t, uint64_t now_us, void *arg)
             via_close(v);
     }
     if (!sp_list_empty(&e->porters))
-        (void)sp_timerq_set(&e->env.ticker->timers, t, now_us + SWEEP_US);
+        (void)sp_timerq_set(&e->env.ticker->timers, t, now_us + sweep_us(e));
 }
 
 /* --- what the registry wants ---------------------------------------------------------------- */
@@ -385,6 +400,7 @@ int sp_ends_flow_opened(struct sp_ends *e, struct sp_flow *f, struct sp_list *ow
     v->flow = f;
     sp_flow_set_user(f, v);
     sp_list_append(owner, &v->owned);
+    enlist(v);
     return 0;
 }
 

@@ -51,7 +51,7 @@ struct via_pair {
  *   path here:                       transport here, session here
  *   path here, kind VIA_OTHER:       transport at key.worker, session here
  *   no path, `owner` another worker: transport here, session there: a porter
- *   no path, NO_OWNER:               a flow whose session is not known yet
+ *   no path, NO_OWNER:               a flow whose session is not known yet: among the porters
  */
 struct sp_via {
     struct sp_ends *all;
@@ -61,7 +61,7 @@ struct sp_via {
     struct via_key key;
     struct sp_map_node key_node; /* of VIA_OTHER and of porters */
     struct sp_link porter;       /* of porters */
-    uint64_t last_us;            /* of porters: when something went either way */
+    uint64_t last_us;            /* of porters: when something went either way, or it began */
     struct sp_msg_stream *stream;
     struct sp_dgram *dgram;
     struct via_pair pair;

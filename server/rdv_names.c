@@ -11,9 +11,9 @@
 #include "sallyport/clock.h"
 #include "sallyport/crypto.h"
 #include "sallyport/err.h"
+#include "sallyport/stun_auth.h"
 
-#define FOREIGN_US  (3 * SP_RDV_TELL_US)
-#define FOREIGN_MAX 65536 /* names of other workers */
+#define FOREIGN_US (3 * SP_RDV_TELL_US)
 
 static void make_key(const char *far_ufrag, const char *own_ufrag, uint8_t key[SP_RDV_KEY_LEN])
 {
@@ -32,8 +32,16 @@ static struct rdv_name *name_of(struct sp_map_node *n)
 
 static void name_free(struct sp_rdv *r, struct rdv_name *n)
 {
+    r->n_foreign -= n->session == NULL;
+    sp_list_remove(&n->foreign);
     sp_map_del(&r->by_name, &n->node);
     free(n);
+}
+
+/* All sessions of all workers may be somewhere else. */
+static size_t max_foreign(const struct sp_rdv *r)
+{
+    return 2 * NAMES * (size_t)r->config.bounds->sessions;
 }
 
 static int name_new(struct sp_rdv *r, const uint8_t key[SP_RDV_KEY_LEN], struct rdv_name **out)
@@ -128,13 +136,16 @@ void names_drop(struct sp_rdv_session *s)
         }
 }
 
-bool names_fit(const struct sp_rdv_session *s, unsigned end, struct sp_span username)
+bool names_fit(const struct sp_rdv_session *s, unsigned end, struct sp_span username,
+               struct sp_span *password)
 {
     const struct rdv_end *own = &s->ends[end], *far = &s->ends[1 - end];
 
     for (size_t i = 0; i < NAMES; i++) {
         struct sp_span o = sp_span_str(own->ufrags[i / GENERATIONS]);
         struct sp_span f = sp_span_str(far->ufrags[i % GENERATIONS]);
+
+        *password = sp_span_str(far->passwords[i % GENERATIONS]);
         if (o.len > 0 && f.len > 0 && username.len == f.len + 1 + o.len &&
             memcmp(username.p, f.p, f.len) == 0 && username.p[f.len] == ':' &&
             memcmp(username.p + f.len + 1, o.p, o.len) == 0)
@@ -150,22 +161,27 @@ bool sp_rdv_has_names(const struct sp_rdv *r)
     return r->by_name.len > 0;
 }
 
-static int username_of(struct sp_span first, struct sp_span *out)
+static int username_of(struct sp_span first, struct sp_stun_msg *m, struct sp_span *out)
 {
-    struct sp_stun_msg m;
-
-    if (!sp_stun_looks_like(first) || sp_stun_parse(first, &m) != 0 ||
-        m.method != SP_STUN_BINDING || m.cls != SP_STUN_REQUEST ||
-        !sp_stun_find(&m, SP_ATTR_USERNAME, out))
+    if (!sp_stun_looks_like(first) || sp_stun_parse(first, m) != 0 ||
+        m->method != SP_STUN_BINDING || m->cls != SP_STUN_REQUEST ||
+        !sp_stun_find(m, SP_ATTR_USERNAME, out))
         return SP_EBADMSG;
     return out->len > 0 && memchr(out->p, ':', out->len) != NULL ? 0 : SP_EBADMSG;
 }
 
-int sp_rdv_look_up(const struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *out)
+bool names_prove(const struct sp_rdv_session *s, const struct sp_stun_msg *m,
+                 struct sp_span password)
 {
-    struct sp_span username;
+    return !s->early || password.len == 0 || sp_stun_check_integrity(m, password) == 0;
+}
+
+int sp_rdv_look_up(struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *out)
+{
+    struct sp_stun_msg m;
+    struct sp_span username, password;
     uint8_t digest[SP_SHA256_LEN];
-    int err = username_of(first, &username);
+    int err = username_of(first, &m, &username);
 
     if (err != 0)
         return err;
@@ -173,6 +189,11 @@ int sp_rdv_look_up(const struct sp_rdv *r, struct sp_span first, struct sp_rdv_s
     const struct rdv_name *n = name_of(sp_map_get(&r->by_name, digest));
     if (n == NULL)
         return SP_ENOENT;
+    if (n->session != NULL && (!names_fit(n->session, n->end, username, &password) ||
+                               !names_prove(n->session, &m, password))) {
+        r->counters.refused_unverified++;
+        return SP_EAUTH;
+    }
     *out = (struct sp_rdv_spot){.session = n->session, .end = n->end, .worker = n->worker};
     return 0;
 }
@@ -191,13 +212,18 @@ int sp_rdv_heard_name(struct sp_rdv *r, const uint8_t key[static SP_RDV_KEY_LEN]
     }
     if (n != NULL && n->worker != worker && now_us < n->expires_us)
         return SP_EEXIST; /* who said it first */
-    if (n == NULL && r->by_name.len >= FOREIGN_MAX)
-        return SP_EFULL;
-    int err = n == NULL ? name_new(r, key, &n) : 0;
-    if (err != 0)
-        return err;
+    if (n == NULL) {
+        if (r->n_foreign >= max_foreign(r))
+            return SP_EFULL;
+        int err = name_new(r, key, &n);
+        if (err != 0)
+            return err;
+        r->n_foreign++;
+    }
     n->worker = worker;
     n->expires_us = now_us + FOREIGN_US;
+    sp_list_remove(&n->foreign);
+    sp_list_append(&r->foreign, &n->foreign);
     rdv_start_sweep(r, now_us);
     return 0;
 }
@@ -209,19 +235,16 @@ void names_tell_all(struct sp_rdv *r)
             tell(r, name_of(i), true);
 }
 
-/* One at a time, since a map that is walked must not change; few ever expire. */
+/* All last equally long, so who was told of first expires first. */
 void names_expire(struct sp_rdv *r, uint64_t now_us)
 {
-    struct rdv_name *stale;
-
-    do {
-        stale = NULL;
-        for (struct sp_map_node *i = NULL; stale == NULL && (i = sp_map_next(&r->by_name, i));)
-            if (name_of(i)->session == NULL && now_us >= name_of(i)->expires_us)
-                stale = name_of(i);
-        if (stale != NULL)
-            name_free(r, stale);
-    } while (stale != NULL);
+    SP_LIST_EACH(&r->foreign, l, next)
+    {
+        struct rdv_name *n = SP_LIST_ITEM(l, struct rdv_name, foreign);
+        if (now_us < n->expires_us)
+            return;
+        name_free(r, n);
+    }
 }
 
 void names_fini(struct sp_rdv *r)

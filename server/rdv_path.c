@@ -87,17 +87,39 @@ void paths_expire(struct sp_rdv_session *s, unsigned end, uint64_t now_us)
     }
 }
 
-/* Of those that are (not) proven, the one that was silent for longest; never the one that sends. */
-static struct sp_rdv_path *oldest(struct rdv_end *e, bool proven)
+/* How many paths that are not proven come from there as well. A gateway's was asked for by the
+ * end's holder: no stranger makes it give way. */
+static unsigned neighbours(struct rdv_end *e, const struct sp_rdv_path *of)
+{
+    unsigned n = 0;
+
+    if (of->way == SP_RDV_GATEWAY)
+        return 0;
+    SP_LIST_EACH(&e->paths, l, next)
+    {
+        const struct sp_rdv_path *p = path_at(l);
+        n += !p->proven && p->way != SP_RDV_GATEWAY && sp_addr_same_ip(&p->remote, &of->remote);
+    }
+    return n;
+}
+
+/* Of those that are (not) proven, the one that was silent for longest; never the one that sends.
+ * Strangers push out each other before anybody else, as long as they have few addresses. */
+static struct sp_rdv_path *dispensable(struct rdv_end *e, bool proven)
 {
     struct sp_rdv_path *found = NULL;
+    unsigned most = 0;
 
     SP_LIST_EACH(&e->paths, l, next)
     {
         struct sp_rdv_path *p = path_at(l);
-        if (p->proven == proven && p != e->sending &&
-            (found == NULL || p->last_in_us < found->last_in_us))
+        unsigned n = p->proven ? 0 : neighbours(e, p);
+        if (p->proven != proven || p == e->sending)
+            continue;
+        if (found == NULL || n > most || (n == most && p->last_in_us < found->last_in_us)) {
             found = p;
+            most = n;
+        }
     }
     return found;
 }
@@ -105,7 +127,7 @@ static struct sp_rdv_path *oldest(struct rdv_end *e, bool proven)
 static void push_out(struct rdv_end *e, bool proven)
 {
     e->session->registry->counters.paths_pushed_out++;
-    path_close(oldest(e, proven));
+    path_close(dispensable(e, proven));
 }
 
 int sp_rdv_path_add(struct sp_rdv_session *s, unsigned end, enum sp_rdv_way way, void *via,
@@ -325,12 +347,15 @@ static void let_checks_go(struct sp_rdv_path *to, uint64_t now_us)
 
 /* --- checks --------------------------------------------------------------------------------- */
 
-static void verify(struct sp_rdv_path *p, const struct sp_stun_msg *m)
+/* Where passwords are told nobody needs to be believed. */
+static bool verify(struct sp_rdv_path *p, const struct sp_stun_msg *m, struct sp_span password)
 {
-    struct sp_span password = sp_span_str(far_end(p)->password);
-
-    if (p->session->early && !p->verified && password.len > 0)
-        p->verified = sp_stun_check_integrity(m, password) == 0;
+    if (p->proven || p->verified)
+        return true;
+    if (!names_prove(p->session, m, password))
+        return false;
+    p->verified = p->session->early && password.len > 0;
+    return true;
 }
 
 static void answer_early(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us)
@@ -340,7 +365,7 @@ static void answer_early(struct sp_rdv_path *p, const struct sp_stun_msg *m, uin
 
     if (!p->session->early || p->remote.family == SP_FAMILY_NONE || own_end(p)->early.over)
         return;
-    size_t len = sp_early_answer(&own_end(p)->early, sp_span_str(far_end(p)->password), m,
+    size_t len = sp_early_answer(&own_end(p)->early, sp_span_str(far_end(p)->passwords[0]), m,
                                  &p->remote, now_us, bytes);
     if (len == 0)
         return;
@@ -352,10 +377,15 @@ static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint6
 {
     struct sp_rdv_counters *c = &p->session->registry->counters;
     struct rdv_end *far = far_end(p);
-    struct sp_span username;
+    struct sp_span username, password;
 
-    if (!sp_stun_find(m, SP_ATTR_USERNAME, &username) || !names_fit(p->session, p->end, username)) {
+    if (!sp_stun_find(m, SP_ATTR_USERNAME, &username) ||
+        !names_fit(p->session, p->end, username, &password)) {
         c->refused_unknown++;
+        return;
+    }
+    if (!verify(p, m, password)) {
+        c->refused_unverified++;
         return;
     }
     const struct rdv_asked *before = find_asked(own_end(p), m->id);
@@ -366,7 +396,6 @@ static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint6
     if (before == NULL)
         remember(p, m->id);
     touch(p, now_us);
-    verify(p, m);
     answer_early(p, m, now_us);
     let_checks_go(p, now_us);
     if (far->sending != NULL) {

@@ -112,7 +112,7 @@ static void release(struct sp_rdv_session *s, unsigned end)
     e->joined = false;
     memset(e->ufrags, 0, sizeof e->ufrags);
     memset(e->asked, 0, sizeof e->asked);
-    sp_crypto_wipe(e->password, sizeof e->password);
+    sp_crypto_wipe(e->passwords, sizeof e->passwords);
     (void)names_set(s); /* fewer than before */
     r->counters.released++;
     if (r->effects->released != NULL)
@@ -243,7 +243,7 @@ static int check_join(const struct sp_rdv_session *s, unsigned end, const struct
     if (holder.len == 0 && now_us >= s->expires_us)
         return SP_EEXPIRED;
     if (j->ufrag.len > 0 && sp_span_eq(j->ufrag, sp_span_str(s->ends[1 - end].ufrags[0])))
-        return SP_EEXIST;
+        return SP_EPROTO;
     return 0;
 }
 
@@ -257,30 +257,50 @@ static void take(struct rdv_end *e, struct sp_span holder, uint64_t now_us)
     copy_text(e->holder, holder);
 }
 
+/* The end's own fragment and its password; the ones before stay good beside them. Where they can't
+ * be, all is as before. */
+static int set_fragment(struct sp_rdv_session *s, unsigned end, const struct sp_rdv_join *j)
+{
+    struct rdv_end *e = &s->ends[end];
+    char ufrags[GENERATIONS][SP_RDV_UFRAG_MAX + 1];
+    char passwords[GENERATIONS][SP_RDV_PASSWORD_MAX + 1];
+    bool other = !sp_span_eq(sp_span_str(e->ufrags[0]), j->ufrag);
+
+    memcpy(ufrags, e->ufrags, sizeof ufrags);
+    memcpy(passwords, e->passwords, sizeof passwords);
+    if (other) {
+        memcpy(e->ufrags[1], e->ufrags[0], sizeof e->ufrags[1]);
+        memcpy(e->passwords[1], e->passwords[0], sizeof e->passwords[1]);
+        copy_text(e->ufrags[0], j->ufrag);
+    }
+    if (other || j->password.len > 0) {
+        sp_crypto_wipe(e->passwords[0], sizeof e->passwords[0]);
+        copy_text(e->passwords[0], j->password);
+    }
+    int err = names_set(s); /* also what could not be set before */
+    if (err == SP_EEXIST && other) {
+        memcpy(e->ufrags, ufrags, sizeof ufrags);
+        memcpy(e->passwords, passwords, sizeof passwords);
+        (void)names_set(s);
+    } else if (other) {
+        s->ends[1 - end].early = (struct sp_early){.n = 0};
+    }
+    sp_crypto_wipe(passwords, sizeof passwords);
+    return err == SP_EEXIST ? SP_EPROTO : err;
+}
+
 int sp_rdv_join(struct sp_rdv_session *s, unsigned end, const struct sp_rdv_join *j,
                 uint64_t now_us)
 {
-    struct rdv_end *e = &s->ends[end];
     int err = check_join(s, end, j, now_us);
 
     if (err != 0)
         return err;
-    take(e, j->holder, now_us);
+    take(&s->ends[end], j->holder, now_us);
     if (j->ufrag.len == 0)
         return 0;
-    bool other = !sp_span_eq(sp_span_str(e->ufrags[0]), j->ufrag);
-    if (other) {
-        memcpy(e->ufrags[1], e->ufrags[0], sizeof e->ufrags[1]);
-        copy_text(e->ufrags[0], j->ufrag);
-    }
-    if (other || j->password.len > 0) { /* it belongs to the fragment */
-        sp_crypto_wipe(e->password, sizeof e->password);
-        copy_text(e->password, j->password);
-        if (other)
-            s->ends[1 - end].early = (struct sp_early){.n = 0};
-    }
-    err = names_set(s); /* also what could not be set before */
-    if (s->registry->effects->joined != NULL)
+    err = set_fragment(s, end, j);
+    if (err != SP_EPROTO && s->registry->effects->joined != NULL)
         s->registry->effects->joined(s->registry->arg, s, end);
     return err;
 }
@@ -342,7 +362,7 @@ static void view_end(const struct rdv_end *e, uint64_t now_us, struct sp_rdv_end
     *out = (struct sp_rdv_end_view){
         .joined = e->joined,
         .ufrag = e->ufrags[0],
-        .password = e->password,
+        .password = e->passwords[0],
         .gateway = e->gateway,
         .way = way_names[e->sending != NULL ? e->sending->way : SP_RDV_NO_WAY],
         .paths = e->n_paths,
@@ -403,6 +423,7 @@ int sp_rdv_new(const struct sp_rdv_config *config, const struct sp_rdv_effects *
     r->rng = rng;
     sp_timer_init(&r->sweep, on_sweep, r);
     sp_list_init(&r->sessions);
+    sp_list_init(&r->foreign);
     SP_MAP_INIT(&r->by_id, struct sp_rdv_session, by_id, id, rng);
     r->by_id.key_len = SP_RDV_ID_LEN; /* without its NUL */
     SP_MAP_INIT(&r->by_name, struct rdv_name, node, key, rng);

@@ -12,7 +12,9 @@
  * checks, and, as long as its end has no proven path, the far end's checks. It is *proven* when a
  * Binding success of the far end, to a request that came by it, has passed back. What is no check
  * or answer leaves by the *sending path*: the proven one that its end used last. A UDP address that
- * is not proven may be forged: it gets at most three times the bytes that came from it.
+ * is not proven may be forged: it gets at most three times the bytes that came from it. In a
+ * session that answers checks early, those of a path that is not proven must have been made with
+ * the far end's password, once that is told.
  *
  * - A Binding request, from any path with the right USERNAME, goes to the far end's sending path,
  * or to all its paths when none is proven; while it has none, the last one of each path waits.
@@ -90,14 +92,15 @@ struct sp_rdv_counters {
     uint64_t joined, released;          /* ends */
     uint64_t paths, proven;
     uint64_t forwarded, forwarded_bytes;
-    uint64_t refused_unknown;   /* checks of a path with another USERNAME */
-    uint64_t refused_unproven;  /* from a path that is not proven, and no check or answer */
-    uint64_t refused_unasked;   /* answers to what nobody asked */
-    uint64_t refused_replayed;  /* a request that came by another path before */
-    uint64_t refused_malformed; /* STUN that is broken, or no Binding */
-    uint64_t refused_no_path;   /* the far end has none that may be sent it */
-    uint64_t early;             /* checks that were answered here as well */
-    uint64_t paths_pushed_out;  /* more than an end may have */
+    uint64_t refused_unknown;    /* checks of a path with another USERNAME */
+    uint64_t refused_unverified; /* checks that were not made with a password that is known */
+    uint64_t refused_unproven;   /* from a path that is not proven, and no check or answer */
+    uint64_t refused_unasked;    /* answers to what nobody asked */
+    uint64_t refused_replayed;   /* a request that came by another path before */
+    uint64_t refused_malformed;  /* STUN that is broken, or no Binding */
+    uint64_t refused_no_path;    /* the far end has none that may be sent it */
+    uint64_t early;              /* checks that were answered here as well */
+    uint64_t paths_pushed_out;   /* more than an end may have */
     uint64_t paths_never_proven;
 };
 
@@ -142,8 +145,8 @@ struct sp_rdv_join {
 /*
  * Takes an end, and registers what is known of it; again to register what comes later, or when ICE
  * restarts: the fragment before stays good beside the new one. SP_EINVAL: grammar; SP_EEXIST:
- * another holder has it, or the fragments would not tell the ends or sessions apart; SP_EEXPIRED:
- * nobody joined in time; SP_ENOMEM.
+ * another holder has it; SP_EPROTO: the fragments would not tell the ends or sessions apart;
+ * SP_EEXPIRED: nobody joined in time; SP_ENOMEM.
  */
 int sp_rdv_join(struct sp_rdv_session *s, unsigned end, const struct sp_rdv_join *j,
                 uint64_t now_us);
@@ -191,8 +194,9 @@ struct sp_rdv_spot {
     struct sp_rdv_session *session; /* NULL: another worker has it */
     unsigned end, worker;
 };
-/* SP_EBADMSG: not a Binding request with a USERNAME of two fragments; SP_ENOENT: of no session. */
-int sp_rdv_look_up(const struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *out);
+/* SP_EBADMSG: not a Binding request with a USERNAME of two fragments; SP_ENOENT: of no session;
+ * SP_EAUTH: of one that was told the password, and not made with it: counted. */
+int sp_rdv_look_up(struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *out);
 
 /* Whether any USERNAME is known here: it may be asked before a datagram is looked at. */
 bool sp_rdv_has_names(const struct sp_rdv *r);

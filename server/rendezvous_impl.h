@@ -23,6 +23,7 @@ struct rdv_name {
     struct sp_rdv_session *session; /* NULL: of another worker, until it expires */
     unsigned end, worker;
     uint64_t expires_us;
+    struct sp_link foreign; /* of another worker's: who expires first stands first */
 };
 
 struct rdv_asked {
@@ -58,9 +59,9 @@ struct rdv_held {
 struct rdv_end {
     struct sp_rdv_session *session;
     bool joined;
-    char holder[SP_RDV_HOLDER_MAX + 1];             /* "" before anybody has joined */
-    char ufrags[GENERATIONS][SP_RDV_UFRAG_MAX + 1]; /* the latest first */
-    char password[SP_RDV_PASSWORD_MAX + 1];
+    char holder[SP_RDV_HOLDER_MAX + 1];                   /* "" before anybody has joined */
+    char ufrags[GENERATIONS][SP_RDV_UFRAG_MAX + 1];       /* the latest first */
+    char passwords[GENERATIONS][SP_RDV_PASSWORD_MAX + 1]; /* of these fragments, or "" */
     char gateway[SP_TOKEN_NAME_MAX + 1];
     struct rdv_name *names[NAMES]; /* of checks that come from this end */
     struct sp_list paths;          /* who came first stands first */
@@ -98,6 +99,8 @@ struct sp_rdv {
     uint64_t told_us;
     bool draining;
     struct sp_map by_id, by_name;
+    struct sp_list foreign; /* names of other workers */
+    size_t n_foreign;
     struct sp_list sessions;
     uint32_t last_serial;
     struct sp_rdv_counters counters;
@@ -115,8 +118,13 @@ void names_tell_all(struct sp_rdv *r);
 /* Of other workers: those that were not told again. */
 void names_expire(struct sp_rdv *r, uint64_t now_us);
 void names_fini(struct sp_rdv *r);
-/* Whether it is the USERNAME of checks that come from this end now. */
-bool names_fit(const struct sp_rdv_session *s, unsigned end, struct sp_span username);
+/* Whether it is the USERNAME of checks that come from this end now; *password: that they are made
+ * with, or empty. */
+bool names_fit(const struct sp_rdv_session *s, unsigned end, struct sp_span username,
+               struct sp_span *password);
+/* Whether a check was made with the password, where it is told for that. */
+bool names_prove(const struct sp_rdv_session *s, const struct sp_stun_msg *m,
+                 struct sp_span password);
 
 /* rdv_path.c */
 void paths_close_all(struct sp_rdv_session *s, unsigned end);

@@ -5,7 +5,7 @@
 # it has another. With 192.0.2.1 where scripts/local-address.sh puts it, on an interface of its own, Chromium keeps
 # its socket, and the call goes on by itself. On the loopback interface it does come back as well, but by an ICE
 # restart. failures.sh has what becomes of a call when the gateway roams and the browser does not.
-# timeout: 120
+# timeout: 240
 
 # shellcheck source=tests/support/watched.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/watched.sh"

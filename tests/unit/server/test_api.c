@@ -340,6 +340,16 @@ START_TEST(tickets_used)
     ck_assert_uint_eq(join(tickets[1], JOIN_OTHER(",\"ufrag\":\"aaaa\"")), 409);
     check_problem(409, "ufrag_used", "/ufrag");
 
+    /* of another session, by chance: no ticket's fault */
+    ck_assert_uint_eq(join(tickets[1], JOIN_OTHER(",\"ufrag\":\"cccc\"")), 200);
+    ck_assert_uint_eq(create("{\"ttl\":10}"), 201);
+    ck_assert_uint_eq(join(tickets[0], JOIN(",\"ufrag\":\"aaaa\"")), 200);
+    ck_assert_uint_eq(join(tickets[1], JOIN_OTHER(",\"ufrag\":\"cccc\"")), 409);
+    check_problem(409, "ufrag_used", "/ufrag");
+    ck_assert_uint_eq(ask("DELETE", session_path(), maker, NULL), 204);
+    ck_assert_uint_eq(create("{\"ttl\":10}"), 201);
+    ck_assert_uint_eq(join(tickets[0], JOIN(",\"ufrag\":\"dddd\"")), 200);
+
     /* after its time: he who came in time goes on, nobody else may come */
     api_rig_pass(&r, SP_SEC(9));
     snprintf(first, sizeof first, "%s", tickets[0]);

@@ -32,6 +32,15 @@ static void open_rig(unsigned workers)
                   "%s", r.why);
 }
 
+/* One worker, at which ends may be silent for so long. */
+static void open_rig_idle(uint64_t idle_us)
+{
+    worker_rig_init(&r);
+    r.sc.serve |= SP_SERVE_ICE_TCP;
+    r.wc.session_idle_us = idle_us;
+    ck_assert_msg(worker_rig_start(&r) == 0, "%s", r.why);
+}
+
 /* --- a session ------------------------------------------------------------------------------ */
 
 struct order {
@@ -158,6 +167,28 @@ START_TEST(flow_and_udp)
     ck_assert_uint_eq(s.ends.flows_unknown, 1);
     gateway_end_fini(&g);
     udp_peer_close(&ub);
+    worker_rig_close(&r);
+}
+END_TEST
+
+static bool flow_has_ended(void *arg)
+{
+    const struct gateway_end *g = arg;
+    return g->flows_closed == 1;
+}
+
+START_TEST(a_flow_of_no_session_ends)
+{
+    struct gateway_end g;
+    struct call_end a = {.loop = &r.loop, .gateway = &g};
+
+    open_rig_idle(SP_MS(300));
+    open_gateway(&g);
+    a.flow = gateway_end_flow_of(&g, SP_FLOW_SESSION);
+    call_end_send_stun(&a, SP_STUN_REQUEST, 1, "XXXX:YYYY");
+    ck_assert(io_loop_until(&r.loop, flow_has_ended, &g));
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.flows_unknown, 1);
+    gateway_end_fini(&g);
     worker_rig_close(&r);
 }
 END_TEST
@@ -450,6 +481,7 @@ int main(void)
     tcase_add_test(tc, tcp_and_tls);
     tcase_add_test(tc, udp_and_tcp);
     tcase_add_test(tc, flow_and_udp);
+    tcase_add_test(tc, a_flow_of_no_session_ends);
     tcase_add_test(tc, whom_nobody_knows);
     tcase_add_test(tc, what_is_no_check);
     tcase_add_test(tc, others_by_udp);

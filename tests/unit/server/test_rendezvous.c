@@ -66,7 +66,7 @@ START_TEST(who_joins_first_holds_the_end)
     ck_assert_int_eq(join(0, HOLDER_B, ""), SP_EEXIST);
     ck_assert_int_eq(join(0, HOLDER_A, "AAAA"), 0);
     ck_assert_str_eq(view().ends[0].ufrag, "AAAA");
-    ck_assert_int_eq(join(1, HOLDER_B, "AAAA"), SP_EEXIST);
+    ck_assert_int_eq(join(1, HOLDER_B, "AAAA"), SP_EPROTO);
     ck_assert_int_eq(join(0, HOLDER_A, ""), 0); /* which forgets nothing */
     ck_assert_str_eq(view().ends[0].ufrag, "AAAA");
     ck_assert_uint_eq(counters()->joined, 1);
@@ -90,6 +90,26 @@ START_TEST(a_password_belongs_to_its_fragment)
     ck_assert_str_eq(view().ends[0].password, "");
     j.password.len = SP_RDV_PASSWORD_MIN - 1;
     ck_assert_int_eq(sp_rdv_join(t.s, 0, &j, t.now_us), SP_EINVAL);
+    close_registry();
+}
+END_TEST
+
+/* Whose checks would be taken for another session's; the next ICE restart has other fragments. */
+START_TEST(two_sessions_with_the_same_fragments)
+{
+    struct sp_rdv_session *first;
+
+    open_session();
+    first = t.s;
+    ck_assert_int_eq(create("app", &t.s), 0);
+    ck_assert_int_eq(join(0, HOLDER_A, "AAAA"), 0);
+    ck_assert_int_eq(join(1, HOLDER_B, "BBBB"), SP_EPROTO);
+    struct sp_rdv_spot spot;
+    ck_assert_int_eq(sp_rdv_look_up(t.r, stun(SP_STUN_REQUEST, 1, "BBBB:AAAA"), &spot), 0);
+    ck_assert_ptr_eq(spot.session, first);
+    ck_assert_int_eq(join(1, HOLDER_B, "CCCC"), 0);
+    ck_assert_int_eq(sp_rdv_look_up(t.r, stun(SP_STUN_REQUEST, 1, "CCCC:AAAA"), &spot), 0);
+    ck_assert_ptr_eq(spot.session, t.s);
     close_registry();
 }
 END_TEST
@@ -202,6 +222,35 @@ START_TEST(another_workers_names_are_forgotten_unless_told_again)
 }
 END_TEST
 
+static int hear(uint32_t number)
+{
+    uint8_t key[SP_RDV_KEY_LEN] = {0};
+
+    sp_put_be32(key, number);
+    return sp_rdv_heard_name(t.r, key, 3, true, t.now_us);
+}
+
+/* As many as all sessions that there may be have, beside one's own. */
+START_TEST(another_workers_names_have_a_bound)
+{
+    enum { OF_A_SESSION = 8 };
+
+    open_session();
+    t.bounds.sessions = 1000;
+    for (uint32_t i = 0; i < 1000 * OF_A_SESSION; i++) {
+        t.now_us += i % 2;
+        ck_assert_int_eq(hear(i), 0);
+    }
+    ck_assert_int_eq(hear(1000000), SP_EFULL);
+    ck_assert_int_eq(hear(0), 0); /* again */
+    run_to(T0 + 3 * SP_RDV_TELL_US + SP_SEC(2));
+    for (uint32_t i = 0; i < 1000 * OF_A_SESSION; i++) /* they went one by one, and all of them */
+        ck_assert_int_eq(hear(1000000 + i), 0);
+    ck_assert_int_eq(hear(1), SP_EFULL);
+    close_registry();
+}
+END_TEST
+
 START_TEST(names_are_told_again_and_again)
 {
     open_session();
@@ -221,11 +270,13 @@ int main(void)
     tcase_add_test(tc, bounds_are_kept_and_counted);
     tcase_add_test(tc, who_joins_first_holds_the_end);
     tcase_add_test(tc, a_password_belongs_to_its_fragment);
+    tcase_add_test(tc, two_sessions_with_the_same_fragments);
     tcase_add_test(tc, nobody_joins_too_late);
     tcase_add_test(tc, a_session_nobody_joins_ends_when_it_expires);
     tcase_add_test(tc, both_fragments_name_the_session_and_the_end);
     tcase_add_test(tc, the_last_two_fragments_are_good);
     tcase_add_test(tc, another_workers_names_are_forgotten_unless_told_again);
+    tcase_add_test(tc, another_workers_names_have_a_bound);
     tcase_add_test(tc, names_are_told_again_and_again);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);

@@ -195,8 +195,8 @@ START_TEST(fragments_of_another_session)
     first = t.s;
     ck_assert_int_eq(create("app", &t.s), 0);
     ck_assert_int_eq(join(0, HOLDER_A, "AAAA"), 0);
-    ck_assert_int_eq(join(1, HOLDER_B, "BBBB"), SP_EEXIST);
-    ck_assert_int_eq(join(1, HOLDER_B, "BBBB"), SP_EEXIST); /* it is not better by then */
+    ck_assert_int_eq(join(1, HOLDER_B, "BBBB"), SP_EPROTO);
+    ck_assert_int_eq(join(1, HOLDER_B, "BBBB"), SP_EPROTO); /* it is not better by then */
     sp_rdv_end(first, "asked", t.now_us);
     ck_assert_int_eq(join(1, HOLDER_B, "BBBB"), 0);
     struct sp_rdv_spot spot;
@@ -261,6 +261,38 @@ START_TEST(paths_have_a_bound)
 }
 END_TEST
 
+static void path_from(unsigned end, struct transport *via, uint8_t host, uint16_t port)
+{
+    const struct sp_addr from = sp_addr_v4(192, 0, 2, host, port);
+
+    t.now_us++;
+    sp_rdv_path_set_remote(path(end, via), &from);
+}
+
+/* Who knows both fragments and comes again and again keeps nobody else from proving himself. */
+START_TEST(strangers_push_out_each_other)
+{
+    static struct transport theirs[200];
+    struct transport browsers[2], gateway = {0};
+    struct sp_rdv_path *p;
+
+    open_session();
+    path_from(0, &browsers[0], 1, 1000);
+    path_from(0, &browsers[1], 1, 1001);
+    for (uint16_t i = 0; i < 100; i++)
+        path_from(0, &theirs[i], 66, i);
+    /* one of the two is left, however long it is silent */
+    ck_assert_uint_eq(browsers[0].closed + browsers[1].closed, 1);
+    ck_assert(!theirs[99].closed);
+    ck_assert_int_eq(sp_rdv_path_add(t.s, 0, SP_RDV_GATEWAY, &gateway, t.now_us, &p), 0);
+    for (uint16_t i = 0; i < 100; i++)
+        path_from(0, &theirs[100 + i], (uint8_t)(100 + i), i);
+    ck_assert(!gateway.closed);
+    ck_assert_uint_eq(view().ends[0].unproven, SP_RDV_UNPROVEN_MAX);
+    close_registry();
+}
+END_TEST
+
 START_TEST(a_path_has_to_prove_itself_in_time)
 {
     struct transport va, vb, vx;
@@ -306,6 +338,20 @@ END_TEST
 
 /* --- early ---------------------------------------------------------------------------------- */
 
+static struct sp_span check(uint8_t number, const char *username, const char *password)
+{
+    static uint8_t bytes[256];
+    const uint8_t id[SP_STUN_ID_LEN] = {[0 ... SP_STUN_ID_LEN - 1] = number};
+    struct sp_stun_builder sb;
+    size_t len;
+
+    sp_stun_begin(&sb, bytes, sizeof bytes, SP_STUN_BINDING, SP_STUN_REQUEST, id);
+    sp_stun_put(&sb, SP_ATTR_USERNAME, sp_span_str(username));
+    sp_stun_put_integrity(&sb, sp_span_str(password));
+    ck_assert_int_eq(sp_stun_end(&sb, &len), 0);
+    return sp_span(bytes, len);
+}
+
 START_TEST(a_check_is_answered_early_and_passed_on)
 {
     static const char password[] = "0123456789012345678901";
@@ -316,9 +362,6 @@ START_TEST(a_check_is_answered_early_and_passed_on)
                                         .password = sp_span_str(password)};
     const struct sp_addr from = sp_addr_v4(192, 0, 2, 9, 1234);
     struct transport va, vb;
-    struct sp_stun_builder sb;
-    uint8_t id[SP_STUN_ID_LEN] = {1}, check[128];
-    size_t len;
 
     open_registry();
     ck_assert_int_eq(sp_rdv_create(t.r, &order, t.now_us, &t.s), 0);
@@ -327,23 +370,59 @@ START_TEST(a_check_is_answered_early_and_passed_on)
     struct sp_rdv_path *a = path(0, &va), *b = path(1, &vb);
     sp_rdv_path_set_remote(a, &from);
     sp_rdv_path_set_remote(b, &from);
-    sp_stun_begin(&sb, check, sizeof check, SP_STUN_BINDING, SP_STUN_REQUEST, id);
-    sp_stun_put(&sb, SP_ATTR_USERNAME, sp_span_str("BBBB:AAAA"));
-    sp_stun_put_integrity(&sb, sp_span_str(password));
-    ck_assert_int_eq(sp_stun_end(&sb, &len), 0);
-    sp_rdv_input(a, sp_span(check, len), t.now_us);
+    sp_rdv_input(a, check(1, "BBBB:AAAA", password), t.now_us);
     ck_assert_uint_eq(va.got, 1);
     ck_assert_uint_eq(vb.got, 1);
     ck_assert(!sp_rdv_path_proven(a)); /* that is for the far end to do */
-    sp_stun_begin(&sb, check, sizeof check, SP_STUN_BINDING, SP_STUN_SUCCESS, id);
-    ck_assert_int_eq(sp_stun_end(&sb, &len), 0);
-    sp_rdv_input(b, sp_span(check, len), t.now_us);
+    success(b, 1);
     ck_assert(sp_rdv_path_proven(a));
     ck_assert_uint_eq(va.got, 1);
     ck_assert_uint_eq(counters()->early, 1);
     request(b, 2, "AAAA:BBBB"); /* whose far end told no password */
     ck_assert_uint_eq(vb.got, 1);
     ck_assert_uint_eq(va.got, 2);
+    close_registry();
+}
+END_TEST
+
+/* The USERNAME travels in the clear: where the password is known, it has to be known. */
+START_TEST(a_stranger_without_the_password_is_nobody)
+{
+    static const char old[] = "0123456789012345678901", new[] = "9876543210987654321098";
+    const struct sp_rdv_order order = {
+        .subject = sp_span_str("app"), .ttl_us = TTL_US, .early = true};
+    struct sp_rdv_join b_joins = {.holder = sp_span_str(HOLDER_B),
+                                  .ufrag = sp_span_str("BBBB"),
+                                  .password = sp_span_str(old)};
+    struct transport va, vb;
+    struct sp_rdv_spot spot;
+
+    open_registry();
+    ck_assert_int_eq(sp_rdv_create(t.r, &order, t.now_us, &t.s), 0);
+    ck_assert_int_eq(join(0, HOLDER_A, "AAAA"), 0);
+    ck_assert_int_eq(sp_rdv_join(t.s, 1, &b_joins, t.now_us), 0);
+    ck_assert_int_eq(sp_rdv_look_up(t.r, check(1, "BBBB:AAAA", old), &spot), 0);
+    ck_assert_int_eq(sp_rdv_look_up(t.r, check(1, "BBBB:AAAA", new), &spot), SP_EAUTH);
+    ck_assert_int_eq(sp_rdv_look_up(t.r, stun(SP_STUN_REQUEST, 1, "BBBB:AAAA"), &spot), SP_EAUTH);
+    ck_assert_uint_eq(counters()->refused_unverified, 2);
+    ck_assert_int_eq(sp_rdv_look_up(t.r, stun(SP_STUN_REQUEST, 1, "AAAA:BBBB"), &spot), 0);
+    struct sp_rdv_path *a = path(0, &va), *b = path(1, &vb); /* before it was told, say */
+    request(a, 2, "BBBB:AAAA");
+    ck_assert_uint_eq(vb.got, 0);
+    ck_assert_uint_eq(counters()->refused_unverified, 3);
+    sp_rdv_input(a, check(3, "BBBB:AAAA", old), t.now_us);
+    ck_assert_uint_eq(vb.got, 1);
+    request(a, 4, "BBBB:AAAA"); /* of one that is believed, only the far end judges */
+    ck_assert_uint_eq(vb.got, 2);
+    success(b, 3);
+    ck_assert(sp_rdv_path_proven(a));
+    /* ICE restarts: each fragment has its own */
+    b_joins.ufrag = sp_span_str("B222");
+    b_joins.password = sp_span_str(new);
+    ck_assert_int_eq(sp_rdv_join(t.s, 1, &b_joins, t.now_us), 0);
+    ck_assert_int_eq(sp_rdv_look_up(t.r, check(5, "BBBB:AAAA", old), &spot), 0);
+    ck_assert_int_eq(sp_rdv_look_up(t.r, check(5, "B222:AAAA", new), &spot), 0);
+    ck_assert_int_eq(sp_rdv_look_up(t.r, check(5, "B222:AAAA", old), &spot), SP_EAUTH);
     close_registry();
 }
 END_TEST
@@ -416,9 +495,11 @@ int main(void)
     tcase_add_test(tc, fragments_of_another_session);
     tcase_add_test(tc, what_is_refused);
     tcase_add_test(tc, paths_have_a_bound);
+    tcase_add_test(tc, strangers_push_out_each_other);
     tcase_add_test(tc, a_path_has_to_prove_itself_in_time);
     tcase_add_test(tc, the_sending_path_ends);
     tcase_add_test(tc, a_check_is_answered_early_and_passed_on);
+    tcase_add_test(tc, a_stranger_without_the_password_is_nobody);
     tcase_add_test(tc, an_end_lives_while_something_comes);
     tcase_add_test(tc, a_stranger_keeps_no_lease);
     suite_add_tcase(s, tc);
