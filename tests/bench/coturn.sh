@@ -12,9 +12,9 @@ coturn_options() {
         --log-file stdout --simple-log --db "$LAB_DIR/turndb" --pidfile "$LAB_DIR/turnserver.pid"
 }
 
-# coturn_wait ADDR [COMMAND...]: until it answers there, within 10 s. The command, if any, takes us to its host.
+# coturn_wait ADDR [COMMAND...]: until it answers there, within 30 s (on a busy machine, under valgrind). The command, if any, takes us to its host.
 coturn_wait() {
-    local tries=20
+    local tries=60
     until "${@:2}" timeout 0.5 turnutils_stunclient "$1" >/dev/null 2>&1; do
         ((tries-- > 0)) || fail "coturn does not answer: $(tail -n 3 "$LAB_DIR/coturn.out")"
         sleep 0.1
