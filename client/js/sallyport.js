@@ -15,11 +15,11 @@
 /** A refusal of the server, as its problem document says it (API.md). */
 export class SallyportError extends Error {
     constructor(problem, status, retryAfter) {
-        super(problem.detail ?? `the server answered ${status}`);
+        super(problem?.detail ?? `the server answered ${status}`);
         this.name = 'SallyportError';
         this.status = status;
-        this.code = problem.code;
-        this.field = problem.field;
+        this.code = problem?.code;
+        this.field = problem?.field;
         this.retryAfter = retryAfter;
     }
 }
@@ -104,6 +104,10 @@ function linesOf(sdp, candidates) {
 
 // --- the door ----------------------------------------------------------------------------------------
 
+const knownMax = 64; // a gateway that comes back has another port each time
+
+const samePlace = (a, b) => a.protocol === b.protocol && a.address === b.address && a.port === b.port && a.way === b.way;
+
 const isDescription = (x) => typeof x.sdp === 'string' && x.sdp !== '';
 
 // 24 characters of base64url.
@@ -177,7 +181,8 @@ class Door {
         const wayOf = (protocol) => (joined.gateway ? 'tunnel' : protocol === 'tcp' ? 'ice-tcp' : 'udp');
         this.#joined = joined;
         this.#places = joined.direct ? [] : joined.candidates.map((c) => ({...c, way: wayOf(c.protocol)}));
-        this.#known.push(...this.#places);
+        const isOld = (known) => !this.#places.some((place) => samePlace(place, known));
+        this.#known = [...this.#known.filter(isOld), ...this.#places].slice(-knownMax);
     }
 
     // One after the other, so that the newest is what the server hears last.

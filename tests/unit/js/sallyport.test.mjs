@@ -242,8 +242,10 @@ test('other refusals are thrown, with what the server said', async () => {
         assert.deepEqual([error.status, error.code, error.field, error.retryAfter, error.message], [409, 'ticket_used', '/gateway', 5, 'it is ticket_used']);
         return true;
     });
-    answers.push([500, 'no JSON object']);
-    await assert.rejects(open({server: 'https://edge.example', ticket: 't'}), {status: 500});
+    for (const said of ['no JSON object', null]) {
+        answers.push([500, said]);
+        await assert.rejects(open({server: 'https://edge.example', ticket: 't'}), {name: 'SallyportError', status: 500});
+    }
 });
 
 test('a session that ended is told by the next answer', async () => {
@@ -313,4 +315,12 @@ test('path() tells by which way the call goes', async () => {
     const {getStats} = pc;
     pc.getStats = async () => { const all = await getStats(); all.delete('T'); return all; };
     assert.equal(await door.path(pc), 'ice-tcp');
+    for (let port = 1000; port < 1200; port++) { // a gateway that comes back again and again
+        answers.push([200, {...joined, gateway: 'office', candidates: [{...lan, port}]}], [200, {...joined, gateway: 'office', candidates: [{...lan, port}]}]);
+        await door.join();
+        await door.join();
+    }
+    assert.equal(await door.path(stats({...lan, port: 1199})), 'tunnel');
+    assert.equal(await door.path(stats({...lan, port: 1150})), 'tunnel', 'the call may still go by an old one');
+    assert.equal(await door.path(stats({...lan, port: 1000})), 'direct', 'but not for ever');
 });
