@@ -53,7 +53,7 @@ static struct sp_via *via_by_key(const struct sp_ends *e, uint64_t handle, unsig
     return n != NULL ? SP_CONTAINER_OF(n, struct sp_via, key_node) : NULL;
 }
 
-static struct sp_via *via_new(struct sp_ends *e, enum via_kind kind)
+struct sp_via *via_new(struct sp_ends *e, enum via_kind kind)
 {
     struct sp_via *v = calloc(1, sizeof *v);
 
@@ -76,6 +76,7 @@ void via_free(struct sp_via *v)
         sp_map_del(&e->by_pair, &v->by_pair);
     sp_list_remove(&v->porter);
     sp_list_remove(&v->owned);
+    flow_forget(v);
     free(v);
 }
 
@@ -115,8 +116,7 @@ static uint64_t sweep_us(const struct sp_ends *e)
     return e->config.idle_us / 6;
 }
 
-/* Nobody else knows when it is over. */
-static void enlist(struct sp_via *v)
+void via_enlist(struct sp_via *v)
 {
     struct sp_ends *e = v->all;
 
@@ -138,11 +138,11 @@ static int attach_there(struct sp_via *v, unsigned owner)
     if (err != 0)
         return err;
     v->owner = owner;
-    enlist(v);
+    via_enlist(v);
     return 0;
 }
 
-static int attach(struct sp_via *v, const struct sp_rdv_spot *spot, enum sp_rdv_way way)
+int via_attach(struct sp_via *v, const struct sp_rdv_spot *spot, enum sp_rdv_way way)
 {
     return spot->session != NULL ? attach_here(v, spot, way) : attach_there(v, spot->worker);
 }
@@ -356,7 +356,7 @@ static struct sp_via *udp_via(struct sp_ends *e, struct sp_dgram *d, const struc
     v->pair = pair;
     if (sp_map_add(&e->by_pair, &v->by_pair) == 0)
         v->dgram = d;
-    if (v->dgram == NULL || attach(v, &spot, SP_RDV_UDP) != 0) {
+    if (v->dgram == NULL || via_attach(v, &spot, SP_RDV_UDP) != 0) {
         via_free(v);
         return NULL;
     }
@@ -387,51 +387,6 @@ bool sp_ends_take_udp(struct sp_ends *e, struct sp_dgram *d, const struct sp_dgr
     for (size_t i = 0; v != NULL && i < n; i++)
         via_input(v, in[i].body, now_us);
     return v != NULL;
-}
-
-/* --- flows ---------------------------------------------------------------------------------- */
-
-int sp_ends_flow_opened(struct sp_ends *e, struct sp_flow *f, struct sp_list *owner)
-{
-    struct sp_via *v = via_new(e, VIA_FLOW);
-
-    if (v == NULL)
-        return SP_ENOMEM;
-    v->flow = f;
-    sp_flow_set_user(f, v);
-    sp_list_append(owner, &v->owned);
-    enlist(v);
-    return 0;
-}
-
-void sp_ends_flow_input(struct sp_via *v, const struct sp_span *d, size_t n)
-{
-    struct sp_ends *e = v->all;
-    uint64_t now_us = sp_ticker_now(e->env.ticker);
-
-    for (size_t i = 0; i < n; i++) {
-        struct sp_rdv_spot spot;
-        if (v->path == NULL && v->owner == NO_OWNER) {
-            if (sp_rdv_look_up(e->registry, d[i], &spot) != 0 ||
-                attach(v, &spot, SP_RDV_GATEWAY) != 0) {
-                e->counters.flows_unknown++;
-                continue;
-            }
-            e->counters.flows++;
-        }
-        via_input(v, d[i], now_us);
-    }
-}
-
-void sp_ends_flow_closed(struct sp_via *v)
-{
-    via_lost(v);
-}
-
-void sp_ends_flows_gone(struct sp_list *owner)
-{
-    SP_LIST_EACH(owner, link, next)
-    via_lost(SP_LIST_ITEM(link, struct sp_via, owned));
 }
 
 /* --- candidates ----------------------------------------------------------------------------- */

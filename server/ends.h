@@ -38,7 +38,7 @@ struct sp_ends_counters {
     uint64_t ice_tcp_crowded, ice_tcp_pushed_out; /* too many of these */
     uint64_t udp, flows;                          /* addresses and flows that became a path */
     uint64_t asked, asked_in_vain;                /* gateways, for a port */
-    uint64_t flows_unknown;  /* datagrams of flows whose USERNAME was not known */
+    uint64_t flows_unknown;  /* datagrams of flows whose USERNAME was not known in time */
     uint64_t stream_dropped; /* what waited in vain for ICE-TCP connections */
 };
 

@@ -67,7 +67,8 @@ struct sp_via {
     struct via_pair pair;
     struct sp_map_node by_pair; /* of VIA_UDP */
     struct sp_flow *flow;
-    struct sp_link owned; /* of VIA_FLOW: by its tunnel */
+    struct sp_link owned;      /* of VIA_FLOW: by its tunnel */
+    struct flow_wait *waiting; /* the same: what came before its session was known; or NULL */
 };
 
 struct sp_ends {
@@ -84,11 +85,18 @@ struct sp_ends {
     struct sp_list gates;    /* gateways of this worker and of others; who came last stands first */
     struct sp_list asks;     /* not answered yet */
     struct sp_list leases;   /* ports that gateways hold open */
+    size_t n_waiting;        /* flows with something that waits */
     struct sp_timer tell;    /* the others of this worker's gateways, again */
     uint64_t last_ask;
     struct sp_ends_counters counters;
 };
 
+/* Of no session yet. NULL: no memory. */
+struct sp_via *via_new(struct sp_ends *e, enum via_kind kind);
+/* It is this session's, wherever that is. */
+int via_attach(struct sp_via *v, const struct sp_rdv_spot *spot, enum sp_rdv_way way);
+/* Nobody else knows when it is over: it ends when nothing has gone by it for a while. */
+void via_enlist(struct sp_via *v);
 /* The session is here. NULL: no memory. */
 struct sp_via *via_new_here(struct sp_ends *e, enum via_kind kind, const struct sp_rdv_spot *spot);
 /* Forgets it; its transport stays. */
@@ -109,6 +117,10 @@ void gates_note(struct sp_ends *e, unsigned from, const struct note *n, struct s
 void gates_released(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end);
 /* What its port has to know may have changed. */
 void gates_joined(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end);
+
+/* ends_flow.c */
+/* What waits is dropped, and counted. */
+void flow_forget(struct sp_via *v);
 
 /* ends_tcp.c */
 void newcomers_free_all(struct sp_ends *e);

@@ -193,6 +193,35 @@ START_TEST(a_flow_of_no_session_ends)
 }
 END_TEST
 
+/* What its gateway has answered early is not said again so soon: it waits for its session. */
+START_TEST(flow_that_is_early)
+{
+    struct gateway_end g;
+    struct udp_peer ub;
+    struct call_end a = {.loop = &r.loop, .gateway = &g}, b;
+
+    open_rig(1);
+    open_gateway(&g);
+    a.flow = gateway_end_flow_of(&g, SP_FLOW_SESSION);
+    call_end_send_stun(&a, SP_STUN_REQUEST, 9, "BBBB:AAAA");
+    io_loop_for(&r.loop, 60);
+    for (unsigned i = 0; i < 5; i++)
+        call_end_send(&a, sp_span_str("\x16 hello")); /* three of these find room behind it */
+    io_loop_for(&r.loop, 60);
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.flows, 0);
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.flows_unknown, 2);
+    introduce("AAAA", "BBBB");
+    io_loop_for(&r.loop, 100);
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.flows, 1);
+    by_udp(&b, &ub);
+    call_end_send_stun(&b, SP_STUN_REQUEST, 2, "AAAA:BBBB");
+    call_end_expect_stun(&b, SP_STUN_REQUEST, 9);
+    gateway_end_fini(&g);
+    udp_peer_close(&ub);
+    worker_rig_close(&r);
+}
+END_TEST
+
 /* Closed without a word, but not at once: it may be early. */
 START_TEST(whom_nobody_knows)
 {
@@ -482,6 +511,7 @@ int main(void)
     tcase_add_test(tc, udp_and_tcp);
     tcase_add_test(tc, flow_and_udp);
     tcase_add_test(tc, a_flow_of_no_session_ends);
+    tcase_add_test(tc, flow_that_is_early);
     tcase_add_test(tc, whom_nobody_knows);
     tcase_add_test(tc, what_is_no_check);
     tcase_add_test(tc, others_by_udp);
