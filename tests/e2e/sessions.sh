@@ -1,73 +1,84 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Rendezvous sessions between two stock Chromium that nobody lets send UDP: by ICE-TCP on port 443, by gateways, and
-# by one of each, in both STUN modes. No TURN, no relayed address.
+# The table of who meets whom by which way: calls by sallyport.js from behind whatever wall, in Chromium and Firefox, the
+# page from the server itself. A row is four calls at once, which have each of these: both STUN modes, candidates that
+# follow their description and whole ones, each pair of browsers, either of the two calling. With SESSIONS=all in the
+# environment it is all 32 combinations, eight at once, which takes minutes.
 # machine: shared
 
-# shellcheck source=tests/support/doors.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../support/doors.sh"
+# shellcheck source=tests/support/sessions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/sessions.sh"
 set -euo pipefail
 
-# token GATEWAY: into $LAB_DIR/token, where the next gateway finds it.
-token() {
-    (
-        umask 077
-        "$BUILD_DIR/sallyport-server" credentials --secret-file "$LAB_DIR/secret" --user "$1" --gateway "$1" \
-            --host edge.test --json >"$LAB_DIR/gateway.json"
-        doors_json "$LAB_DIR/gateway.json" token >"$LAB_DIR/token"
-    )
+# STUN mode, candidates, A's browser, B's, and who calls: the calls of every other row.
+some=(
+    "pass trickle chromium chromium a|early whole chromium firefox b|early trickle firefox chromium a|pass whole firefox firefox b"
+    "early whole chromium chromium b|pass trickle chromium firefox b|pass whole firefox chromium a|early trickle firefox firefox a"
+)
+rows=0
+
+every() {
+    local stun form a b caller
+    for stun in pass early; do for form in trickle whole; do
+        for a in chromium firefox; do for b in chromium firefox; do
+            for caller in a b; do
+                echo "$stun $form $a $b $caller"
+            done
+        done; done
+    done; done
 }
 
-# session NAME STUN A_GATEWAY B_GATEWAY: makes one, and a call of it ("null": no gateway).
-session() {
-    lab_host app curl -sf --max-time 5 --cacert "$LAB_DIR/ca.pem" -H "Authorization: Bearer $maker" \
-        -d "{\"stun\": \"$2\", \"ends\": [{\"gateway\": \"*\"}, {\"gateway\": \"*\"}]}" https://edge.test/v1/sessions >"$LAB_DIR/session.json" ||
-        fail "no session: $(cat "$LAB_DIR/session.json")"
-    python3 - "$LAB_DIR/session.json" "$1" "$3" "$4" <<'PYTHON'
-import json, sys
-ends = json.load(open(sys.argv[1]))["ends"]
-gateways = [None if name == "null" else name for name in sys.argv[3:]]
-print(json.dumps({"name": sys.argv[2], "tickets": [e["ticket"] for e in ends], "gateways": gateways}))
-PYTHON
+# calls A_GATEWAY B_GATEWAY A_WAY B_WAY: at once those that standard input has, a line each.
+calls() {
+    local stun form a b caller name names=()
+    while read -r stun form a b caller; do
+        name=$stun-$form-$a-$b-$caller
+        sessions_make "$name" "$stun" "$1" "$2"
+        sessions_ask begin "$name" "$a" "$b" "$caller" "$form" "$LAB_DIR/$name.session" "$1" "$2"
+        names+=("$name")
+    done
+    for name in "${names[@]}"; do
+        sessions_ask reach "$name" "$3" "$4"
+        [ "$answer" = 0 ] || echo "$name: only when ICE was restarted ($answer times)"
+        sessions_ask end "$name"
+    done
 }
 
-doors_browsers chromium
-lab_up
-doors_server --listen-udp none --serve tunnel,ice-tcp,api,site --origin https://app.test --relay-ports none \
-    --relay-ip 198.51.100.2
-"$BUILD_DIR/sallyport-server" credentials --secret-file "$LAB_DIR/secret" --user app --scope session --json \
-    >"$LAB_DIR/maker.json"
-maker=$(doors_json "$LAB_DIR/maker.json" token)
-for host in a b; do
-    lab_profile "$host" https-only
-    token "lan-$host"
-    doors_gateway "$host"
-done
-doors_page
-calls=$(for stun in pass early; do
-    session "ice-tcp $stun" "$stun" null null
-    session "gateways $stun" "$stun" lan-a lan-b
-    session "gateway and ice-tcp $stun" "$stun" lan-a null
-done | paste -sd, -)
-node "$root/tests/support/session_calls.mjs" chromium "$(lab_ns a)" chromium "$(lab_ns b)" "$DOORS_PAGE" \
-    https://edge.test "[$calls]" >"$LAB_DIR/calls.json" || {
-    lab_show server
-    fail "the browsers did not get through their calls"
+# row A B A_WAY B_WAY [noudp]: A and B are a firewall's profile each, with a gateway or without ("-"): "PROFILE GATEWAY".
+row() {
+    local a_profile a_gateway b_profile b_gateway udp file host
+    read -r a_profile a_gateway <<<"$1"
+    read -r b_profile b_gateway <<<"$2"
+    lab_profile a "$a_profile"
+    lab_profile b "$b_profile"
+    udp=$(sessions_udp)
+    if [ "${SESSIONS-}" = all ]; then
+        every | split -l 8 - "$LAB_DIR/calls."
+    else
+        tr '|' '\n' <<<"${some[rows++ % 2]}" >"$LAB_DIR/calls.aa"
+    fi
+    for file in "$LAB_DIR"/calls.*; do
+        calls "$a_gateway" "$b_gateway" "$3" "$4" <"$file"
+    done
+    if [ "${5-}" ]; then
+        [ "$(sessions_udp)" = "0 0 ${udp##* }" ] || fail "$1, $2: UDP crossed: $(sessions_udp), and $udp before"
+        for host in a b; do
+            [ "$(lab_udp_refused $host)" -gt 0 ] || fail "$1, $2: $host's firewall refused no UDP: was it in the way at all?"
+        done
+    fi
+    ok "$1, $2: $3, $4${5:+, and no UDP anywhere}"
 }
-python3 - "$LAB_DIR/calls.json" <<'PYTHON'
-import json, sys
 
-calls = json.load(open(sys.argv[1]))
-assert len(calls) == 6, calls
-for call in calls:
-    for side in "ab":
-        end = call[side]
-        assert "error" not in end, f"{call['name']}, {side}: {end['error']}"
-        by_gateway = call["name"].startswith("gateways") or side == "a" and "gateway" in call["name"]
-        want = "udp 1" if by_gateway else "tcp 198.51.100.2:443"
-        assert end["remote"].startswith(want), f"{call['name']}, {side}: {end['remote']}"
-        print(f"{call['name']}, {side}: {end['remote']}, {end['ms']:.0f} ms", file=sys.stderr)
-PYTHON
-doors_no_udp
-ok "six calls"
+sessions_up chromium firefox
+#   A                   B                    must connect by
+sessions_office joined
+row "open -"            "open -"             direct  direct
+sessions_office apart
+row "https-only lan-a"  "https-only lan-b"   tunnel  tunnel   noudp
+row "block-udp -"       "block-udp -"        ice-tcp ice-tcp  noudp
+row "https-only lan-a"  "open -"             tunnel  udp
+row "https-only lan-a"  "block-udp -"        tunnel  ice-tcp  noudp
+sessions_office joined
+row "https-only lan-a"  "https-only lan-a"   direct  direct   noudp
+sessions_down

@@ -40,12 +40,13 @@ doors_credentials() {
     )
 }
 
-# doors_gateway HOST [OPTION...]: the gateway there; waits until it listens and its tunnel is up.
+# doors_gateway HOST [OPTION...]: the gateway there; waits until it listens and its tunnel is up. Its token is in
+# $LAB_DIR/token, or $token_file.
 doors_gateway() {
     local host=$1
     shift
     lab_spawn "$host" "gateway-$host" "$BUILD_DIR/sallyport-client" --server https://edge.test \
-        --token-file "$LAB_DIR/token" --ca "$LAB_DIR/ca.pem" "$@"
+        --token-file "${token_file-$LAB_DIR/token}" --ca "$LAB_DIR/ca.pem" "$@"
     lab_wait_ready "gateway-$host"
     doors_wait_log "gateway-$host" "tunnel up"
 }

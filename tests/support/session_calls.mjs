@@ -1,115 +1,140 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// session_calls.mjs A_KIND A_NETNS B_KIND B_NETNS PAGE SERVER CALLS
+// session_calls.mjs PAGE A_NETNS B_NETNS KIND...
 //
-// Two browsers call each other by rendezvous sessions of the SERVER (https://…), one call after the other, as an
-// application does by hand that has no script for it: no candidate of theirs is passed on, so there is no
-// other way. CALLS is JSON: a list of { name, tickets: [a, b], gateways: [a, b] } (a gateway may be null). Prints
-// a list: what each call came to.
+// Calls by sallyport.js between two hosts, as many as asked for, in browsers that are started once: on each host one of
+// each KIND. PAGE is session.html. Obeys orders from standard input, one a line, and answers each with a line of
+// its own, "ok …" or "failed …", once it is done:
+//
+//     begin NAME A_KIND B_KIND CALLER trickle|whole SESSION_FILE A_GATEWAY B_GATEWAY
+//                            joins both ends of that session (what the API said of it; a gateway may be "-") and calls;
+//                            CALLER: a or b
+//     reach NAME A_WAY B_WAY until the call goes by these ways and each has seen and heard more of the other then. The
+//                            answer: how often ICE was restarted
+//     restart NAME           the caller restarts ICE; until both sides have other credentials
+//     silent NAME            until neither gets anything of the other any more
+//     end NAME
+//     refused a|b KIND SESSION_FILE END
+//                            the answer: why the page can't take that end
+//
+// No order waits longer than 40 s for what it is about.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { Browser, SMALL_VIEW } from './browser/browser.mjs';
 
-const LIMIT_MS = 20000;
+const LIMIT_MS = 40000, LOOK_MS = 100, SILENCE_MS = 2000;
+const ENOUGH = { frames: 5, voice: 20 };
 
-// --- in the page ---
+const pause = ms => new Promise(resolve => { setTimeout(resolve, ms); });
+const say = text => process.stderr.write(`${text}\n`);
 
-async function begin({ offer, ticket, gateway, server }) {
-    const pc = new RTCPeerConnection();
-    const join = async fields => {
-        const answer = await fetch(`${server}/v1/end`, {
-            method: 'PUT', body: JSON.stringify(fields),
-            headers: { Authorization: `Bearer ${ticket}`, 'Content-Type': 'application/json' },
-        });
-        const body = await answer.json();
-        if (!answer.ok)
-            throw new Error(`${answer.status}: ${JSON.stringify(body)}`);
-        return body;
-    };
-    const field = (sdp, name) => new RegExp(`^a=${name}:(\\S+)`, 'm').exec(sdp)[1];
-    const call = window.call = { pc, began: performance.now() };
-    call.open = new Promise((resolve, reject) => {
-        const listen = channel => {
-            channel.onmessage = ({ data }) => (data === 'ping' ? channel.send('pong') : resolve());
-            channel.onopen = () => channel.send('ping');
-        };
-        if (offer)
-            pc.ondatachannel = ({ channel }) => listen(channel);
-        else
-            listen(pc.createDataChannel('x'));
-        pc.onconnectionstatechange = () => pc.connectionState === 'failed' && reject(new Error('failed'));
-    });
-    call.open.catch(() => {});
-    if (offer)
-        await pc.setRemoteDescription(offer);
-    await pc.setLocalDescription();
-    const { type, sdp } = pc.localDescription;
-    call.joined = await join({
-        holder: 'the-holder-of-this-end-is-me', ufrag: field(sdp, 'ice-ufrag'),
-        password: field(sdp, 'ice-pwd'), ...(gateway && { gateway }),
-    });
-    return { type, sdp: sdp.replace(/^a=(candidate|end-of-candidates).*\r\n/gm, '') };
-}
+// --- the browsers ---
 
-async function meet(answer) {
-    const { pc, joined } = window.call;
-    if (answer)
-        await pc.setRemoteDescription(answer);
-    for (const [i, c] of joined.candidates.entries()) {
-        const tcp = c.protocol === 'tcp';
-        await pc.addIceCandidate({
-            candidate: `candidate:${i + 1} 1 ${c.protocol} ${1518280447 - i} ${c.address} ${c.port} typ host` +
-                (tcp ? ' tcptype passive' : ''),
-            sdpMid: '0', sdpMLineIndex: 0,
-        });
-    }
-}
+const pages = new Map(); // by side and kind: "a chromium"
+const calls = new Map(); // by name: { a, b: pages, caller: one of them }
 
-async function finish(limit) {
-    const { pc, open, began, joined } = window.call;
-    const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`ICE is ${pc.iceConnectionState}`)), limit));
-    await Promise.race([open, late]);
-    const ms = performance.now() - began;
-    const stats = [...(await pc.getStats()).values()];
-    const { selectedCandidatePairId } = stats.find(s => s.type === 'transport');
-    const pair = stats.find(s => s.id === selectedCandidatePairId);
-    const remote = stats.find(s => s.id === pair?.remoteCandidateId);
-    return { ms, joined, remote: remote && `${remote.protocol} ${remote.address}:${remote.port}` };
-}
-
-const hangUp = () => window.call.pc.close();
-
-// --- here ---
-
-const [aKind, aNetns, bKind, bNetns, url, server, callsText] = process.argv.slice(2);
-const dir = mkdtempSync(join(tmpdir(), 'sallyport-sessions-'));
-const open = async (id, kind, netns) => {
+async function openBrowser(dir, url, side, kind, netns) {
+    const id = `${side} ${kind}`;
     const page = new Browser({
-        kind, netns, args: [], media: false, view: SMALL_VIEW, dir: join(dir, id), timeout_ms: 60000,
-        onError: text => process.stderr.write(`page ${id}: ${text}\n`),
+        kind, netns, args: [], media: true, addresses: true, view: SMALL_VIEW, dir: join(dir, id.replace(' ', '-')), timeout_ms: 60000,
+        onSignal: text => carry(page, text), onError: text => say(`page ${id}: ${text}`),
+        onLost: () => { say(`browser ${id} has ended`); process.exitCode = 1; process.stdin.destroy(); },
     });
-    await page.launch();
+    pages.set(id, page);
+    const version = await page.launch();
     await page.goto(url);
-    return page;
-};
-let a, b;
-try {
-    [a, b] = await Promise.all([open('a', aKind, aNetns), open('b', bKind, bNetns)]);
-    const results = [];
-    for (const { name, tickets, gateways } of JSON.parse(callsText)) {
-        const offer = await a.evaluate(begin, { ticket: tickets[0], gateway: gateways[0], server });
-        const answer = await b.evaluate(begin, { offer, ticket: tickets[1], gateway: gateways[1], server });
-        await Promise.all([a.evaluate(meet, answer), b.evaluate(meet)]);
-        const ends = await Promise.allSettled([a.evaluate(finish, LIMIT_MS), b.evaluate(finish, LIMIT_MS)]);
-        const [endA, endB] = ends.map(({ value, reason }) => value ?? { error: reason.message });
-        results.push({ name, a: endA, b: endB });
-        await Promise.all([a.evaluate(hangUp), b.evaluate(hangUp)]);
+    await page.evaluate(() => callPage.prepare());
+    say(`browser ${id}: ${version}`);
+}
+
+// To the other side, in the order in which it was said.
+function carry(from, text) {
+    const call = calls.get(JSON.parse(text).call);
+    const to = call?.a === from ? call.b : call?.a;
+    to?.evaluate(t => callPage.receive(t), text).catch(error => say(error.message));
+}
+
+// --- orders ---
+
+const sides = ({ a, b }) => [a, b];
+const reports = (name, call) => Promise.all(sides(call).map(page => page.evaluate(n => callPage.report(n), name)));
+const describe = found => JSON.stringify(found);
+
+// Until `test` of both sides' reports holds; resolves to these.
+async function until(name, what, test) {
+    const call = calls.get(name);
+    for (const deadline = Date.now() + LIMIT_MS; ; await pause(LOOK_MS)) {
+        const found = await reports(name, call);
+        if (found.some(r => r.errors.length))
+            throw new Error(`${what}: ${describe(found)}`);
+        if (test(found))
+            return found;
+        if (Date.now() > deadline)
+            throw new Error(`${what}: not after ${LIMIT_MS} ms: ${describe(found)}`);
     }
-    process.stdout.write(`${JSON.stringify(results)}\n`);
+}
+
+const has = (more, r, before) => Object.entries(more).every(([figure, least]) => r[figure] >= before[figure] + least);
+
+const orders = {
+    async begin(name, aKind, bKind, callerSide, form, file, ...gateways) {
+        const { ends } = JSON.parse(readFileSync(file));
+        const call = { a: pages.get(`a ${aKind}`), b: pages.get(`b ${bKind}`) };
+        call.caller = call[callerSide];
+        calls.set(name, call);
+        await Promise.all(sides(call).map((page, i) => page.evaluate(o => callPage.begin(o), {
+            name, whole: form === 'whole', caller: page === call.caller, ticket: ends[i].ticket,
+            gateway: gateways[i] === '-' ? undefined : gateways[i],
+        })));
+        await call.caller.evaluate(n => callPage.offer(n), name);
+    },
+    async reach(name, ...ways) {
+        let before;
+        const found = await until(name, `by ${ways.join(' and ')}`, now => {
+            const isThere = now.every((r, i) => r.way === ways[i] && ['connected', 'completed'].includes(r.ice));
+            before = isThere ? before ?? now : undefined;
+            return isThere && now.every((r, i) => has(ENOUGH, r, before[i]));
+        });
+        return found.reduce((all, r) => all + r.restarts, 0);
+    },
+    async restart(name) {
+        const call = calls.get(name), before = await reports(name, call);
+        await call.caller.evaluate(n => callPage.restart(n), name);
+        await until(name, 'restarted', now => now.every((r, i) => r.ufrag !== before[i].ufrag));
+    },
+    async silent(name) {
+        let last, since;
+        await until(name, 'silent', now => {
+            const figures = now.flatMap(r => [r.frames, r.voice]).join();
+            if (figures !== last)
+                [last, since] = [figures, Date.now()];
+            return Date.now() - since >= SILENCE_MS;
+        });
+    },
+    async end(name) {
+        await Promise.all(sides(calls.get(name)).map(page => page.evaluate(n => callPage.hangUp(n), name)));
+        calls.delete(name);
+    },
+    refused(side, kind, file, end) {
+        const { ends } = JSON.parse(readFileSync(file));
+        return pages.get(`${side} ${kind}`).evaluate(ticket => callPage.refusal(ticket), ends[end].ticket);
+    },
+};
+
+const [url, aNetns, bNetns, ...kinds] = process.argv.slice(2);
+const dir = mkdtempSync(join(tmpdir(), 'sallyport-sessions-'));
+try {
+    await Promise.all([['a', aNetns], ['b', bNetns]].flatMap(([side, netns]) => kinds.map(kind => openBrowser(dir, url, side, kind, netns))));
+    console.log('ok');
+    for await (const line of createInterface({ input: process.stdin })) {
+        const [order, ...words] = line.split(' ');
+        console.log(await orders[order](...words).then(answer => `ok ${answer ?? ''}`, error => `failed ${error.message}`));
+    }
 } finally {
-    await Promise.all([a?.close(), b?.close()]);
+    await Promise.all([...pages.values()].map(page => page.close()));
     rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
 }

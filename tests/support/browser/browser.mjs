@@ -25,7 +25,8 @@ export class Browser {
     #closing = false;
 
     // `kind`: of KINDS. `netns`: or here. `dir`: a folder for this browser alone, to be made; it is home and
-    // temporary folder to it. `args`: more arguments. `media`: leave to use camera and microphone. `camera`:
+    // temporary folder to it. `args`: more arguments. `media`: leave to use camera and microphone. `addresses`: the page
+    // is told the host's, as one with a real camera is (Chromium does so with a fake one as well). `camera`:
     // whose portrait the camera shows, or `motion` (motion.mjs), where it can show one. `view`: how much of the
     // page is painted. `timeout_ms`: for the start. `onSignal(message)`: the page called window.signal.
     // `onError(text)`: the page threw. `onLost()`: the browser ended unasked.

@@ -10,12 +10,15 @@ const CLOSE_MS = 5000;
 // Nothing here may help media on its way: it shall go as for somebody who just installed Firefox.
 const FAKE_DEVICES = { 'media.navigator.streams.fake': true };
 const LEAVE = { 'media.navigator.permission.disabled': true };
+// Who has the camera is told the addresses of the host. A fake one does not count.
+const ADDRESSES = { 'media.peerconnection.ice.obfuscate_host_addresses': false };
 
-export async function launch({ args, media, view, timeout_ms = 30000 }) {
+export async function launch({ args, media, addresses, view, timeout_ms = 30000 }) {
+    const preferences = { ...FAKE_DEVICES, ...(media && LEAVE), ...(addresses && ADDRESSES) };
     const puppeteer = createRequire(new URL('../../e2e/package.json', import.meta.url))('puppeteer-core');
     const browser = await puppeteer.launch({
         browser: 'firefox', executablePath: EXECUTABLE, args, timeout: timeout_ms, headless: true,
-        acceptInsecureCerts: true, extraPrefsFirefox: media ? { ...FAKE_DEVICES, ...LEAVE } : FAKE_DEVICES,
+        acceptInsecureCerts: true, extraPrefsFirefox: preferences,
         handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
     });
     return {
