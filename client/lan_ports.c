@@ -251,8 +251,12 @@ static bool has_ip(const struct port *p, const struct sp_addr *a)
     return false;
 }
 
-/* On each address where the gateway listens, as far as they go. */
-static void listen_everywhere(struct port *p)
+/*
+ * On each address where the gateway listens, as far as they go: on loopback ones, or on the others.
+ * Loopback is for hosts that have nothing else: to whom the far end's checks come from there, he
+ * says so in his answers, and a Firefox at the far end drops those.
+ */
+static void listen_on(struct port *p, bool loopback)
 {
     static const struct sp_sock_options options = {.rcvbuf = 1 << 20, .sndbuf = 1 << 20};
     const struct sp_lan_ports_config *c = &p->all->config;
@@ -263,6 +267,7 @@ static void listen_everywhere(struct port *p)
         struct sp_addr local = *listen, told;
         local.port = 0;
         if (!told_address(listen, &told) || has_ip(p, &told) ||
+            sp_addr_is_loopback(&told) != loopback ||
             sp_dgram_open(p->all->env->dgrams, &local, &options, on_udp, p, &p->udp[p->n]) != 0)
             continue;
         told.port = sp_dgram_local(p->udp[p->n])->port;
@@ -288,7 +293,9 @@ static struct port *port_new(struct sp_lan_ports *all, struct sp_tunnel *t, uint
         return NULL;
     }
     all->counters.opened++;
-    listen_everywhere(p);
+    listen_on(p, false);
+    if (p->n == 0)
+        listen_on(p, true);
     if (p->n == 0) {
         port_close(p, 0);
         return NULL;
