@@ -186,21 +186,59 @@ static struct sp_rdv_path *path_by_serial(struct rdv_end *e, uint32_t serial)
     return NULL;
 }
 
-static void remember(const struct sp_rdv_path *p, const uint8_t id[static SP_STUN_ID_LEN])
+static void remember(const struct sp_rdv_path *p, const struct rdv_asked *what)
 {
     struct rdv_end *e = own_end(p);
-    struct rdv_asked *a = &e->asked[p->proven][e->last_asked[p->proven]++ % ASKED_MAX];
 
-    memcpy(a->id, id, sizeof a->id);
-    a->serial = p->serial;
+    e->asked[p->proven][e->last_asked[p->proven]++ % ASKED_MAX] = *what;
 }
 
-static void prove(struct sp_rdv_path *p, uint64_t now_us)
+/* 0: of none that are good. */
+static unsigned generation_of(const struct rdv_end *e, struct sp_span ufrag)
+{
+    for (unsigned i = 0; i < GENERATIONS; i++)
+        if (ufrag.len > 0 && sp_span_eq(ufrag, sp_span_str(e->ufrags[i])))
+            return e->generation - i;
+    return 0;
+}
+
+/* The path that was proven with this generation; of several the one that sends, or that was heard
+ * last. */
+static struct sp_rdv_path *proven_with(const struct rdv_end *e, unsigned generation)
+{
+    struct sp_rdv_path *best = NULL;
+
+    if (e->sending != NULL && e->sending->generation == generation)
+        return e->sending;
+    SP_LIST_EACH(&e->paths, l, next)
+    {
+        struct sp_rdv_path *p = path_at(l);
+        if (p->proven && p->generation == generation &&
+            (best == NULL || p->last_in_us > best->last_in_us))
+            best = p;
+    }
+    return best;
+}
+
+/* The newest generation that any path was proven with. */
+static unsigned newest_proven(const struct rdv_end *e)
+{
+    unsigned newest = 0;
+
+    SP_LIST_EACH(&e->paths, l, next)
+    if (path_at(l)->generation > newest)
+        newest = path_at(l)->generation;
+    return newest;
+}
+
+static void prove(struct sp_rdv_path *p, unsigned generation, uint64_t now_us)
 {
     struct sp_rdv_session *s = p->session;
     struct rdv_end *e = own_end(p);
     unsigned proven;
 
+    if (generation > p->generation)
+        p->generation = generation;
     if (p->proven)
         return;
     p->proven = true;
@@ -317,9 +355,11 @@ static void let_go(struct sp_rdv_session *s, unsigned end, uint64_t now_us)
     }
 }
 
-/* The far end has no path yet: the check waits for one, in the place of the one before. Who was
- * answered early is sure of his path, and checks it again only after a second or so. */
-static void hold_check(struct sp_rdv_path *p, struct sp_span check, uint64_t now_us)
+/* The far end has no path yet that knows the fragment: the check waits for one, in the place of the
+ * one before. Who was answered early is sure of his path, and checks it again only after a second
+ * or so. */
+static void hold_check(struct sp_rdv_path *p, unsigned generation, struct sp_span check,
+                       uint64_t now_us)
 {
     struct rdv_held *h = held_new(p, check, now_us);
 
@@ -327,19 +367,23 @@ static void hold_check(struct sp_rdv_path *p, struct sp_span check, uint64_t now
         p->session->registry->counters.refused_no_path++;
     else
         p->session->registry->counters.refused_no_path += p->check != NULL;
+    if (h != NULL)
+        h->generation = generation;
     free(p->check);
     p->check = h;
 }
 
-/* The first path of an end has checked: it gets what waited for it. */
+/* The first path of an end, or with a new fragment, has checked: it gets what waited for it. */
 static void let_checks_go(struct sp_rdv_path *to, uint64_t now_us)
 {
     SP_LIST_EACH(&far_end(to)->paths, l, next)
     {
         struct sp_rdv_path *p = path_at(l);
         struct rdv_held *h = p->check;
+        if (h == NULL || h->generation != to->tried)
+            continue;
         p->check = NULL;
-        if (h != NULL && now_us - h->at_us < HELD_US)
+        if (now_us - h->at_us < HELD_US)
             forward(p, to, sp_span(h->bytes, h->len), now_us);
         free(h);
     }
@@ -373,10 +417,54 @@ static void answer_early(struct sp_rdv_path *p, const struct sp_stun_msg *m, uin
     r->effects->send(r->arg, p->via, sp_span(bytes, len), now_us);
 }
 
+/*
+ * When ICE restarts a browser opens new sockets, and at those of before it knows nothing of the new
+ * fragments. So a check goes to the path that was proven with the fragment which it names; while
+ * there is none, to all by which that fragment was used.
+ */
+static void pass_check(struct sp_rdv_path *p, unsigned generation, struct sp_span d,
+                       uint64_t now_us)
+{
+    struct rdv_end *far = far_end(p);
+    struct sp_rdv_path *proven = proven_with(far, generation);
+    unsigned passed = 0;
+
+    if (proven != NULL) {
+        forward(p, proven, d, now_us);
+        return;
+    }
+    if (newest_proven(far) < generation)
+        SP_LIST_EACH(&far->paths, l, next)
+        {
+            struct sp_rdv_path *to = path_at(l);
+            if (to->tried != generation && to->tried != 0)
+                continue;
+            forward(p, to, d, now_us);
+            passed++;
+        }
+    if (passed == 0 && newest_proven(far) < generation)
+        hold_check(p, generation, d, now_us);
+    else
+        p->session->registry->counters.refused_no_path += passed == 0;
+}
+
+/* Of a USERNAME that fits: FAR:OWN. */
+static struct rdv_asked what_asks(const struct sp_rdv_path *p, const struct sp_stun_msg *m,
+                                  struct sp_span username)
+{
+    const uint8_t *colon = memchr(username.p, ':', username.len);
+    size_t far_len = (size_t)(colon - username.p);
+    struct rdv_asked a = {.serial = p->serial};
+
+    memcpy(a.id, m->id, sizeof a.id);
+    a.far = generation_of(far_end(p), sp_span(username.p, far_len));
+    a.own = generation_of(own_end(p), sp_span(colon + 1, username.len - far_len - 1));
+    return a;
+}
+
 static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us)
 {
     struct sp_rdv_counters *c = &p->session->registry->counters;
-    struct rdv_end *far = far_end(p);
     struct sp_span username, password;
 
     if (!sp_stun_find(m, SP_ATTR_USERNAME, &username) ||
@@ -393,24 +481,21 @@ static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint6
         c->refused_replayed++;
         return;
     }
+    struct rdv_asked asked = what_asks(p, m, username);
     if (before == NULL)
-        remember(p, m->id);
+        remember(p, &asked);
+    if (asked.own > p->tried)
+        p->tried = asked.own;
     touch(p, now_us);
     answer_early(p, m, now_us);
     let_checks_go(p, now_us);
-    if (far->sending != NULL) {
-        forward(p, far->sending, m->raw, now_us);
-        return;
-    }
-    if (far->n_paths == 0)
-        hold_check(p, m->raw, now_us);
-    SP_LIST_EACH(&far->paths, l, next)
-    forward(p, path_at(l), m->raw, now_us);
+    pass_check(p, asked.far, m->raw, now_us);
 }
 
 /*
- * Where the end that answers has proven paths, only they can prove anything: strangers at both ends
- * would prove each other. Before that, the answer may come from whoever got the request.
+ * Where the end that answers has proven paths of that generation, or a newer one, only they can
+ * prove anything: strangers at both ends would prove each other. Before that, the answer may come
+ * from whoever got the request.
  */
 static void on_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us)
 {
@@ -422,13 +507,13 @@ static void on_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64
         c->refused_unasked++;
         return;
     }
-    if (!p->proven && own_end(p)->sending != NULL) {
+    if (p->generation < asked->far && newest_proven(own_end(p)) >= asked->far) {
         c->refused_unproven++;
         return;
     }
     touch(p, now_us);
     if (m->cls == SP_STUN_SUCCESS)
-        prove(to, now_us);
+        prove(to, asked->own, now_us);
     if (to->remote.family == SP_FAMILY_NONE || !sp_early_swallows(&own_end(to)->early, m))
         forward(p, to, m->raw, now_us);
     let_go(p->session, 0, now_us);

@@ -283,6 +283,7 @@ static int set_fragment(struct sp_rdv_session *s, unsigned end, const struct sp_
         memcpy(e->passwords, passwords, sizeof passwords);
         (void)names_set(s);
     } else if (other) {
+        e->generation++;
         s->ends[1 - end].early = (struct sp_early){.n = 0};
     }
     sp_crypto_wipe(passwords, sizeof passwords);

@@ -9,15 +9,17 @@
  * Whoever joins an end first holds it, and registers its ICE user fragment. A *path* is a way to an
  * end: a flow of a gateway, an ICE-TCP connection, a UDP address. Fragments travel in the clear, so
  * a check's USERNAME finds the session, but proves nothing: a new path gets the answers to its own
- * checks, and, as long as its end has no proven path, the far end's checks. It is *proven* when a
- * Binding success of the far end, to a request that came by it, has passed back. What is no check
- * or answer leaves by the *sending path*: the proven one that its end used last. A UDP address that
- * is not proven may be forged: it gets at most three times the bytes that came from it. In a
- * session that answers checks early, those of a path that is not proven must have been made with
- * the far end's password, once that is told.
+ * checks, and, as long as its end has no proven path, the far end's checks; when ICE restarts, as
+ * long as none is proven with the new fragments. It is *proven* when a Binding success of the far
+ * end, to a request that came by it, has passed back. What is no check or answer leaves by the
+ * *sending path*: the proven one that its end used last. A UDP address that is not proven may be
+ * forged: it gets at most three times the bytes that came from it. In a session that answers checks
+ * early, those of a path that is not proven must have been made with the far end's password, once
+ * that is told.
  *
- * - A Binding request, from any path with the right USERNAME, goes to the far end's sending path,
- * or to all its paths when none is proven; while it has none, the last one of each path waits.
+ * - A Binding request, from any path with the right USERNAME, goes to the far end's path that was
+ * proven with the fragment that it names, or to all that used that one when none was; while there
+ * is none, the last one of each path waits.
  * - The answer to it goes to the path that it came by, and nowhere else.
  * - All else, from a proven path, goes to the far end's sending path.
  *

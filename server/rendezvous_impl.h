@@ -28,7 +28,8 @@ struct rdv_name {
 
 struct rdv_asked {
     uint8_t id[SP_STUN_ID_LEN];
-    uint32_t serial; /* of the path it came by; 0: nothing yet */
+    uint32_t serial;   /* of the path it came by; 0: nothing yet */
+    unsigned own, far; /* of which generation are the fragments that it named */
 };
 
 struct sp_rdv_path {
@@ -39,18 +40,21 @@ struct sp_rdv_path {
     uint32_t serial;
     struct sp_addr remote; /* family none: not known */
     bool proven;
-    bool verified; /* it made a check with the far end's password */
+    unsigned tried,
+        generation; /* of its end: the newest it made checks with, and was proven with */
+    bool verified;  /* it made a check with the far end's password */
     uint64_t
         credit; /* bytes that it may be sent before it is proven, where its address may be forged */
     uint64_t began_us, last_in_us;
-    struct rdv_held *check; /* its last one, while the far end has no path; or NULL */
+    struct rdv_held *check; /* its last one, while the far end has no path for it; or NULL */
     struct sp_link link;
 };
 
 /* What came too early to go on. */
 struct rdv_held {
     struct sp_link link;
-    uint32_t serial; /* of the path it came by */
+    uint32_t serial;     /* of the path it came by */
+    unsigned generation; /* a check's: of the far end's fragment that it names */
     uint64_t at_us;
     size_t len;
     uint8_t bytes[];
@@ -62,6 +66,7 @@ struct rdv_end {
     char holder[SP_RDV_HOLDER_MAX + 1];                   /* "" before anybody has joined */
     char ufrags[GENERATIONS][SP_RDV_UFRAG_MAX + 1];       /* the latest first */
     char passwords[GENERATIONS][SP_RDV_PASSWORD_MAX + 1]; /* of these fragments, or "" */
+    unsigned generation;                                  /* of the latest; 0: there was none yet */
     char gateway[SP_TOKEN_NAME_MAX + 1];
     struct rdv_name *names[NAMES]; /* of checks that come from this end */
     struct sp_list paths;          /* who came first stands first */

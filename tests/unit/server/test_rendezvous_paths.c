@@ -206,6 +206,80 @@ START_TEST(fragments_of_another_session)
 }
 END_TEST
 
+/* Both browsers have new fragments and new sockets; those of before go on until these are proven.
+ */
+START_TEST(ice_restarts)
+{
+    struct transport va, vb, va2, vb2, vx, vy;
+
+    open_session();
+    struct sp_rdv_path *a = path(0, &va), *b = path(1, &vb);
+    introduce(a, b);
+    ck_assert_int_eq(join(0, HOLDER_A, "A222"), 0);
+    ck_assert_int_eq(join(1, HOLDER_B, "B222"), 0);
+    unsigned before_a = va.got, before_b = vb.got;
+    struct sp_rdv_path *a2 = path(0, &va2), *b2 = path(1, &vb2);
+    request(a2, 10, "B222:A222");
+    ck_assert_uint_eq(vb.got, before_b); /* there nobody knows that name */
+    ck_assert_uint_eq(vb2.got, 1);
+    request(b2, 11, "A222:B222");
+    ck_assert_uint_eq(va.got, before_a);
+    ck_assert_uint_eq(va2.got, 1);
+    media(a);
+    ck_assert_uint_eq(vb.got, ++before_b);
+    success(a2, 11);
+    ck_assert(sp_rdv_path_proven(b2));
+    success(b2, 10);
+    ck_assert(sp_rdv_path_proven(a2));
+    request(a2, 12, "B222:A222");
+    ck_assert_uint_eq(vb2.got, 3);
+    media(a2);
+    ck_assert_uint_eq(vb2.got, 4);
+    request(a, 13, "BBBB:AAAA"); /* its consent, as long as it wants it */
+    ck_assert_uint_eq(vb.got, ++before_b);
+    success(b, 13);
+    ck_assert_uint_eq(va.got, before_a + 1);
+    /* strangers, with the fragments of now or before: they prove each other nothing */
+    struct sp_rdv_path *x = path(0, &vx), *y = path(1, &vy);
+    sp_rdv_path_remove(b);
+    request(x, 14, "BBBB:AAAA");
+    request(x, 15, "B222:A222");
+    ck_assert_uint_eq(vy.got, 0);
+    ck_assert_uint_eq(counters()->refused_no_path, 1);
+    success(y, 14);
+    success(y, 15);
+    ck_assert(!sp_rdv_path_proven(x));
+    close_registry();
+}
+END_TEST
+
+/* Others go on by the socket that they have. */
+START_TEST(ice_restarts_at_the_same_sockets)
+{
+    struct transport va, vb, vx;
+
+    open_session();
+    struct sp_rdv_path *a = path(0, &va), *b = path(1, &vb);
+    introduce(a, b);
+    ck_assert_int_eq(join(0, HOLDER_A, "A222"), 0);
+    ck_assert_int_eq(join(1, HOLDER_B, "B222"), 0);
+    request(b, 10, "A222:B222");
+    unsigned before = vb.got;
+    request(a, 11, "B222:A222");
+    ck_assert_uint_eq(vb.got, before + 1);
+    success(b, 11);
+    success(a, 10);
+    ck_assert_uint_eq(vb.got, before + 2);
+    struct sp_rdv_path *x = path(1, &vx);
+    request(x, 12, "A222:B222");
+    before = vb.got;
+    request(a, 13, "B222:A222");
+    ck_assert_uint_eq(vb.got, before + 1);
+    ck_assert_uint_eq(vx.got, 0);
+    close_registry();
+}
+END_TEST
+
 START_TEST(what_is_refused)
 {
     struct transport va, vb;
@@ -493,6 +567,8 @@ int main(void)
     tcase_add_test(tc, a_stranger_makes_nobody_forget_what_was_asked);
     tcase_add_test(tc, who_may_be_forged_gets_little);
     tcase_add_test(tc, fragments_of_another_session);
+    tcase_add_test(tc, ice_restarts);
+    tcase_add_test(tc, ice_restarts_at_the_same_sockets);
     tcase_add_test(tc, what_is_refused);
     tcase_add_test(tc, paths_have_a_bound);
     tcase_add_test(tc, strangers_push_out_each_other);
