@@ -16,7 +16,7 @@ some=(
     "pass trickle chromium chromium a|early whole chromium firefox b|early trickle firefox chromium a|pass whole firefox firefox b"
     "early whole chromium chromium b|pass trickle chromium firefox b|pass whole firefox chromium a|early trickle firefox firefox a"
 )
-rows=0
+rows=0 # whose turn it is
 
 every() {
     local stun form a b caller
@@ -56,8 +56,9 @@ row() {
     if [ "${SESSIONS-}" = all ]; then
         every | split -l 8 - "$LAB_DIR/calls."
     else
-        tr '|' '\n' <<<"${some[rows++ % 2]}" >"$LAB_DIR/calls.aa"
+        tr '|' '\n' <<<"${some[rows]}" >"$LAB_DIR/calls.aa"
     fi
+    rows=$((1 - rows))
     for file in "$LAB_DIR"/calls.*; do
         calls "$a_gateway" "$b_gateway" "$3" "$4" <"$file"
     done
