@@ -320,11 +320,11 @@ static void introduce(struct sp_demo_room *r, uint64_t now_us)
     d->counters.meetings++;
 }
 
-static void sit_down(struct sp_demo_seat *s, struct sp_span key, uint64_t now_us)
+static void sit_down(struct sp_demo_seat *s, struct sp_span key, uint64_t heard, uint64_t now_us)
 {
     memcpy(s->key, key.p, key.len);
     s->key[key.len] = '\0';
-    s->numbers = 0;
+    s->numbers = heard; /* who was away for too long knows these */
     sp_ratelimit_init(&s->pace, SP_DEMO_MESSAGES_S, 2 * SP_DEMO_MESSAGES_S);
     s->room->began_us = now_us; /* with each who comes there is something new to be seen */
     s->room->all->counters.seats++;
@@ -356,7 +356,7 @@ int sp_demo_listen(struct sp_demo_rooms *d, const struct sp_demo_visit *v, uint6
     *out = s;
     send_to(s, v->head, now_us);
     if (is_new) {
-        sit_down(s, v->key, now_us);
+        sit_down(s, v->key, v->heard, now_us);
         tell_text(s, "seat", "{}", now_us);
         if (other_one(s) != NULL)
             introduce(r, now_us);

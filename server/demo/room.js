@@ -23,6 +23,7 @@ export class Room extends EventTarget {
     #path;
     #seat = randomText(32);
     #source;
+    #heard = 0; // number of the last event
     #last = Promise.resolve(); // messages arrive in the order in which they are said
 
     constructor(name) {
@@ -41,12 +42,18 @@ export class Room extends EventTarget {
     enter() {
         this.#source = new EventSource(this.#url());
         for (const type of ['seat', 'meet', 'message', 'left', 'over', 'refused']) {
-            this.#source.addEventListener(type, ({data}) => {
+            this.#source.addEventListener(type, ({data, lastEventId}) => {
+                if (type !== 'refused' && Number(lastEventId) <= this.#heard) return;
+                this.#heard = Math.max(this.#heard, Number(lastEventId));
                 if (type === 'over' || type === 'refused') this.#source.close();
                 this.#tell(type, JSON.parse(data));
             });
         }
-        this.#source.onerror = () => this.#tell(this.#source.readyState === EventSource.CLOSED ? 'over' : 'away');
+        // Some browsers come back by themselves, some give up; what was heard before is not heard again.
+        this.#source.onerror = ({target}) => {
+            this.#tell('away');
+            if (target.readyState === EventSource.CLOSED) setTimeout(() => this.enter(), 1000);
+        };
         this.#source.onopen = () => this.#tell('back');
     }
 
