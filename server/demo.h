@@ -5,10 +5,10 @@
  * answers come out; the page's files, what may be asked of a room, and how the two who meet in one
  * get a rendezvous session. Knows no connection.
  *
- *     GET  /demo/                          the page
- *     GET  /demo/rooms/NAME?seat=KEY       takes a seat and listens: seat, meet, message, left,
- * over, refused POST /demo/rooms/NAME?seat=KEY       says something to the other one POST
- * /demo/rooms/NAME/leave?seat=KEY leaves
+ *     GET  /demo/                               the page
+ *     GET  /demo/rooms/NAME?seat=KEY            takes a seat and listens: what happens, as events
+ *     POST /demo/rooms/NAME?seat=KEY            says something to the other one
+ *     POST /demo/rooms/NAME/leave?seat=KEY      leaves
  *
  * It is for showing, and for nothing else: whoever comes gets a ticket without having proven
  * anything. So it is off unless it is asked for, and all of it has a bound (demo_room.h).

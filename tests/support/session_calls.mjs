@@ -10,8 +10,8 @@
 //     begin NAME A_KIND B_KIND CALLER trickle|whole SESSION_FILE A_GATEWAY B_GATEWAY
 //                            joins both ends of that session (what the API said of it; a gateway may be "-") and calls;
 //                            CALLER: a or b
-//     reach NAME A_WAY B_WAY until the call goes by these ways and each has seen and heard more of the other then. The
-//                            answer: how often ICE was restarted
+//     reach NAME A_WAY B_WAY until the call goes by these ways ("udp,ice-tcp": either) and each has seen and heard more of
+//                            the other then. The answer: how often ICE was restarted, and by which ways it goes
 //     restart NAME           the caller restarts ICE; until both sides have other credentials
 //     silent NAME            until neither gets anything of the other any more
 //     end NAME
@@ -95,11 +95,11 @@ const orders = {
     async reach(name, ...ways) {
         let before;
         const found = await until(name, `by ${ways.join(' and ')}`, now => {
-            const isThere = now.every((r, i) => r.way === ways[i] && ['connected', 'completed'].includes(r.ice));
+            const isThere = now.every((r, i) => ways[i].split(',').includes(r.way) && ['connected', 'completed'].includes(r.ice));
             before = isThere ? before ?? now : undefined;
             return isThere && now.every((r, i) => has(ENOUGH, r, before[i]));
         });
-        return found.reduce((all, r) => all + r.restarts, 0);
+        return [found.reduce((all, r) => all + r.restarts, 0), ...found.map(r => r.way)].join(' ');
     },
     async restart(name) {
         const call = calls.get(name), before = await reports(name, call);

@@ -38,6 +38,9 @@ sessions_up() {
     # shellcheck disable=SC2153 # coproc sets it
     browsers_pid=$BROWSERS_PID
     exec {browsers_in}>&"${BROWSERS[1]}" {browsers_out}<&"${BROWSERS[0]}"
+    # Or they would not hear when all has been asked.
+    # shellcheck disable=SC1083,SC2093 # {NAME[i]} is a name here, too
+    exec {BROWSERS[1]}>&- {BROWSERS[0]}<&-
     _sessions_answer "the browsers begin"
 }
 
