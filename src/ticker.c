@@ -90,7 +90,10 @@ void sp_ticker_init(struct sp_ticker *t, struct ev_loop *loop)
     ev_prepare_init(&t->prepare, on_prepare);
     ev_check_init(&t->check, on_check);
     t->timer.data = t->prepare.data = t->check.data = t;
-    ev_set_priority(&t->check, EV_MAXPRI);   /* the time, before anybody asks for it */
+    ev_set_priority(&t->check, EV_MAXPRI); /* the time, before anybody asks for it */
+    /* Whoever has waited for something, and is late himself, looks first what has come meanwhile.
+     */
+    ev_set_priority(&t->timer, EV_MINPRI);
     ev_set_priority(&t->prepare, EV_MINPRI); /* the last word before the loop sleeps */
     ev_prepare_start(loop, &t->prepare);
     ev_check_start(loop, &t->check);

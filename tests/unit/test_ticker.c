@@ -67,6 +67,48 @@ START_TEST(never_early)
 }
 END_TEST
 
+/* Both came while nobody looked: what somebody waited for, and the end of his patience. */
+struct waiter {
+    struct rig *r;
+    struct alarm patience;
+    ev_io io;
+    int fds[2];
+    int patience_before; /* how often it had ended when the byte was read */
+};
+
+static void on_byte(struct ev_loop *loop, ev_io *w, int revents)
+{
+    struct waiter *x = w->data;
+    (void)revents;
+    x->patience_before = x->patience.calls;
+    ev_io_stop(loop, w);
+    sp_timerq_cancel(&x->r->ticker.timers, &x->patience.timer);
+}
+
+START_TEST(what_came_before_what_is_due)
+{
+    struct rig r;
+    struct waiter x = {.r = &r, .patience_before = -1};
+
+    open_rig(&r);
+    ck_assert_int_eq(pipe(x.fds), 0);
+    ev_io_init(&x.io, on_byte, x.fds[0], EV_READ);
+    x.io.data = &x;
+    ev_io_start(r.loop, &x.io);
+    sp_timer_init(&x.patience.timer, on_alarm, &x.patience);
+    ck_assert_int_eq(sp_timerq_set(&r.ticker.timers, &x.patience.timer, sp_ticker_now(&r.ticker)),
+                     0);
+    ck_assert_int_eq(write(x.fds[1], "x", 1), 1);
+    while (x.patience_before < 0)
+        ev_run(r.loop, EVRUN_ONCE);
+    ck_assert_int_eq(x.patience_before, 0);
+    ck_assert_int_eq(x.patience.calls, 0);
+    close(x.fds[0]);
+    close(x.fds[1]);
+    close_rig(&r);
+}
+END_TEST
+
 /* Not late by what the turn took before it was set. */
 struct setter {
     struct rig *r;
@@ -320,6 +362,7 @@ int main(void)
 
     tcase_add_test(tc, memory_for_all);
     tcase_add_test(tc, never_early);
+    tcase_add_test(tc, what_came_before_what_is_due);
     tcase_add_test(tc, earlier_one_added);
     tcase_add_test(tc, one_time_a_turn);
     tcase_add_test(tc, deferred_once_in_order);
