@@ -180,11 +180,13 @@ static const struct sp_counter rendezvous[] = {
         "Datagrams that were not forwarded: unknown (a check with another USERNAME than the "
         "session's), unproven (no check, on a way that is not proven), unasked (an answer to what "
         "nobody asked), unverified (a check that was not made with the password that is known), "
-        "replayed (a check that had come by another way), malformed (STUN that is "
-        "broken or no Binding), no_path (the far end has none yet)."),
+        "replayed (a check that had come by another way), ahead (one of a browser that restarted "
+        "ICE and has no answer yet), malformed (STUN that is broken or no Binding), no_path (the "
+        "far end has none yet)."),
     FIELD(refused_unproven, REFUSED("unproven"), NULL),
     FIELD(refused_unasked, REFUSED("unasked"), NULL),
     FIELD(refused_unverified, REFUSED("unverified"), NULL),
+    FIELD(refused_ahead, REFUSED("ahead"), NULL),
     FIELD(refused_replayed, REFUSED("replayed"), NULL),
     FIELD(refused_malformed, REFUSED("malformed"), NULL),
     FIELD(refused_no_path, REFUSED("no_path"), NULL),

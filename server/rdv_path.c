@@ -231,6 +231,33 @@ static unsigned newest_proven(const struct rdv_end *e)
     return newest;
 }
 
+/* Where the far end's generation is kept that this one of an end was proven with. NULL: it is not
+ * good any more. */
+static unsigned *mate_of(struct rdv_end *e, unsigned generation)
+{
+    unsigned i = e->generation - generation;
+    return generation > 0 && i < GENERATIONS ? &e->mates[i] : NULL;
+}
+
+static void marry(struct rdv_end *e, unsigned generation, unsigned far)
+{
+    unsigned *mate = mate_of(e, generation);
+
+    if (mate != NULL && *mate == 0)
+        *mate = far;
+}
+
+/*
+ * ICE restarts at both ends or at none, so a fragment is used with one of the far end. A browser
+ * that has just made a new one, and has no answer yet, checks with it what it knows from before all
+ * the same; from where the old path leads that is answered, and Chromium then stays there.
+ */
+static bool is_ahead(const struct sp_rdv_path *p, const struct rdv_asked *a)
+{
+    const unsigned *mate = mate_of(far_end(p), a->far);
+    return a->own > a->far && mate != NULL && *mate != 0 && *mate < a->own;
+}
+
 static void prove(struct sp_rdv_path *p, unsigned generation, uint64_t now_us)
 {
     struct sp_rdv_session *s = p->session;
@@ -420,7 +447,8 @@ static void answer_early(struct sp_rdv_path *p, const struct sp_stun_msg *m, uin
 /*
  * When ICE restarts a browser opens new sockets, and at those of before it knows nothing of the new
  * fragments. So a check goes to the path that was proven with the fragment which it names; while
- * there is none, to all by which that fragment was used.
+ * there is none, to all by which that fragment was used, once they know of this end's new one:
+ * Chromium says to a fragment it does not know, and Firefox believes it, that all is in vain.
  */
 static void pass_check(struct sp_rdv_path *p, unsigned generation, struct sp_span d,
                        uint64_t now_us)
@@ -437,7 +465,7 @@ static void pass_check(struct sp_rdv_path *p, unsigned generation, struct sp_spa
         SP_LIST_EACH(&far->paths, l, next)
         {
             struct sp_rdv_path *to = path_at(l);
-            if (to->tried != generation && to->tried != 0)
+            if (to->ahead || (to->tried != generation && to->tried != 0))
                 continue;
             forward(p, to, d, now_us);
             passed++;
@@ -482,6 +510,11 @@ static void on_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint6
         return;
     }
     struct rdv_asked asked = what_asks(p, m, username);
+    p->ahead = is_ahead(p, &asked);
+    if (p->ahead) {
+        c->refused_ahead++;
+        return;
+    }
     if (before == NULL)
         remember(p, &asked);
     if (asked.own > p->tried)
@@ -512,8 +545,11 @@ static void on_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64
         return;
     }
     touch(p, now_us);
-    if (m->cls == SP_STUN_SUCCESS)
+    if (m->cls == SP_STUN_SUCCESS) {
+        marry(own_end(to), asked->own, asked->far);
+        marry(own_end(p), asked->far, asked->own);
         prove(to, asked->own, now_us);
+    }
     if (to->remote.family == SP_FAMILY_NONE || !sp_early_swallows(&own_end(to)->early, m))
         forward(p, to, m->raw, now_us);
     let_go(p->session, 0, now_us);

@@ -113,6 +113,8 @@ static void release(struct sp_rdv_session *s, unsigned end)
     memset(e->ufrags, 0, sizeof e->ufrags);
     memset(e->asked, 0, sizeof e->asked);
     sp_crypto_wipe(e->passwords, sizeof e->passwords);
+    for (unsigned i = 0; i < 2; i++) /* who comes back knows the far end's fragment of now */
+        memset(s->ends[i].mates, 0, sizeof s->ends[i].mates);
     (void)names_set(s); /* fewer than before */
     r->counters.released++;
     if (r->effects->released != NULL)
@@ -284,6 +286,8 @@ static int set_fragment(struct sp_rdv_session *s, unsigned end, const struct sp_
         (void)names_set(s);
     } else if (other) {
         e->generation++;
+        memmove(e->mates + 1, e->mates, sizeof e->mates - sizeof e->mates[0]);
+        e->mates[0] = 0;
         s->ends[1 - end].early = (struct sp_early){.n = 0};
     }
     sp_crypto_wipe(passwords, sizeof passwords);

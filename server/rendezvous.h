@@ -19,7 +19,7 @@
  *
  * - A Binding request, from any path with the right USERNAME, goes to the far end's path that was
  * proven with the fragment that it names, or to all that used that one when none was; while there
- * is none, the last one of each path waits.
+ * is none, the last one of each path waits. When ICE restarts, new fragments go with new ones only.
  * - The answer to it goes to the path that it came by, and nowhere else.
  * - All else, from a proven path, goes to the far end's sending path.
  *
@@ -98,6 +98,7 @@ struct sp_rdv_counters {
     uint64_t refused_unverified; /* checks that were not made with a password that is known */
     uint64_t refused_unproven;   /* from a path that is not proven, and no check or answer */
     uint64_t refused_unasked;    /* answers to what nobody asked */
+    uint64_t refused_ahead;      /* of a new fragment to the far end's of before ICE restarted */
     uint64_t refused_replayed;   /* a request that came by another path before */
     uint64_t refused_malformed;  /* STUN that is broken, or no Binding */
     uint64_t refused_no_path;    /* the far end has none that may be sent it */

@@ -43,6 +43,7 @@ struct sp_rdv_path {
     unsigned tried,
         generation; /* of its end: the newest it made checks with, and was proven with */
     bool verified;  /* it made a check with the far end's password */
+    bool ahead;     /* its last check was made before it knew of the far end's new fragment */
     uint64_t
         credit; /* bytes that it may be sent before it is proven, where its address may be forged */
     uint64_t began_us, last_in_us;
@@ -67,6 +68,7 @@ struct rdv_end {
     char ufrags[GENERATIONS][SP_RDV_UFRAG_MAX + 1];       /* the latest first */
     char passwords[GENERATIONS][SP_RDV_PASSWORD_MAX + 1]; /* of these fragments, or "" */
     unsigned generation;                                  /* of the latest; 0: there was none yet */
+    unsigned mates[GENERATIONS]; /* the far end's generations that they were proven with, or 0 */
     char gateway[SP_TOKEN_NAME_MAX + 1];
     struct rdv_name *names[NAMES]; /* of checks that come from this end */
     struct sp_list paths;          /* who came first stands first */

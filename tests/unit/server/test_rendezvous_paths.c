@@ -280,6 +280,58 @@ START_TEST(ice_restarts_at_the_same_sockets)
 }
 END_TEST
 
+/* A browser that made the offer knows the far end's new fragment from the answer alone. */
+START_TEST(who_restarts_ice_is_ahead_until_the_answer_is_there)
+{
+    struct transport va, vb, va2, vb2;
+
+    open_session();
+    introduce(path(0, &va), path(1, &vb));
+    ck_assert_int_eq(join(0, HOLDER_A, "A222"), 0);
+    struct sp_rdv_path *a2 = path(0, &va2);
+    unsigned before = vb.got;
+    request(a2, 10, "BBBB:A222"); /* with what it knew before */
+    ck_assert_uint_eq(vb.got, before);
+    ck_assert_uint_eq(counters()->refused_ahead, 1);
+    ck_assert_int_eq(join(1, HOLDER_B, "B222"), 0);
+    struct sp_rdv_path *b2 = path(1, &vb2);
+    request(b2, 11, "A222:B222");
+    ck_assert_uint_eq(va2.got, 0); /* it would be refused there */
+    request(a2, 12, "B222:A222");
+    ck_assert_uint_eq(va2.got, 1);
+    ck_assert_uint_eq(vb2.got, 1);
+    success(a2, 11);
+    success(b2, 12);
+    ck_assert(sp_rdv_path_proven(a2) && sp_rdv_path_proven(b2));
+    close_registry();
+}
+END_TEST
+
+/* Where nothing was proven with the fragments of before, or the ends count differently. */
+START_TEST(who_is_not_ahead_is_heard)
+{
+    struct transport va, vb, vb2;
+
+    open_session();
+    ck_assert_int_eq(join(0, HOLDER_A, "A222"), 0);
+    struct sp_rdv_path *a = path(0, &va), *b = path(1, &vb);
+    request(a, 1, "BBBB:A222");
+    success(b, 1);
+    request(b, 2, "A222:BBBB");
+    success(a, 2);
+    ck_assert(sp_rdv_path_proven(a) && sp_rdv_path_proven(b));
+    ck_assert_int_eq(join(1, HOLDER_B, "B222"), 0);
+    struct sp_rdv_path *b2 = path(1, &vb2);
+    request(b2, 3, "A222:B222");
+    request(a, 4, "B222:A222");
+    ck_assert_uint_eq(vb2.got, 1);
+    success(a, 3);
+    ck_assert(sp_rdv_path_proven(b2));
+    ck_assert_uint_eq(counters()->refused_ahead, 0);
+    close_registry();
+}
+END_TEST
+
 START_TEST(what_is_refused)
 {
     struct transport va, vb;
@@ -569,6 +621,8 @@ int main(void)
     tcase_add_test(tc, fragments_of_another_session);
     tcase_add_test(tc, ice_restarts);
     tcase_add_test(tc, ice_restarts_at_the_same_sockets);
+    tcase_add_test(tc, who_restarts_ice_is_ahead_until_the_answer_is_there);
+    tcase_add_test(tc, who_is_not_ahead_is_heard);
     tcase_add_test(tc, what_is_refused);
     tcase_add_test(tc, paths_have_a_bound);
     tcase_add_test(tc, strangers_push_out_each_other);
