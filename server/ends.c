@@ -240,6 +240,13 @@ static void on_close(void *arg, void *via)
     via_close(via);
 }
 
+/* Whoever waits for it looks from the loop: the registry is not called back. */
+static void wake(struct sp_ends *e, const uint8_t key[static SP_RDV_KEY_LEN])
+{
+    newcomers_wake(e, key);
+    flows_wake(e, key);
+}
+
 static void on_tell_name(void *arg, const uint8_t key[static SP_RDV_KEY_LEN], bool here)
 {
     struct sp_ends *e = arg;
@@ -247,6 +254,8 @@ static void on_tell_name(void *arg, const uint8_t key[static SP_RDV_KEY_LEN], bo
 
     memcpy(n.key, key, sizeof n.key);
     note_send_all(e, &n, (struct sp_span){0});
+    if (here)
+        wake(e, key);
 }
 
 static void on_released(void *arg, struct sp_rdv_session *s, unsigned end)
@@ -313,6 +322,8 @@ void sp_ends_note(struct sp_ends *e, unsigned from, struct sp_span note)
     case NOTE_NAME_HERE:
     case NOTE_NAME_GONE: /* without memory for it, it is told again */
         (void)sp_rdv_heard_name(e->registry, n->key, from, n->kind == NOTE_NAME_HERE, now_us);
+        if (n->kind == NOTE_NAME_HERE)
+            wake(e, n->key);
         break;
     case NOTE_IN:
         on_note_in(e, from, n, body);
@@ -442,6 +453,7 @@ int sp_ends_new(const struct sp_env *env, const struct sp_ends_config *c,
     e->drained = drained;
     e->arg = arg;
     sp_list_init(&e->porters);
+    sp_list_init(&e->waiting);
     gates_init(e);
     sp_timer_init(&e->sweep, on_sweep, e);
     SP_MAP_INIT(&e->by_key, struct sp_via, key_node, key, env->rng);

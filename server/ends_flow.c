@@ -11,12 +11,15 @@
 #include "sallyport/err.h"
 
 #define WAIT_US     SP_SEC(2)
-#define AGAIN_US    SP_MS(20)
-#define WAITING_MAX 256 /* flows of this worker */
-#define KEPT_MAX    4   /* datagrams of each */
+#define AGAIN_US    SP_MS(200) /* where the news that its session is known were lost */
+#define WAITING_MAX 256        /* flows of this worker */
+#define KEPT_MAX    4          /* datagrams of each */
 #define KEPT_LEN    1500
 
 struct flow_wait {
+    struct sp_via *via;
+    struct sp_link link;
+    uint8_t key[SP_RDV_KEY_LEN];
     struct sp_timer again;
     uint64_t until_us;
     size_t n;
@@ -31,15 +34,23 @@ static uint64_t now_of(const struct sp_via *v)
     return sp_ticker_now(v->all->env.ticker);
 }
 
+static struct flow_wait *stop_waiting(struct sp_via *v)
+{
+    struct flow_wait *w = v->waiting;
+
+    sp_timerq_cancel(&v->all->env.ticker->timers, &w->again);
+    sp_list_remove(&w->link);
+    v->all->n_waiting--;
+    v->waiting = NULL;
+    return w;
+}
+
 void flow_forget(struct sp_via *v)
 {
     if (v->waiting == NULL)
         return;
-    sp_timerq_cancel(&v->all->env.ticker->timers, &v->waiting->again);
     v->all->counters.flows_unknown += v->waiting->n;
-    v->all->n_waiting--;
-    free(v->waiting);
-    v->waiting = NULL;
+    free(stop_waiting(v));
 }
 
 /* What sp_rdv_look_up says; 0: it is a way to an end from here on. */
@@ -69,20 +80,31 @@ static void on_again(struct sp_timer *t, uint64_t now_us, void *arg)
         return;
     }
     /* Behind what waits nothing waits any more. */
-    v->waiting = NULL;
-    v->all->n_waiting--;
+    (void)stop_waiting(v);
     for (size_t i = 0; i < w->n; i++)
         via_input(v, sp_span(w->kept[i].bytes, w->kept[i].len), now_us);
     free(w);
 }
 
-static bool begin_to_wait(struct sp_via *v)
+void flows_wake(struct sp_ends *e, const uint8_t key[static SP_RDV_KEY_LEN])
+{
+    SP_LIST_EACH(&e->waiting, l, next)
+    {
+        struct flow_wait *w = SP_LIST_ITEM(l, struct flow_wait, link);
+        if (memcmp(w->key, key, sizeof w->key) == 0)
+            (void)sp_timerq_set(&e->env.ticker->timers, &w->again, now_of(w->via));
+    }
+}
+
+static bool begin_to_wait(struct sp_via *v, struct sp_span check)
 {
     struct sp_ends *e = v->all;
     struct flow_wait *w = e->n_waiting < WAITING_MAX ? calloc(1, sizeof *w) : NULL;
 
     if (w == NULL)
         return false;
+    (void)sp_rdv_key_of(check, w->key);
+    w->via = v;
     sp_timer_init(&w->again, on_again, v);
     w->until_us = now_of(v) + WAIT_US;
     if (sp_timerq_set(&e->env.ticker->timers, &w->again, now_of(v) + AGAIN_US) != 0) {
@@ -90,13 +112,15 @@ static bool begin_to_wait(struct sp_via *v)
         return false;
     }
     v->waiting = w;
+    sp_list_append(&e->waiting, &w->link);
     e->n_waiting++;
     return true;
 }
 
 static bool keep(struct sp_via *v, struct sp_span d)
 {
-    if (d.len > KEPT_LEN || (v->waiting == NULL && !begin_to_wait(v)) || v->waiting->n == KEPT_MAX)
+    if (d.len > KEPT_LEN || (v->waiting == NULL && !begin_to_wait(v, d)) ||
+        v->waiting->n == KEPT_MAX)
         return false;
     struct flow_wait *w = v->waiting;
     w->kept[w->n].len = d.len;

@@ -332,6 +332,14 @@ static void on_ask_note(struct sp_ends *e, unsigned from, const struct note *n,
 
 /* --- leases --------------------------------------------------------------------------------- */
 
+/* Both ends on one LAN go directly, and what is answered early would call them elsewhere. */
+static bool answers_early(const struct sp_rdv_view *v)
+{
+    const char *first = v->ends[0].gateway;
+
+    return v->early && (first[0] == '\0' || strcmp(first, v->ends[1].gateway) != 0);
+}
+
 /* `id` 0: nobody waits for the answer. */
 static int ask_for(struct lease *l, uint32_t lifetime_s, uint64_t id)
 {
@@ -344,7 +352,7 @@ static int ask_for(struct lease *l, uint32_t lifetime_s, uint64_t id)
     if (g == NULL)
         return SP_ENOENT;
     sp_rdv_view(l->session, now_of(e), &v);
-    if (v.early)
+    if (answers_early(&v))
         q.password = sp_span_str(v.ends[1 - l->end].password);
     size_t len = sp_lan_port_build(&q, question);
     int err = ask_gate(e, g, sp_span(question, len), id);

@@ -85,8 +85,9 @@ struct sp_ends {
     struct sp_list gates;    /* gateways of this worker and of others; who came last stands first */
     struct sp_list asks;     /* not answered yet */
     struct sp_list leases;   /* ports that gateways hold open */
-    size_t n_waiting;        /* flows with something that waits */
-    struct sp_timer tell;    /* the others of this worker's gateways, again */
+    struct sp_list waiting;  /* flows with something that waits */
+    size_t n_waiting;
+    struct sp_timer tell; /* the others of this worker's gateways, again */
     uint64_t last_ask;
     struct sp_ends_counters counters;
 };
@@ -119,10 +120,14 @@ void gates_released(struct sp_ends *e, const struct sp_rdv_session *s, unsigned 
 void gates_joined(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end);
 
 /* ends_flow.c */
+/* Flows that wait for the session of this key look for it at once. */
+void flows_wake(struct sp_ends *e, const uint8_t key[static SP_RDV_KEY_LEN]);
 /* What waits is dropped, and counted. */
 void flow_forget(struct sp_via *v);
 
 /* ends_tcp.c */
+/* The same for connections. */
+void newcomers_wake(struct sp_ends *e, const uint8_t key[static SP_RDV_KEY_LEN]);
 void newcomers_free_all(struct sp_ends *e);
 
 #endif

@@ -12,7 +12,7 @@
 #include "sallyport/rfc4571.h"
 
 #define PATIENCE_US SP_SEC(2)
-#define AGAIN_US    SP_MS(50)
+#define AGAIN_US    SP_MS(200) /* where the news that its session is known were lost */
 #define MAX_AGE_US  SP_MS(400)
 
 struct newcomer {
@@ -21,6 +21,8 @@ struct newcomer {
     struct sp_stream *stream;
     struct sp_timer again;
     uint64_t until_us;
+    bool has_key; /* its first frame is there */
+    uint8_t key[SP_RDV_KEY_LEN];
 };
 
 /* Forgets it, not its stream. */
@@ -130,6 +132,8 @@ static void look(struct newcomer *c)
     int err =
         sp_rfc4571_next(sp_buf_span(sp_stream_in(c->stream)), SP_DEMUX_ICE_MAX, &packet, &used);
 
+    if (err == 0 && !c->has_key)
+        c->has_key = sp_rdv_key_of(packet, c->key) == 0;
     if (err == 0)
         err = sp_rdv_look_up(e->registry, packet, &spot);
     if (err == 0)
@@ -146,6 +150,16 @@ static void on_again(struct sp_timer *timer, uint64_t now_us, void *arg)
     (void)timer;
     (void)now_us;
     look(arg);
+}
+
+void newcomers_wake(struct sp_ends *e, const uint8_t key[static SP_RDV_KEY_LEN])
+{
+    SP_LIST_EACH(&e->guests.list, link, next)
+    {
+        struct newcomer *c = newcomer_of(link);
+        if (c->has_key && memcmp(c->key, key, sizeof c->key) == 0)
+            (void)sp_timerq_set(&e->env.ticker->timers, &c->again, sp_ticker_now(e->env.ticker));
+    }
 }
 
 static void on_input(struct sp_stream *s, void *arg)

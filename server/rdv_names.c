@@ -176,6 +176,20 @@ bool names_prove(const struct sp_rdv_session *s, const struct sp_stun_msg *m,
     return !s->early || password.len == 0 || sp_stun_check_integrity(m, password) == 0;
 }
 
+int sp_rdv_key_of(struct sp_span first, uint8_t key[static SP_RDV_KEY_LEN])
+{
+    struct sp_stun_msg m;
+    struct sp_span username;
+    uint8_t digest[SP_SHA256_LEN];
+    int err = username_of(first, &m, &username);
+
+    if (err != 0)
+        return err;
+    sp_sha256(&username, 1, digest);
+    memcpy(key, digest, SP_RDV_KEY_LEN);
+    return 0;
+}
+
 int sp_rdv_look_up(struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *out)
 {
     struct sp_stun_msg m;

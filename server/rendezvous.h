@@ -201,6 +201,10 @@ struct sp_rdv_spot {
  * SP_EAUTH: of one that was told the password, and not made with it: counted. */
 int sp_rdv_look_up(struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *out);
 
+/* By which a first datagram's session is told when it becomes known: tell_name, sp_rdv_heard_name.
+ * SP_EBADMSG as above. */
+int sp_rdv_key_of(struct sp_span first, uint8_t key[static SP_RDV_KEY_LEN]);
+
 /* Whether any USERNAME is known here: it may be asked before a datagram is looked at. */
 bool sp_rdv_has_names(const struct sp_rdv *r);
 

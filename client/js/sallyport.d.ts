@@ -25,8 +25,11 @@ export interface Door {
     readonly direct: boolean;
     /** The gateway that opened this end; undefined: none, or it could not. */
     readonly gateway: string | undefined;
-    /** What to send instead of a local description or candidate; null: nothing. */
-    outgoing<T extends RTCSessionDescriptionInit | RTCIceCandidateInit>(x: T): Promise<T>;
+    /** Settles when the server knows the ufrag that was sent last; rejects with what it said when it does not want to. */
+    readonly registered: Promise<void>;
+    /** What to send instead of a local description or candidate; null: nothing, as of a candidate that went with its offer. */
+    outgoing<T extends RTCSessionDescriptionInit>(x: T): Promise<T>;
+    outgoing<T extends RTCIceCandidateInit>(x: T): Promise<T | null>;
     outgoing(x: null | undefined): Promise<null>;
     /** What to give to the peer connection instead of what was received; null: nothing. */
     incoming<T extends RTCSessionDescriptionInit | RTCIceCandidateInit>(x: T): Promise<T>;

@@ -34,6 +34,9 @@ const withoutGateway = new Set(['no_gateway', 'gateway_full', 'gateway_refused']
 // Firefox, where it called, keeps the first path that answers, and looks at no candidate that comes later. So the far end's own
 // ones, where they follow their description, get a start before the server's.
 const headStartMs = 100;
+// A browser knows its own addresses a few milliseconds after its offer: so long it waits for them, and takes them along. Where they
+// follow alone, the far end begins with the server's places, and with a direct path a round trip and Chromium's pause between checks later.
+const gatherMs = 10;
 const takesTheFirst = () => / Firefox\//.test(globalThis.navigator?.userAgent ?? '');
 
 // --- SDP ---------------------------------------------------------------------------------------------
@@ -140,6 +143,8 @@ class Door {
     #wayOut = inOrder();
     #wayIn = inOrder();
     #behind = []; // what was received since the last description
+    #following = new Set(); // candidates that are to be sent behind it
+    #followed = () => {}; // whoever waits for one of them
     #called; // this side made the first offer
 
     constructor({server, ticket, gateway}) {
@@ -196,16 +201,27 @@ class Door {
                 this.#joined.direct = direct;
                 if (direct) this.#places = [];
             });
-        this.#registering.catch(() => {
-            if (this.#own === ufrag) this.#own = undefined; // whoever waits for it is told; the next time it is tried again
+        this.#registering.catch((error) => {
+            console.warn(`sallyport: the server does not know this browser (${error.message}): only a direct path is left`);
+            if (this.#own === ufrag) this.#own = undefined; // with the next description it is tried again
         });
     }
 
+    /** Settles when the server knows the ufrag that was sent last; rejects when it does not want to. */
+    get registered() {
+        return this.#registering;
+    }
+
     /**
-     * What to send instead of a local description or candidate; null: nothing. An offer is not kept waiting: the far end
-     * needs longer to answer it than the server to hear of it. What is asked one after the other is answered in that order.
+     * What to send instead of a local description or candidate; null: nothing. Nothing is kept waiting for the server, which
+     * hears of it at the same time: the far end's checks wait there if they come first. What is asked one after the other is
+     * answered in that order.
      */
     outgoing(x) {
+        if (x && !isDescription(x)) {
+            this.#following.add(x);
+            this.#followed();
+        }
         return this.#wayOut(() => this.#outgoing(x));
     }
 
@@ -219,13 +235,24 @@ class Door {
 
     async #outgoing(x) {
         if (!x) return null;
-        if (!isDescription(x)) return x;
+        if (!isDescription(x)) return this.#following.delete(x) ? x : null;
         this.#called ??= x.type === 'offer';
         const own = credentialsOf(x.sdp);
         if (!own) console.warn('sallyport: no ICE credentials in the local description; it is passed on as it is');
         else if (own.ufrag !== this.#own) this.#register(own);
-        if (x.type === 'answer' || x.type === 'pranswer') await this.#registering;
-        return x;
+        return x.type === 'offer' && isBare(x.sdp) ? this.#withFirst(x) : x;
+    }
+
+    // With the candidates that follow it at once, which need not be sent alone.
+    async #withFirst(offer) {
+        const {type, sdp} = offer;
+        const late = new Promise((resolve) => { setTimeout(resolve, gatherMs); });
+        if (this.#following.size === 0) await Promise.race([late, new Promise((resolve) => { this.#followed = resolve; })]);
+        if (this.#following.size > 0) await new Promise((resolve) => { setTimeout(resolve); }); // its other addresses
+        this.#followed = () => {};
+        const taken = [...this.#following].filter((candidate) => linesOf(sdp, [candidate]).length > 0);
+        for (const candidate of taken) this.#following.delete(candidate);
+        return taken.length > 0 ? {type, sdp: withLines(sdp, linesOf(sdp, taken))} : offer;
     }
 
     async #withHeadStart(sdp, behind) {
@@ -239,7 +266,7 @@ class Door {
         if (!isDescription(x)) return x;
         this.#called ??= x.type !== 'offer';
         const far = credentialsOf(x.sdp)?.ufrag;
-        if (x.type === 'answer' || x.type === 'pranswer') await this.#registering;
+        if (this.gateway && x.type !== 'offer') await this.#registering.catch(() => {}); // which says whether both are on one LAN
         if (far && this.#far && far !== this.#far) await this.join(); // ICE restarts: the gateway may be another by now
         this.#far = far ?? this.#far;
         const sdp = withCandidates(await this.#withHeadStart(x.sdp, behind), this.#places);

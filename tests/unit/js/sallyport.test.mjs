@@ -121,20 +121,70 @@ test('the password is told where checks are answered early', async () => {
     assert.equal(asked[1].password, '0123456789012345678901');
 });
 
-test('an offer does not wait for the server, an answer to it does', async () => {
-    const door = await open({server: 'https://edge.example', ticket: 't'});
+// An open door, and a server that says nothing more until it is told to.
+async function slowServer(options = {}) {
+    const door = await open({server: 'https://edge.example', ticket: 't', ...options});
     let tell;
     const slow = new Promise((resolve) => { tell = resolve; });
-    const { fetch } = globalThis;
+    const {fetch} = globalThis;
     globalThis.fetch = async (...args) => { await slow; return fetch(...args); };
-    await door.outgoing(description('offer'));
-    let there = false;
-    const got = door.incoming(description('answer', withUfrag('Yk4e'))).then(() => { there = true; });
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.equal(there, false);
+    const isThere = async (promise) => {
+        let there = false;
+        promise.then(() => { there = true; });
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return there;
+    };
+    return {door, tell, isThere};
+}
+
+test('no description waits for the server', async () => {
+    const {door, tell, isThere} = await slowServer();
+    assert.ok(await isThere(door.outgoing(description('offer'))));
+    assert.ok(await isThere(door.outgoing(description('answer', withUfrag('Zk5f')))));
+    assert.ok(await isThere(door.incoming(description('answer', withUfrag('Yk4e')))));
+    assert.equal(await isThere(door.registered), false);
     tell();
-    await got;
-    assert.equal(asked.at(-1).ufrag, 'Xk3d');
+    await door.registered;
+    assert.deepEqual(asked.map(({ufrag}) => ufrag), [undefined, 'Xk3d', 'Zk5f']);
+});
+
+test('but whether both are on one LAN is known when the answer comes in', async () => {
+    answers.push([200, {...joined, gateway: 'office', candidates: [lan]}], [200, {...joined, direct: true, gateway: 'office'}]);
+    const {door, tell, isThere} = await slowServer({gateway: 'office'});
+    assert.ok(await isThere(door.outgoing(description('offer'))));
+    const got = door.incoming(description('answer', withUfrag('Yk4e')));
+    assert.equal(await isThere(got), false);
+    tell();
+    assert.equal((await got).sdp, withUfrag('Yk4e'));
+});
+
+const bare = withUfrag('far1').replace(/^a=candidate:.*\r\n/m, '');
+const ownCandidate = (port, more = {}) => ({candidate: `candidate:1 1 udp 9 10.0.0.1 ${port} typ host`, sdpMid: '0', sdpMLineIndex: 0, ...more});
+
+test('an offer takes along the candidates that follow it at once', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    const [first, second, others] = [ownCandidate(5), ownCandidate(6), ownCandidate(7, {sdpMid: '1', sdpMLineIndex: 1})];
+    const offered = door.outgoing(description('offer', bare));
+    const sent = [door.outgoing(first)];
+    await new Promise((resolve) => { setTimeout(resolve); });
+    sent.push(door.outgoing(second), door.outgoing(others));
+    const {type, sdp} = await offered;
+    assert.equal(type, 'offer');
+    assert.equal(sdp.replace(/^a=candidate:.*\r\n/gm, ''), bare, 'nothing else is touched');
+    assert.ok(sdp.indexOf('a=candidate:') < sdp.indexOf('m=video'));
+    const alone = (await Promise.all(sent)).filter(Boolean); // of one timer or the next
+    assert.equal(sdp.match(/^a=candidate:/gm).length + alone.length, 3);
+    assert.ok(sdp.includes(`a=${first.candidate}\r\n`));
+    assert.ok(alone.includes(others), 'which is of a section of its own');
+    const late = ownCandidate(8);
+    assert.equal(await door.outgoing(late), late);
+});
+
+test('and goes without them where they are late, or in it, and so does an answer', async () => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    for (const x of [description('offer', bare), description('offer'), description('answer', bare)]) assert.equal(await door.outgoing(x), x);
+    const [sent, behind] = [description('answer', bare), ownCandidate(5)];
+    assert.deepEqual(await Promise.all([door.outgoing(sent), door.outgoing(behind)]), [sent, behind]);
 });
 
 test('candidates do not overtake the description that they belong to', async () => {
@@ -149,7 +199,8 @@ test('candidates do not overtake the description that they belong to', async () 
     await Promise.all([note(door.incoming(description('offer', withUfrag('far2'))), 'restart'), note(door.incoming(candidate), 'candidate')]);
     answers.push(problem(404, 'no_such_session'));
     await Promise.all([note(door.outgoing(description('answer', withUfrag('own2'))), 'answer'), note(door.outgoing(candidate), 'candidate')]);
-    assert.deepEqual(order, ['answer', 'candidate', 'restart', 'candidate', 'answer: refused', 'candidate']);
+    assert.deepEqual(order, ['answer', 'candidate', 'restart', 'candidate', 'answer', 'candidate']);
+    await assert.rejects(door.registered, {code: 'no_such_session'});
 });
 
 // A call of this browser's; whether its answer, and how long after it, came with which candidates.
@@ -171,7 +222,6 @@ async function answered(userAgent, sdp = withUfrag('far1')) {
     assert.deepEqual(passed, behind, 'they pass all the same');
     return {ms: Date.now() - began, lines: (await came).sdp.split('\r\n').filter((line) => line.startsWith('a=candidate:'))};
 }
-const bare = withUfrag('far1').replace(/^a=candidate:.*\r\n/m, '');
 
 test('for Firefox that called, candidates that follow an answer get a start', async () => {
     const {ms, lines} = await answered('Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', bare);
@@ -248,11 +298,15 @@ test('other refusals are thrown, with what the server said', async () => {
     }
 });
 
-test('a session that ended is told by the next answer', async () => {
+test('a session that ended keeps nobody from calling directly', async () => {
     const door = await open({server: 'https://edge.example', ticket: 't'});
     answers.push(problem(404, 'no_such_session'));
-    await assert.rejects(door.outgoing(description('answer')), {code: 'no_such_session'});
-    await door.outgoing(description('answer'));
+    const sent = description('answer');
+    assert.equal(await door.outgoing(sent), sent);
+    await assert.rejects(door.registered, {code: 'no_such_session'});
+    assert.equal(warnings.length, 1);
+    await door.outgoing(sent);
+    await door.registered;
     assert.equal(asked.length, 3, 'it is tried again');
 });
 

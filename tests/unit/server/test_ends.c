@@ -222,6 +222,30 @@ START_TEST(flow_that_is_early)
 }
 END_TEST
 
+/* Not when it is looked for the next time. */
+START_TEST(who_waits_is_told_at_once)
+{
+    struct gateway_end g;
+    struct peer pb;
+    struct call_end a = {.loop = &r.loop, .gateway = &g}, b;
+
+    open_rig(1);
+    open_gateway(&g);
+    a.flow = gateway_end_flow_of(&g, SP_FLOW_SESSION);
+    by_tcp(&b, &pb, false);
+    call_end_send_stun(&a, SP_STUN_REQUEST, 9, "BBBB:AAAA");
+    call_end_send_stun(&b, SP_STUN_REQUEST, 8, "AAAA:BBBB");
+    io_loop_for(&r.loop, 50);
+    introduce("AAAA", "BBBB");
+    io_loop_for(&r.loop, 50);
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.flows, 1);
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.ice_tcp, 1);
+    gateway_end_fini(&g);
+    peer_close(&pb);
+    worker_rig_close(&r);
+}
+END_TEST
+
 /* Closed without a word, but not at once: it may be early. */
 START_TEST(whom_nobody_knows)
 {
@@ -512,6 +536,7 @@ int main(void)
     tcase_add_test(tc, flow_and_udp);
     tcase_add_test(tc, a_flow_of_no_session_ends);
     tcase_add_test(tc, flow_that_is_early);
+    tcase_add_test(tc, who_waits_is_told_at_once);
     tcase_add_test(tc, whom_nobody_knows);
     tcase_add_test(tc, what_is_no_check);
     tcase_add_test(tc, others_by_udp);
