@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the files of the registry share: rendezvous.c (sessions, joining, leases), rdv_names.c
- * (which USERNAME is for whom), rdv_path.c (who may send to whom). Nobody else includes this.
+ * (which USERNAME is for whom), rdv_path.c (paths, and who may send to whom), rdv_check.c (what
+ * proves them), rdv_held.c (what came too early). Nobody else includes this.
  */
 #ifndef SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
 #define SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
@@ -134,9 +135,47 @@ bool names_prove(const struct sp_rdv_session *s, const struct sp_stun_msg *m,
                  struct sp_span password);
 
 /* rdv_path.c */
+static inline struct rdv_end *own_end(const struct sp_rdv_path *p)
+{
+    return &p->session->ends[p->end];
+}
+
+static inline struct rdv_end *far_end(const struct sp_rdv_path *p)
+{
+    return &p->session->ends[1 - p->end];
+}
+
+static inline struct sp_rdv_path *path_at(struct sp_link *l)
+{
+    return SP_LIST_ITEM(l, struct sp_rdv_path, link);
+}
+
 void paths_close_all(struct sp_rdv_session *s, unsigned end);
-void held_drop(struct rdv_end *e);
 /* Those that proved nothing in time, and those that are silent. */
 void paths_expire(struct sp_rdv_session *s, unsigned end, uint64_t now_us);
+/* NULL: it is not there (any more). */
+struct sp_rdv_path *rdv_path_by_serial(struct rdv_end *e, uint32_t serial);
+/* A check that named this generation of its end was answered with success. */
+void rdv_prove(struct sp_rdv_path *p, unsigned generation, uint64_t now_us);
+/* From one end to a path of the other. */
+void rdv_forward(struct sp_rdv_path *from, struct sp_rdv_path *to, struct sp_span d,
+                 uint64_t now_us);
+/* It lives, and so does its end: only what is proven may keep a lease. */
+void rdv_touch(struct sp_rdv_path *p, uint64_t now_us);
+
+/* rdv_check.c */
+void check_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us);
+void check_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us);
+
+/* rdv_held.c */
+/* Of a path that will be able to send as soon as somebody is proven. Whether it is kept. */
+bool held_data(struct sp_rdv_path *p, struct sp_span d, uint64_t now_us);
+/* A path has been proven: what waits may be able to go on now. */
+void held_let_go(struct sp_rdv_session *s, unsigned end, uint64_t now_us);
+/* A check that names this generation of the far end, none of whose paths may be sent it. */
+void held_check(struct sp_rdv_path *p, unsigned generation, struct sp_span check, uint64_t now_us);
+/* The path has checked with what it tried now: it gets what waited for it. */
+void held_let_checks_go(struct sp_rdv_path *to, uint64_t now_us);
+void held_drop(struct rdv_end *e);
 
 #endif
