@@ -14,15 +14,16 @@
 #define MAX_AGE_US SP_MS(400)
 
 struct sp_endpoint {
-    struct sp_env env;
-    struct sp_turn_path path;
+    const struct sp_env *env;
+    struct sp_turn_alloc *alloc;  /* NULL: none */
     struct sp_msg_stream *stream; /* one of these two */
     struct sp_flow *flow;
+    uint64_t last_in_us;
+    struct sp_turn_path path;
     const char *subject; /* with a flow */
     struct sp_timer idle;
     uint64_t patience_us; /* without an allocation */
-    uint64_t last_in_us;
-    struct sp_link link; /* in its owner's list */
+    struct sp_link link;  /* in its owner's list */
     struct sp_guests *guests;
     struct sp_guest guest;
 };
@@ -35,7 +36,7 @@ static struct sp_endpoint *endpoint_new(const struct sp_env *env, struct sp_list
 
     if (ep == NULL)
         return NULL;
-    ep->env = *env;
+    ep->env = env;
     ep->patience_us = IDLE_US;
     ep->last_in_us = sp_ticker_now(env->ticker);
     sp_timer_init(&ep->idle, on_idle, ep);
@@ -47,12 +48,18 @@ static struct sp_endpoint *endpoint_new(const struct sp_env *env, struct sp_list
     return ep;
 }
 
+static void no_guest(struct sp_endpoint *ep)
+{
+    if (ep->guests != NULL)
+        sp_guests_remove(ep->guests, &ep->guest);
+}
+
 void sp_endpoint_free(struct sp_endpoint *ep)
 {
     sp_list_remove(&ep->link);
-    sp_endpoint_allocated(ep);                  /* or never will be */
-    sp_turn_path_gone(ep->env.turn, &ep->path); /* which tells sp_endpoint_deallocated */
-    sp_timerq_cancel(&ep->env.ticker->timers, &ep->idle);
+    no_guest(ep);                                /* or never will be */
+    sp_turn_path_gone(ep->env->turn, &ep->path); /* which tells sp_endpoint_deallocated */
+    sp_timerq_cancel(&ep->env->ticker->timers, &ep->idle);
     if (ep->stream != NULL)
         sp_msg_stream_free(ep->stream);
     free(ep);
@@ -66,7 +73,7 @@ void sp_endpoint_free_all(struct sp_list *owner)
 
 static void end_flow(struct sp_endpoint *ep)
 {
-    sp_flow_close(ep->flow, sp_ticker_now(ep->env.ticker));
+    sp_flow_close(ep->flow, sp_ticker_now(ep->env->ticker));
     sp_endpoint_free(ep);
 }
 
@@ -75,9 +82,9 @@ static void on_idle(struct sp_timer *timer, uint64_t now_us, void *arg)
     struct sp_endpoint *ep = arg;
     bool idle = now_us - ep->last_in_us >= ep->patience_us;
 
-    if (!idle || sp_turn_path_has_alloc(ep->env.turn, &ep->path)) {
+    if (!idle || sp_turn_path_has_alloc(ep->env->turn, &ep->path)) {
         uint64_t from_us = idle ? now_us : ep->last_in_us;
-        sp_timerq_set(&ep->env.ticker->timers, timer, from_us + ep->patience_us);
+        sp_timerq_set(&ep->env->ticker->timers, timer, from_us + ep->patience_us);
         return;
     }
     if (ep->flow != NULL)
@@ -92,17 +99,18 @@ void sp_endpoint_drain_all(struct sp_list *owner)
     {
         struct sp_endpoint *ep = SP_LIST_ITEM(link, struct sp_endpoint, link);
         ep->patience_us = DRAINING_US;
-        if (ep->flow != NULL && !sp_turn_path_has_alloc(ep->env.turn, &ep->path))
+        if (ep->flow != NULL && !sp_turn_path_has_alloc(ep->env->turn, &ep->path))
             end_flow(ep);
     }
 }
 
 void sp_endpoint_deallocated(struct sp_endpoint *ep)
 {
-    uint64_t now_us = sp_ticker_now(ep->env.ticker);
+    uint64_t now_us = sp_ticker_now(ep->env->ticker);
 
+    ep->alloc = NULL;
     if (ep->patience_us == DRAINING_US) /* the timer is set: this moves it */
-        (void)sp_timerq_set(&ep->env.ticker->timers, &ep->idle, now_us + DRAINING_US);
+        (void)sp_timerq_set(&ep->env->ticker->timers, &ep->idle, now_us + DRAINING_US);
 }
 
 void sp_endpoint_finish_all(struct sp_list *owner, uint64_t timeout_us)
@@ -119,13 +127,19 @@ void sp_endpoint_finish_all(struct sp_list *owner, uint64_t timeout_us)
 
 void sp_endpoint_input(struct sp_endpoint *ep, const struct sp_span *msgs, size_t n)
 {
-    ep->last_in_us = sp_ticker_now(ep->env.ticker);
-    sp_turn_from_client(ep->env.turn, &ep->path, msgs, n, ep->last_in_us, sp_clock_unix_s());
+    size_t n_data = 0;
+
+    ep->last_in_us = sp_ticker_now(ep->env->ticker);
+    if (ep->alloc != NULL)
+        msgs += n_data = sp_turn_from_alloc(ep->alloc, msgs, n, ep->last_in_us);
+    if (n_data < n)
+        sp_turn_from_client(ep->env->turn, &ep->path, msgs, n - n_data, ep->last_in_us,
+                            sp_clock_unix_s());
 }
 
 void sp_endpoint_send(struct sp_endpoint *ep, const struct sp_span *parts, size_t n)
 {
-    uint64_t now_us = sp_ticker_now(ep->env.ticker);
+    uint64_t now_us = sp_ticker_now(ep->env->ticker);
 
     if (ep->flow != NULL)
         sp_flow_send(ep->flow, parts, n, now_us);
@@ -154,10 +168,10 @@ static const struct sp_msg_stream_events stream_events = {
     .closed = on_stream_closed,
 };
 
-void sp_endpoint_allocated(struct sp_endpoint *ep)
+void sp_endpoint_allocated(struct sp_endpoint *ep, struct sp_turn_alloc *alloc)
 {
-    if (ep->guests != NULL)
-        sp_guests_remove(ep->guests, &ep->guest);
+    ep->alloc = alloc;
+    no_guest(ep);
 }
 
 struct sp_endpoint *sp_endpoint_of_guest(struct sp_guest *guest)

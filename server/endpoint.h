@@ -21,8 +21,9 @@ struct sp_endpoint;
 int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struct sp_list *owner,
                             struct sp_guests *guests);
 
-/* It got an allocation: its user is known, and it is nobody's guest any more. */
-void sp_endpoint_allocated(struct sp_endpoint *ep);
+/* It got an allocation: its user is known, and it is nobody's guest any more. The allocation need
+ * not be looked up until sp_endpoint_deallocated. */
+void sp_endpoint_allocated(struct sp_endpoint *ep, struct sp_turn_alloc *alloc);
 
 /* The endpoint that this guest is. */
 struct sp_endpoint *sp_endpoint_of_guest(struct sp_guest *guest);

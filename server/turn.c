@@ -130,6 +130,18 @@ void sp_turn_from_client(struct sp_turn *t, const struct sp_turn_path *path,
     sp_turn_outbox_flush(&t->out);
 }
 
+size_t sp_turn_from_alloc(struct sp_turn_alloc *a, const struct sp_span *msgs, size_t n,
+                          uint64_t now_us)
+{
+    struct sp_turn *t = a->turn;
+    size_t i = 0;
+
+    for (; i < n && sp_chandata_looks_like(msgs[i]); i++)
+        sp_turn_data_channel(t, a, msgs[i], now_us);
+    sp_turn_outbox_flush(&t->out);
+    return i;
+}
+
 void sp_turn_from_peer(struct sp_turn *t, struct sp_turn_alloc *alloc,
                        const struct sp_addr *relay_local, const struct sp_turn_peer_dgram *d,
                        size_t n, uint64_t now_us)

@@ -61,6 +61,11 @@ void sp_turn_free(struct sp_turn *t);
 void sp_turn_from_client(struct sp_turn *t, const struct sp_turn_path *path,
                          const struct sp_span *msgs, size_t n, uint64_t now_us, uint64_t unix_s);
 
+/* The same from the client of this allocation, which the owner remembers from alloc_begin until
+ * alloc_end, as far as it is ChannelData: returns how many messages at the front were. */
+size_t sp_turn_from_alloc(struct sp_turn_alloc *a, const struct sp_span *msgs, size_t n,
+                          uint64_t now_us);
+
 /* `n` datagrams that arrived on an allocation's relay, each with its sender. */
 void sp_turn_from_peer(struct sp_turn *t, struct sp_turn_alloc *alloc,
                        const struct sp_addr *relay_local, const struct sp_turn_peer_dgram *d,

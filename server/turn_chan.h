@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "sallyport/addr.h"
+#include "turn_relayed.h"
 #include "turn_route.h"
 
 #define SP_TURN_CHAN_LIFETIME_US (600 * UINT64_C(1000000))
@@ -22,6 +23,7 @@ struct sp_turn_chan {
     struct sp_addr peer;
     uint16_t number;
     struct sp_turn_route route;
+    struct sp_turn_relayed_memo relayed; /* whose the peer's address is */
     uint64_t expires_us;
 };
 

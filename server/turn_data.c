@@ -131,6 +131,7 @@ void sp_turn_data_other(struct sp_turn *t, const struct sp_addr *relayed,
 
 struct datagram {
     const struct sp_addr *peer;
+    struct sp_turn_relayed_memo *memo; /* of the peer's address, or NULL */
     struct sp_span body;
     bool dont_fragment;
 };
@@ -168,7 +169,9 @@ static void send_on(struct sp_turn *t, struct sp_turn_alloc *a, struct sp_turn_r
     }
     sp_turn_route_refresh(&t->routes, d->peer, route);
     if (route->ours) {
-        struct sp_turn_alloc *other = sp_turn_relayed_find(&t->relayed, d->peer);
+        struct sp_turn_alloc *other = d->memo != NULL
+                                          ? sp_turn_relayed_recall(&t->relayed, d->peer, d->memo)
+                                          : sp_turn_relayed_find(&t->relayed, d->peer);
 
         if (other != NULL) {
             if (deliver(t, other, &leg->relay.public_, d->body, now_us))
@@ -221,7 +224,8 @@ void sp_turn_data_channel(struct sp_turn *t, struct sp_turn_alloc *a, struct sp_
         COUNT_DROP(t, a, no_channel);
         return;
     }
-    send_on(t, a, &ch->route, &(struct datagram){.peer = &ch->peer, .body = m.data}, now_us);
+    send_on(t, a, &ch->route,
+            &(struct datagram){.peer = &ch->peer, .memo = &ch->relayed, .body = m.data}, now_us);
 }
 
 /* What a Send indication says (RFC 8656 section 11.2). SP_EBADMSG: something is missing, wrong, or

@@ -56,3 +56,11 @@ struct sp_turn_alloc *sp_turn_relayed_find(struct sp_turn_relayed *r, const stru
 
     return n == NULL ? NULL : SP_CONTAINER_OF(n, struct sp_turn_relayed_name, node)->alloc;
 }
+
+struct sp_turn_alloc *sp_turn_relayed_recall(struct sp_turn_relayed *r, const struct sp_addr *addr,
+                                             struct sp_turn_relayed_memo *memo)
+{
+    if (memo->alloc == NULL || memo->losses != r->by_addr.losses)
+        *memo = (struct sp_turn_relayed_memo){sp_turn_relayed_find(r, addr), r->by_addr.losses};
+    return memo->alloc;
+}

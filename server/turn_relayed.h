@@ -40,4 +40,14 @@ void sp_turn_relayed_del(struct sp_turn_relayed *r, struct sp_turn_relayed_names
 /* NULL when it is nobody's. */
 struct sp_turn_alloc *sp_turn_relayed_find(struct sp_turn_relayed *r, const struct sp_addr *addr);
 
+/* What was found for one address, and is right until some relayed address is gone; all zero:
+ * nothing was. */
+struct sp_turn_relayed_memo {
+    struct sp_turn_alloc *alloc;
+    uint64_t losses; /* the map's */
+};
+/* The same, by the memo of this address. */
+struct sp_turn_alloc *sp_turn_relayed_recall(struct sp_turn_relayed *r, const struct sp_addr *addr,
+                                             struct sp_turn_relayed_memo *memo);
+
 #endif

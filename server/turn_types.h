@@ -102,7 +102,7 @@ struct sp_turn_effects {
      * there is no other one. */
     bool (*hand_over)(void *arg, const struct sp_addr *relayed, const struct sp_addr *from,
                       struct sp_span body);
-    void (*alloc_begin)(void *arg, const struct sp_turn_alloc *alloc);
+    void (*alloc_begin)(void *arg, struct sp_turn_alloc *alloc);
     void (*alloc_end)(void *arg, const struct sp_turn_alloc *alloc, enum sp_turn_end why);
 };
 

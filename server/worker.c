@@ -313,13 +313,13 @@ void sp_worker_stop(struct sp_worker *w, sp_worker_fn *fn, void *arg)
 
 /* --- what the engine tells of allocations ----------------------------------------------------- */
 
-static void on_alloc_begin(void *arg, const struct sp_turn_alloc *a)
+static void on_alloc_begin(void *arg, struct sp_turn_alloc *a)
 {
     struct sp_worker *w = arg;
     const struct sp_turn_path *path = sp_turn_alloc_path(a);
 
     if (path->transport != SP_TURN_UDP)
-        sp_endpoint_allocated(path->via);
+        sp_endpoint_allocated(path->via, a);
     sp_alloc_log_begin(&w->env, a);
 }
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BYTES  16384
-#define FIRST_FRAMES 64
+#define FIRST_BYTES  4096
+#define FIRST_FRAMES 16
 
 void sp_sent_init(struct sp_sent *s, size_t max_bytes, uint64_t max_age_us)
 {

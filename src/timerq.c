@@ -7,6 +7,7 @@
 #include "sallyport/err.h"
 
 #define MIN_CAP 16
+#define WAYS    4 /* children: what is compared at each level is next to each other */
 
 void sp_timerq_init(struct sp_timerq *q)
 {
@@ -46,9 +47,9 @@ static void put(struct sp_timerq *q, size_t i, struct sp_timerq_entry e)
 static bool sift_up(struct sp_timerq *q, size_t i, struct sp_timerq_entry e)
 {
     size_t from = i;
-    while (i > 0 && earlier(e, q->heap[(i - 1) / 2])) {
-        put(q, i, q->heap[(i - 1) / 2]);
-        i = (i - 1) / 2;
+    while (i > 0 && earlier(e, q->heap[(i - 1) / WAYS])) {
+        put(q, i, q->heap[(i - 1) / WAYS]);
+        i = (i - 1) / WAYS;
     }
     put(q, i, e);
     return i != from;
@@ -57,13 +58,14 @@ static bool sift_up(struct sp_timerq *q, size_t i, struct sp_timerq_entry e)
 static void sift_down(struct sp_timerq *q, size_t i, struct sp_timerq_entry e)
 {
     for (;;) {
-        size_t child = 2 * i + 1;
-        if (child + 1 < q->len && earlier(q->heap[child + 1], q->heap[child]))
-            child++;
-        if (child >= q->len || !earlier(q->heap[child], e))
+        size_t best = WAYS * i + 1, end = best + WAYS < q->len ? best + WAYS : q->len;
+        for (size_t child = best + 1; child < end; child++)
+            if (earlier(q->heap[child], q->heap[best]))
+                best = child;
+        if (best >= q->len || !earlier(q->heap[best], e))
             break;
-        put(q, i, q->heap[child]);
-        i = child;
+        put(q, i, q->heap[best]);
+        i = best;
     }
     put(q, i, e);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Deadlines of one machine in a binary heap of intrusive timers. Knows no clock: the owner asks
- * for the next deadline, waits as it likes, and comes back with the time.
+ * Deadlines of one machine in a heap of intrusive timers, four ways wide: moving one writes to each
+ * timer in its way, so a low heap costs less. Knows no clock: the owner asks for the next deadline,
+ * waits as it likes, and comes back with the time.
  */
 #ifndef SALLYPORT_TIMERQ_H
 #define SALLYPORT_TIMERQ_H

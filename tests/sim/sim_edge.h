@@ -101,7 +101,7 @@ static inline void edge_reservation_end(void *arg, const struct sp_addr *local)
     SIM_REQUIRE(e->sim, false);
 }
 
-static inline void edge_alloc_begin(void *arg, const struct sp_turn_alloc *alloc)
+static inline void edge_alloc_begin(void *arg, struct sp_turn_alloc *alloc)
 {
     struct edge *e = arg;
     (void)alloc;

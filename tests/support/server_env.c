@@ -41,11 +41,11 @@ static void on_reservation_end(void *arg, const struct sp_addr *local)
     sp_relays_end_reservation(e->relays, local);
 }
 
-static void on_alloc_begin(void *arg, const struct sp_turn_alloc *a)
+static void on_alloc_begin(void *arg, struct sp_turn_alloc *a)
 {
     struct server_env *e = arg;
     e->begun++;
-    sp_endpoint_allocated(sp_turn_alloc_path(a)->via);
+    sp_endpoint_allocated(sp_turn_alloc_path(a)->via, a);
 }
 
 static void on_alloc_end(void *arg, const struct sp_turn_alloc *a, enum sp_turn_end why)

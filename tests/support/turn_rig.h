@@ -179,7 +179,7 @@ static inline void rig_reservation_end(void *arg, const struct sp_addr *local)
     rig->reservations_ended++;
 }
 
-static inline void rig_alloc_begin(void *arg, const struct sp_turn_alloc *alloc)
+static inline void rig_alloc_begin(void *arg, struct sp_turn_alloc *alloc)
 {
     struct rig *rig = arg;
 

@@ -36,7 +36,7 @@ static void check_heap(const struct sp_timerq *q)
     for (size_t i = 0; i < q->len; i++) {
         wrong += q->heap[i].timer->slot != i + 1;
         wrong += q->heap[i].timer->due_us != q->heap[i].due_us;
-        wrong += q->heap[i].due_us < q->heap[(i == 0 ? 0 : i - 1) / 2].due_us;
+        wrong += q->heap[i].due_us < q->heap[(i == 0 ? 0 : i - 1) / 4].due_us;
     }
     ck_assert_uint_eq(wrong, 0);
 }

@@ -114,6 +114,23 @@ START_TEST(channel_data)
 }
 END_TEST
 
+/* Of an allocation that is known: data at the front, and not what has to be looked at closer. */
+START_TEST(channel_data_of_a_known_one)
+{
+    uint8_t stun[SP_STUN_HEADER_LEN] = {0};
+    struct sp_span data = sp_span("\x40\x00\x00\x02hi", 6), msgs[] = {data, data, data, data};
+
+    msgs[2] = sp_span(stun, sizeof stun);
+    ck_assert_int_eq(rig_bind(&a, CHAN, PEER), 0);
+    rig.n_out = 0;
+    ck_assert_uint_eq(sp_turn_from_alloc(relay(0)->alloc, msgs, 4, rig.now_us), 2);
+    ck_assert_uint_eq(rig.n_out, 2);
+    ck_assert_uint_eq(counters()->to_peer_datagrams, 2);
+    ck_assert_uint_eq(sp_turn_from_alloc(relay(0)->alloc, msgs + 2, 2, rig.now_us), 0);
+    ck_assert_uint_eq(counters()->to_peer_datagrams, 2);
+}
+END_TEST
+
 /* By UDP padding may be there or not; what is longer than the header says is ignored, what is
  * shorter is no message. */
 START_TEST(channel_data_lengths)
@@ -379,6 +396,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, send_indication);
     tcase_add_test(t, channel_data);
+    tcase_add_test(t, channel_data_of_a_known_one);
     tcase_add_test(t, channel_data_lengths);
     tcase_add_test(t, nothing_is_copied);
     tcase_add_test(t, dont_fragment);

@@ -63,6 +63,28 @@ START_TEST(by_both_names)
 }
 END_TEST
 
+/* A memo holds until some address is gone, and that nothing was found is never remembered. */
+START_TEST(recalled)
+{
+    struct sp_turn_relay r = relay(1, 2, 500), q = relay(1, 2, 501);
+    struct sp_addr a = sp_addr_v4(10, 0, 0, 2, 500);
+    struct sp_turn_relayed_memo memo = {0};
+
+    ck_assert_ptr_null(sp_turn_relayed_recall(&table, &a, &memo));
+    ck_assert_int_eq(sp_turn_relayed_add(&table, &names, &r, A), 0);
+    ck_assert_ptr_eq(sp_turn_relayed_recall(&table, &a, &memo), A);
+    names.public_.alloc = B; /* whoever looks it up sees that */
+    ck_assert_ptr_eq(sp_turn_relayed_recall(&table, &a, &memo), A);
+    ck_assert_int_eq(sp_turn_relayed_add(&table, &others, &q, B), 0);
+    sp_turn_relayed_del(&table, &others);
+    ck_assert_ptr_eq(sp_turn_relayed_recall(&table, &a, &memo), B);
+    sp_turn_relayed_del(&table, &names);
+    ck_assert_ptr_null(sp_turn_relayed_recall(&table, &a, &memo));
+    ck_assert_int_eq(sp_turn_relayed_add(&table, &others, &r, A), 0);
+    ck_assert_ptr_eq(sp_turn_relayed_recall(&table, &a, &memo), A);
+}
+END_TEST
+
 START_TEST(without_a_nat_there_is_one_name)
 {
     struct sp_turn_relay r = relay(1, 1, 500);
@@ -109,6 +131,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, by_both_names);
+    tcase_add_test(t, recalled);
     tcase_add_test(t, without_a_nat_there_is_one_name);
     tcase_add_test(t, no_name_twice);
     tcase_add_test(t, no_memory);
