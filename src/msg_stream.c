@@ -201,15 +201,18 @@ static enum sp_class class_of(struct sp_msg_stream *m, const struct sp_span *par
 }
 
 /* Where nothing waits and the stream has room, a message goes there at once: no memory of ours, no
- * copy. False: it has to wait its turn. */
-static bool pass(struct sp_msg_stream *m, const struct sp_span *parts, size_t n, size_t padding)
+ * copy. False: it has to wait its turn, as do all but the urgent ones where the path is slow: what
+ * else comes in this turn of the loop is to leave before them. */
+static bool pass(struct sp_msg_stream *m, enum sp_class c, const struct sp_span *parts, size_t n,
+                 size_t padding)
 {
     static const uint8_t zeros[4];
     struct sp_span all[PARTS_MAX + 2];
     size_t len = sp_spans_len(parts, n), k = 0;
     uint8_t head[SP_RFC4571_HEADER_LEN];
 
-    if (n > PARTS_MAX || len > CLASSIFY_MAX)
+    if (n > PARTS_MAX || len > CLASSIFY_MAX ||
+        (c > SP_CLASS_VOICE && sp_stream_is_behind(m->stream)))
         return false;
     if (m->framing != SP_MSG_TURN) {
         sp_put_be16(head, (uint16_t)len);
@@ -232,7 +235,7 @@ void sp_msg_stream_send(struct sp_msg_stream *m, const struct sp_span *parts, si
     if (!turn && len > UINT16_MAX)
         return;
     sp_ticker_defer(m->ticker, &m->flush);
-    if (sp_classq_count(&m->queue) == 0 && pass(m, parts, n, padding))
+    if (sp_classq_count(&m->queue) == 0 && pass(m, c, parts, n, padding))
         return;
     uint8_t *p = sp_classq_push(&m->queue, c, head + len + padding, now_us);
     tell_drops(m);

@@ -487,6 +487,11 @@ size_t sp_stream_room_for(struct sp_stream *s, size_t len)
     return s->room > pending ? s->room - pending : 0;
 }
 
+bool sp_stream_is_behind(const struct sp_stream *s)
+{
+    return s->behind;
+}
+
 int sp_stream_pass(struct sp_stream *s, const struct sp_span *parts, size_t n)
 {
     size_t pending = sp_stream_pending(s);

@@ -40,6 +40,7 @@ struct sp_stream {
     bool corked;    /* what was put goes at the end of the loop turn */
     uint8_t *block; /* of the loop's, in which the output lies until it is flushed; or NULL */
     bool ack_now;   /* after each read */
+    bool behind;    /* some of it was unsent when it was last asked */
     bool blocked;   /* the owner has been, or will be, told a room of 0 */
     bool look;      /* TLS may have something to say: new input, or new space for it */
     bool eof;       /* the other side sends no more */

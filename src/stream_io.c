@@ -71,6 +71,7 @@ void stream_ask_room(struct sp_stream *s)
 
     if (sp_sock_notsent(s->fd, &unsent) != 0)
         unsent = 0;
+    s->behind = unsent > 0;
     s->room = unsent < s->unsent_max ? s->unsent_max - unsent : 0;
 }
 
@@ -81,6 +82,7 @@ void stream_ask_burst(struct sp_stream *s)
 
     if (sp_sock_burst(s->fd, &unsent, &at_once) != 0)
         unsent = at_once = 0;
+    s->behind = unsent > 0;
     s->room = unsent < s->unsent_max ? s->unsent_max - unsent + at_once : 0;
 }
 

@@ -87,6 +87,10 @@ size_t sp_stream_room(struct sp_stream *s);
  * and not flushed counts. */
 size_t sp_stream_room_for(struct sp_stream *s, size_t len);
 
+/* Whether the kernel held bytes that could not leave yet when it was last asked, which is each time
+ * that as much was put as may be unsent: what is put now goes behind them. */
+bool sp_stream_is_behind(const struct sp_stream *s);
+
 /*
  * Puts the concatenation of `n` parts, of at most SP_TLS_PARTS bytes, where there is room and what
  * is put takes no memory of the stream's; the caller flushes in this loop turn. SP_EAGAIN: there is

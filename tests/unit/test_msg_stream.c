@@ -542,6 +542,37 @@ START_TEST(voice_does_not_wait_behind_video)
 }
 END_TEST
 
+/* A path that holds bytes back, and has room: in one turn of the loop, too, the urgent goes first.
+ */
+START_TEST(voice_before_video_of_the_same_turn)
+{
+    static uint8_t got[16 << 20];
+    unsigned next[128] = {0}, videos = 0;
+    struct rig r;
+
+    open_rig_with(&r, 50000, SP_SEC(60), sp_span(NULL, 0));
+    while (!sp_stream_is_behind(sp_msg_stream_stream(r.m))) {
+        send_video(&r, videos++);
+        ev_run(r.loop.loop, EVRUN_NOWAIT);
+        ck_assert_uint_lt(videos * 1204, sizeof got);
+    }
+    send_video(&r, videos++);
+    send_kind(&r, VOICE, 0);
+    size_t want = videos * 1204 + 164;
+    ck_assert_uint_eq(far_receive(&r, got, sizeof got, want), want);
+
+    struct sp_span s = sp_span(got, want);
+    uint8_t before = 0, last = 0;
+    while (s.len > 0) {
+        before = last;
+        last = next_kind(&s, next);
+    }
+    ck_assert_uint_eq(before, VOICE);
+    ck_assert_uint_eq(last, VIDEO);
+    close_rig(&r);
+}
+END_TEST
+
 static void send_control(struct rig *r, unsigned number)
 {
     send_kind(r, CONTROL, number);
@@ -588,6 +619,7 @@ int main(void)
     tcase_add_test(tc, slow_reader);
     tcase_add_test(tc, too_old);
     tcase_add_test(tc, voice_does_not_wait_behind_video);
+    tcase_add_test(tc, voice_before_video_of_the_same_turn);
     tcase_add_test(tc, control_is_never_too_old);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
