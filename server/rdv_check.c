@@ -78,6 +78,17 @@ static void marry(struct rdv_end *e, unsigned generation, unsigned far)
         *mate = far;
 }
 
+struct sp_rdv_path *check_where_to(const struct sp_rdv_path *p)
+{
+    struct sp_rdv_path *to = far_end(p)->sending;
+    const unsigned *mate = mate_of(own_end(p), p->generation);
+
+    if (to == NULL || mate == NULL || *mate <= to->generation)
+        return to;
+    struct sp_rdv_path *newer = proven_with(far_end(p), *mate);
+    return newer != NULL ? newer : to;
+}
+
 /*
  * ICE restarts at both ends or at none, so a fragment is used with one of the far end. A browser
  * that has just made a new one, and has no answer yet, checks with it what it knows from before all

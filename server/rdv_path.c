@@ -221,7 +221,7 @@ void rdv_touch(struct sp_rdv_path *p, uint64_t now_us)
 static void on_data(struct sp_rdv_path *p, struct sp_span d, bool is_media, uint64_t now_us)
 {
     struct sp_rdv_counters *c = &p->session->registry->counters;
-    struct sp_rdv_path *to = far_end(p)->sending;
+    struct sp_rdv_path *to = check_where_to(p);
 
     if (!p->proven) {
         c->refused_unproven += !held_data(p, d, now_us);

@@ -21,7 +21,8 @@
  * proven with the fragment that it names, or to all that used that one when none was; while there
  * is none, the last one of each path waits. When ICE restarts, new fragments go with new ones only.
  * - The answer to it goes to the path that it came by, and nowhere else.
- * - All else, from a proven path, goes to the far end's sending path.
+ * - All else, from a proven path, goes to the far end's sending path; or to a newer one that was
+ * proven with the fragment with which its own was, after ICE restarted.
  *
  * An end is leased: it is released when no proven path of it brought anything for the idle time,
  * but not before the session's time to join is over. A session ends with its last end.

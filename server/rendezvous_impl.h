@@ -166,6 +166,12 @@ void rdv_touch(struct sp_rdv_path *p, uint64_t now_us);
 /* rdv_check.c */
 void check_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us);
 void check_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us);
+/*
+ * By which of the far end's paths media of this one go; NULL: by none yet. Who sends by the pair of
+ * an ICE restart is heard by it, even if the far end does not send by it yet: Chromium, where it
+ * was called, stays with the pair by which it hears.
+ */
+struct sp_rdv_path *check_where_to(const struct sp_rdv_path *p);
 
 /* rdv_held.c */
 /* Of a path that will be able to send as soon as somebody is proven. Whether it is kept. */

@@ -179,6 +179,35 @@ START_TEST(who_restarts_ice_is_ahead_until_the_answer_is_there)
 }
 END_TEST
 
+/* Who sends by the new pair is heard by it, before the far end sends by it, and not the other way
+ * round: old sockets may be closed. */
+START_TEST(media_take_the_pair_of_the_restart)
+{
+    struct transport va, vb, va2, vb2;
+
+    open_session();
+    struct sp_rdv_path *a = path(0, &va), *b = path(1, &vb);
+    introduce(a, b);
+    ck_assert_int_eq(join(0, HOLDER_A, "A222"), 0);
+    ck_assert_int_eq(join(1, HOLDER_B, "B222"), 0);
+    struct sp_rdv_path *a2 = path(0, &va2), *b2 = path(1, &vb2);
+    request(a2, 3, "B222:A222");
+    success(b2, 3);
+    request(b2, 4, "A222:B222");
+    success(a2, 4);
+    media(b); /* both of the old pair are used still */
+    media(a);
+    unsigned old_a = va.got, new_a = va2.got, old_b = vb.got, new_b = vb2.got;
+    media(a2);
+    ck_assert_uint_eq(vb.got, old_b);
+    ck_assert_uint_eq(vb2.got, new_b + 1);
+    media(b);
+    ck_assert_uint_eq(va.got, old_a);
+    ck_assert_uint_eq(va2.got, new_a + 1);
+    close_registry();
+}
+END_TEST
+
 /* Where nothing was proven with the fragments of before, or the ends count differently. */
 START_TEST(who_is_not_ahead_is_heard)
 {
@@ -307,6 +336,7 @@ int main(void)
     tcase_add_test(tc, ice_restarts);
     tcase_add_test(tc, ice_restarts_at_the_same_sockets);
     tcase_add_test(tc, who_restarts_ice_is_ahead_until_the_answer_is_there);
+    tcase_add_test(tc, media_take_the_pair_of_the_restart);
     tcase_add_test(tc, who_is_not_ahead_is_heard);
     tcase_add_test(tc, a_check_is_answered_early_and_passed_on);
     tcase_add_test(tc, a_stranger_without_the_password_is_nobody);
