@@ -5,23 +5,74 @@
 #include "rendezvous_impl.h"
 #include "sallyport/stun_auth.h"
 
+#define UNPROVEN_MAX 256 /* checks of a path that is not proven: browsers make them every 50 ms */
+
 /* --- what was asked ------------------------------------------------------------------------- */
 
-static struct rdv_asked *find_asked(struct rdv_end *e, const uint8_t id[static SP_STUN_ID_LEN])
+static const struct rdv_asked *asked_by(const struct sp_rdv_path *p,
+                                        const uint8_t id[static SP_STUN_ID_LEN])
 {
-    for (size_t i = 0; i < 2 * ASKED_MAX; i++) {
-        struct rdv_asked *a = &e->asked[i / ASKED_MAX][i % ASKED_MAX];
-        if (a->serial != 0 && memcmp(a->id, id, SP_STUN_ID_LEN) == 0)
-            return a;
-    }
+    for (unsigned i = 0; i < p->n_asked && i < ASKED_MAX; i++)
+        if (memcmp(p->asked[i].id, id, SP_STUN_ID_LEN) == 0)
+            return &p->asked[i];
     return NULL;
 }
 
-static void remember(const struct sp_rdv_path *p, const struct rdv_asked *what)
+/* The path of this end that asked so. */
+static struct sp_rdv_path *who_asked(const struct rdv_end *e,
+                                     const uint8_t id[static SP_STUN_ID_LEN])
 {
-    struct rdv_end *e = own_end(p);
+    SP_LIST_EACH(&e->paths, l, next)
+    if (asked_by(path_at(l), id) != NULL)
+        return path_at(l);
+    return NULL;
+}
 
-    e->asked[p->proven][e->last_asked[p->proven]++ % ASKED_MAX] = *what;
+static void keep(struct rdv_end *e, uint32_t mark)
+{
+    if (!seen_has(&e->seen, mark))
+        seen_add(&e->seen, mark);
+}
+
+static void remember(struct sp_rdv_path *p, const struct rdv_asked *what)
+{
+    p->asked[p->n_asked++ % ASKED_MAX] = *what;
+    if (p->proven || p->verified)
+        keep(own_end(p), seen_mark(what->id));
+    else
+        seen_add(&p->unproven, seen_mark(what->id));
+}
+
+void check_keep(struct sp_rdv_path *p)
+{
+    for (size_t i = 0; i < p->unproven.n; i++)
+        keep(own_end(p), p->unproven.marks[i]);
+    seen_fini(&p->unproven);
+}
+
+/* More than its end still knows may have been said with that generation. */
+static bool is_forgotten(const struct rdv_end *e, unsigned generation)
+{
+    uint64_t lost = seen_lost(&e->seen);
+    return generation == e->generation ? lost > e->seen_before : lost > 0;
+}
+
+/* By whom it was said first: it proves nobody else, as whoever says it again may only have seen it.
+ */
+static bool is_replayed(const struct sp_rdv_path *p, const struct rdv_asked *a)
+{
+    const struct rdv_end *e = own_end(p);
+    uint32_t mark = seen_mark(a->id);
+
+    SP_LIST_EACH(&e->paths, l, next)
+    {
+        const struct sp_rdv_path *other = path_at(l);
+        if (other != p && (asked_by(other, a->id) != NULL || seen_has(&other->unproven, mark)))
+            return true;
+    }
+    if (p->proven || asked_by(p, a->id) != NULL)
+        return false;
+    return seen_has(&e->seen, mark) || is_forgotten(e, a->own);
 }
 
 /* 0: of none that are good. */
@@ -166,7 +217,7 @@ static struct rdv_asked what_asks(const struct sp_rdv_path *p, const struct sp_s
 {
     const uint8_t *colon = memchr(username.p, ':', username.len);
     size_t far_len = (size_t)(colon - username.p);
-    struct rdv_asked a = {.serial = p->serial};
+    struct rdv_asked a;
 
     memcpy(a.id, m->id, sizeof a.id);
     a.far = generation_of(far_end(p), sp_span(username.p, far_len));
@@ -188,19 +239,23 @@ void check_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t 
         c->refused_unverified++;
         return;
     }
-    const struct rdv_asked *before = find_asked(own_end(p), m->id);
-    if (before != NULL && before->serial != p->serial) {
+    struct rdv_asked asked = what_asks(p, m, username);
+    bool again = asked_by(p, m->id) != NULL;
+    if (is_replayed(p, &asked)) {
         c->refused_replayed++;
         return;
     }
-    struct rdv_asked asked = what_asks(p, m, username);
+    if (!again && p->unproven.n >= UNPROVEN_MAX) {
+        c->refused_unproven++;
+        return;
+    }
+    if (!again)
+        remember(p, &asked);
     p->ahead = is_ahead(p, &asked);
     if (p->ahead) {
         c->refused_ahead++;
         return;
     }
-    if (before == NULL)
-        remember(p, &asked);
     if (asked.own > p->tried)
         p->tried = asked.own;
     rdv_touch(p, now_us);
@@ -217,8 +272,8 @@ void check_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t 
 void check_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us)
 {
     struct sp_rdv_counters *c = &p->session->registry->counters;
-    const struct rdv_asked *asked = find_asked(far_end(p), m->id);
-    struct sp_rdv_path *to = asked != NULL ? rdv_path_by_serial(far_end(p), asked->serial) : NULL;
+    struct sp_rdv_path *to = who_asked(far_end(p), m->id);
+    const struct rdv_asked *asked = to != NULL ? asked_by(to, m->id) : NULL;
 
     if (to == NULL) {
         c->refused_unasked++;
@@ -230,6 +285,7 @@ void check_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t n
     }
     rdv_touch(p, now_us);
     if (m->cls == SP_STUN_SUCCESS) {
+        keep(own_end(to), seen_mark(m->id));
         marry(own_end(to), asked->own, asked->far);
         marry(own_end(p), asked->far, asked->own);
         rdv_prove(to, asked->own, now_us);

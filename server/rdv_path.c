@@ -38,6 +38,7 @@ void sp_rdv_path_remove(struct sp_rdv_path *p)
     if (e->sending == p)
         e->sending = next_sending(e);
     free(p->check);
+    seen_fini(&p->unproven);
     free(p);
 }
 
@@ -166,6 +167,7 @@ void rdv_prove(struct sp_rdv_path *p, unsigned generation, uint64_t now_us)
     if (p->proven)
         return;
     p->proven = true;
+    check_keep(p);
     p->last_in_us = e->last_in_us = now_us;
     e->n_unproven--;
     e->sending = p;

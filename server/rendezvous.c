@@ -111,7 +111,6 @@ static void release(struct sp_rdv_session *s, unsigned end)
         return;
     e->joined = false;
     memset(e->ufrags, 0, sizeof e->ufrags);
-    memset(e->asked, 0, sizeof e->asked);
     sp_crypto_wipe(e->passwords, sizeof e->passwords);
     for (unsigned i = 0; i < 2; i++) /* who comes back knows the far end's fragment of now */
         memset(s->ends[i].mates, 0, sizeof s->ends[i].mates);
@@ -129,6 +128,7 @@ static void session_free(struct sp_rdv_session *s)
     for (unsigned end = 0; end < 2; end++) {
         release(s, end);
         sp_crypto_wipe(s->ends[end].holder, sizeof s->ends[end].holder);
+        seen_fini(&s->ends[end].seen);
     }
     names_drop(s);
     sp_map_del(&r->by_id, &s->by_id);
@@ -286,6 +286,7 @@ static int set_fragment(struct sp_rdv_session *s, unsigned end, const struct sp_
         (void)names_set(s);
     } else if (other) {
         e->generation++;
+        e->seen_before = e->seen.total;
         memmove(e->mates + 1, e->mates, sizeof e->mates - sizeof e->mates[0]);
         e->mates[0] = 0;
         s->ends[1 - end].early = (struct sp_early){.n = 0};

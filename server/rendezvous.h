@@ -24,6 +24,11 @@
  * - All else, from a proven path, goes to the far end's sending path; or to a newer one that was
  * proven with the fragment with which its own was, after ICE restarted.
  *
+ * Whoever sees a check may say it again, by a path of his own. So what was said before proves no
+ * path: by paths that are there or were proven, with a password that is known, or answered with
+ * success. Where an end has said more than is remembered (SEEN_MAX), nobody new is believed until
+ * ICE restarts.
+ *
  * An end is leased: it is released when no proven path of it brought anything for the idle time,
  * but not before the session's time to join is over. A session ends with its last end.
  */
@@ -100,7 +105,7 @@ struct sp_rdv_counters {
     uint64_t refused_unproven;   /* from a path that is not proven, and no check or answer */
     uint64_t refused_unasked;    /* answers to what nobody asked */
     uint64_t refused_ahead;      /* of a new fragment to the far end's of before ICE restarted */
-    uint64_t refused_replayed;   /* a request that came by another path before */
+    uint64_t refused_replayed;   /* a request that came by another path before, or may have */
     uint64_t refused_malformed;  /* STUN that is broken, or no Binding */
     uint64_t refused_no_path;    /* the far end has none that may be sent it */
     uint64_t early;              /* checks that were answered here as well */

@@ -2,18 +2,20 @@
 /*
  * What the files of the registry share: rendezvous.c (sessions, joining, leases), rdv_names.c
  * (which USERNAME is for whom), rdv_path.c (paths, and who may send to whom), rdv_check.c (what
- * proves them), rdv_held.c (what came too early). Nobody else includes this.
+ * proves them), rdv_held.c (what came too early), rdv_seen.c (what was said before). Nobody else
+ * includes this.
  */
 #ifndef SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
 #define SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
 
+#include "rdv_seen.h"
 #include "rendezvous.h"
 #include "sallyport/early.h"
 #include "sallyport/list.h"
 #include "sallyport/map.h"
 #include "sallyport/stun.h"
 
-#define ASKED_MAX   32 /* requests of one kind of an end's paths that are remembered */
+#define ASKED_MAX   32 /* requests of a path whose answers are waited for */
 #define GENERATIONS 2  /* fragments of an end that are good: its last two */
 #define NAMES       (GENERATIONS * GENERATIONS)
 
@@ -29,7 +31,6 @@ struct rdv_name {
 
 struct rdv_asked {
     uint8_t id[SP_STUN_ID_LEN];
-    uint32_t serial;   /* of the path it came by; 0: nothing yet */
     unsigned own, far; /* of which generation are the fragments that it named */
 };
 
@@ -49,6 +50,11 @@ struct sp_rdv_path {
         credit; /* bytes that it may be sent before it is proven, where its address may be forged */
     uint64_t began_us, last_in_us;
     struct rdv_held *check; /* its last one, while the far end has no path for it; or NULL */
+    /* For their answers; a path's own, so that nothing is forgotten however much a stranger asks.
+     */
+    struct rdv_asked asked[ASKED_MAX];
+    unsigned n_asked;         /* in all */
+    struct rdv_seen unproven; /* what it asked before it was proven */
     struct sp_link link;
 };
 
@@ -75,10 +81,10 @@ struct rdv_end {
     struct sp_list paths;          /* who came first stands first */
     unsigned n_paths, n_unproven;
     struct sp_rdv_path *sending; /* NULL: none is proven */
-    /* For their answers; of paths that were not proven, and of those that were: however much a
-     * stranger asks, nothing of theirs is forgotten for it. */
-    struct rdv_asked asked[2][ASKED_MAX];
-    unsigned last_asked[2];
+    /* What proven paths asked, whatever was answered with success or made with the password: no
+     * stranger can put anything there. */
+    struct rdv_seen seen;
+    uint64_t seen_before;  /* so many before its generation began */
     struct sp_early early; /* its checks */
     struct sp_list held;   /* the oldest first */
     unsigned n_held;
@@ -164,6 +170,8 @@ void rdv_forward(struct sp_rdv_path *from, struct sp_rdv_path *to, struct sp_spa
 void rdv_touch(struct sp_rdv_path *p, uint64_t now_us);
 
 /* rdv_check.c */
+/* What it asked is not forgotten any more. */
+void check_keep(struct sp_rdv_path *p);
 void check_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us);
 void check_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us);
 /*

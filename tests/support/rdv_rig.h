@@ -161,14 +161,15 @@ static inline const struct sp_rdv_counters *counters(void)
 
 static uint8_t buffer[512];
 
-/* A message of ICE; `id` fills the transaction id. */
-static inline struct sp_span stun(enum sp_stun_class cls, uint8_t id, const char *username)
+/* A message of ICE; the transaction id consists of `id`. */
+static inline struct sp_span stun(enum sp_stun_class cls, uint32_t id, const char *username)
 {
     struct sp_stun_builder b;
     uint8_t ids[SP_STUN_ID_LEN];
     size_t len;
 
-    memset(ids, id, sizeof ids);
+    memset(ids, (int)(id & 0xFF), sizeof ids);
+    sp_put_be32(ids, id);
     sp_stun_begin(&b, buffer, sizeof buffer, SP_STUN_BINDING, cls, ids);
     if (username != NULL)
         sp_stun_put(&b, SP_ATTR_USERNAME, sp_span_str(username));
@@ -176,12 +177,12 @@ static inline struct sp_span stun(enum sp_stun_class cls, uint8_t id, const char
     return sp_span(buffer, len);
 }
 
-static inline void request(struct sp_rdv_path *p, uint8_t id, const char *username)
+static inline void request(struct sp_rdv_path *p, uint32_t id, const char *username)
 {
     sp_rdv_input(p, stun(SP_STUN_REQUEST, id, username), t.now_us);
 }
 
-static inline void success(struct sp_rdv_path *p, uint8_t id)
+static inline void success(struct sp_rdv_path *p, uint32_t id)
 {
     sp_rdv_input(p, stun(SP_STUN_SUCCESS, id, NULL), t.now_us);
 }

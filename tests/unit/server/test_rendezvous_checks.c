@@ -59,6 +59,93 @@ START_TEST(a_stranger_makes_nobody_forget_what_was_asked)
 }
 END_TEST
 
+/* Whoever saw a check says it again later, by a path of his own: a right answer to it proves
+ * nobody. Once for each that is told. */
+static void expect_replay(uint32_t id)
+{
+    uint64_t before = counters()->refused_replayed;
+    struct transport vx;
+    struct sp_rdv_path *x = path(0, &vx);
+
+    request(x, id, "BBBB:AAAA");
+    ck_assert_uint_eq(counters()->refused_replayed, before + 1);
+    sp_rdv_path_remove(x);
+}
+
+START_TEST(what_was_answered_long_ago_proves_nobody)
+{
+    struct transport va, vb;
+
+    open_session();
+    struct sp_rdv_path *a = path(0, &va), *b = path(1, &vb);
+    introduce(a, b);
+    for (uint32_t id = 100; id < 1100; id++) {
+        request(a, id, "BBBB:AAAA");
+        if (id % 2 == 0) /* of a proven path they count without an answer */
+            success(b, id);
+    }
+    expect_replay(1);
+    expect_replay(100);
+    expect_replay(101);
+    expect_replay(1099);
+    sp_rdv_path_remove(a);
+    expect_replay(2 + 100); /* nor when the browser is elsewhere */
+    close_registry();
+}
+END_TEST
+
+/* Before it had a far end to answer. */
+START_TEST(what_nobody_answered_proves_nobody)
+{
+    struct transport va, vb, vx;
+
+    open_session();
+    struct sp_rdv_path *a = path(0, &va);
+    for (uint32_t id = 100; id < 180; id++)
+        request(a, id, "BBBB:AAAA");
+    struct sp_rdv_path *x = path(0, &vx); /* however much a stranger says to have it forgotten */
+    for (uint32_t id = 1000; id < 1500; id++)
+        request(x, id, "BBBB:AAAA");
+    ck_assert_uint_eq(counters()->refused_unproven, 500 - 256);
+    expect_replay(100);
+    struct sp_rdv_path *b = path(1, &vb);
+    introduce(a, b);
+    expect_replay(101);
+    for (uint32_t id = 2000; id < 2100; id++)
+        request(a, id, "BBBB:AAAA");
+    expect_replay(102);
+    sp_rdv_path_remove(a);
+    expect_replay(103);
+    close_registry();
+}
+END_TEST
+
+/* More than an end remembers has been said: nobody new is believed until ICE restarts. */
+START_TEST(what_can_not_be_remembered_proves_nobody)
+{
+    struct transport va, vb, vx;
+
+    open_session();
+    struct sp_rdv_path *a = path(0, &va), *b = path(1, &vb);
+    introduce(a, b);
+    for (uint32_t id = 100; id < 9000; id++)
+        request(a, id, "BBBB:AAAA");
+    expect_replay(100);
+    expect_replay(20000); /* it may have been said */
+    request(a, 20001, "BBBB:AAAA");
+    success(b, 20001);
+    ck_assert(sp_rdv_path_proven(a)); /* the call goes on */
+    ck_assert_int_eq(join(0, HOLDER_A, "A222"), 0);
+    ck_assert_int_eq(join(1, HOLDER_B, "B222"), 0);
+    expect_replay(20002);
+    struct sp_rdv_path *a2 = path(0, &vx);
+    request(a2, 20003, "B222:A222");
+    success(b, 20003);
+    ck_assert(sp_rdv_path_proven(a2));
+    close_registry();
+}
+END_TEST
+
 START_TEST(fragments_of_another_session)
 {
     struct sp_rdv_session *first;
@@ -235,13 +322,15 @@ END_TEST
 
 /* --- early ---------------------------------------------------------------------------------- */
 
-static struct sp_span check(uint8_t number, const char *username, const char *password)
+static struct sp_span check(uint32_t number, const char *username, const char *password)
 {
     static uint8_t bytes[256];
-    const uint8_t id[SP_STUN_ID_LEN] = {[0 ... SP_STUN_ID_LEN - 1] = number};
+    uint8_t id[SP_STUN_ID_LEN];
     struct sp_stun_builder sb;
     size_t len;
 
+    memset(id, (int)number, sizeof id);
+    sp_put_be32(id, number);
     sp_stun_begin(&sb, bytes, sizeof bytes, SP_STUN_BINDING, SP_STUN_REQUEST, id);
     sp_stun_put(&sb, SP_ATTR_USERNAME, sp_span_str(username));
     sp_stun_put_integrity(&sb, sp_span_str(password));
@@ -313,6 +402,13 @@ START_TEST(a_stranger_without_the_password_is_nobody)
     ck_assert_uint_eq(vb.got, 2);
     success(b, 3);
     ck_assert(sp_rdv_path_proven(a));
+    struct transport va2;
+    struct sp_rdv_path *a2 = path(0, &va2); /* of one that is gone nothing is forgotten either */
+    sp_rdv_input(a2, check(6, "BBBB:AAAA", old), t.now_us);
+    sp_rdv_path_remove(a2);
+    a2 = path(0, &va2);
+    sp_rdv_input(a2, check(6, "BBBB:AAAA", old), t.now_us);
+    ck_assert_uint_eq(counters()->refused_replayed, 1);
     /* ICE restarts: each fragment has its own */
     b_joins.ufrag = sp_span_str("B222");
     b_joins.password = sp_span_str(new);
@@ -332,6 +428,9 @@ int main(void)
     tcase_add_test(tc, strangers_at_both_ends_prove_nothing);
     tcase_add_test(tc, a_request_that_was_overheard_proves_nobody);
     tcase_add_test(tc, a_stranger_makes_nobody_forget_what_was_asked);
+    tcase_add_test(tc, what_was_answered_long_ago_proves_nobody);
+    tcase_add_test(tc, what_nobody_answered_proves_nobody);
+    tcase_add_test(tc, what_can_not_be_remembered_proves_nobody);
     tcase_add_test(tc, fragments_of_another_session);
     tcase_add_test(tc, ice_restarts);
     tcase_add_test(tc, ice_restarts_at_the_same_sockets);
