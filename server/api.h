@@ -87,6 +87,7 @@ struct sp_api_request {
     const struct sp_http_head *head;
     struct sp_span body;         /* as far as it is there */
     const struct sp_addr *local; /* where the request came to */
+    const struct sp_addr *from;  /* and from; NULL: not known */
     const struct sp_keys *keys;
     uint64_t now_us, unix_s;
     bool stay; /* it can't go to another worker */

@@ -376,7 +376,8 @@ int sp_api_join(struct sp_api_task *t, struct sp_api_answer *a, struct sp_api_fa
         return SP_EPROTO;
     const struct sp_rdv_join wanted = {.holder = sp_span_str(join.holder),
                                        .ufrag = sp_span_str(join.ufrag),
-                                       .password = sp_span_str(join.password)};
+                                       .password = sp_span_str(join.password),
+                                       .from = r->from};
     err = sp_rdv_join(s, t->claims.end, &wanted, r->now_us);
     if (err != 0)
         return join_fault(err, &v, t, &join, fault);

@@ -36,6 +36,7 @@ enum sp_http_served sp_http_serve_api(struct sp_http_conn *c, const struct sp_ht
         .head = h,
         .body = sp_span_skip(sp_buf_span(sp_stream_in(c->stream)), head_len),
         .local = sp_stream_local(c->stream),
+        .from = sp_stream_remote(c->stream),
         .keys = env->keys->now,
         .now_us = sp_ticker_now(env->ticker),
         .unix_s = sp_clock_unix_s(),

@@ -8,8 +8,8 @@ void sp_prefix_limit_init(struct sp_prefix_limit *l, uint32_t per_s, struct sp_r
     sp_pace_init(&l->pace, per_s, rng);
 }
 
-/* The family above, the first 24 or 56 bits below; never 0 for an address. */
-static uint64_t prefix_of(const struct sp_addr *a)
+/* The family above, the first 24 or 56 bits below. */
+uint64_t sp_prefix_of(const struct sp_addr *a)
 {
     uint64_t family = (uint64_t)a->family << 56;
 
@@ -19,5 +19,5 @@ static uint64_t prefix_of(const struct sp_addr *a)
 
 bool sp_prefix_limit_take(struct sp_prefix_limit *l, const struct sp_addr *source, uint64_t now_us)
 {
-    return sp_pace_take(&l->pace, prefix_of(source), now_us);
+    return sp_pace_take(&l->pace, sp_prefix_of(source), now_us);
 }

@@ -15,6 +15,9 @@ struct sp_prefix_limit {
 };
 
 /* `per_s` 1 to 1,000,000. */
+/* The prefix as a number, another one for each; never 0 for an address. */
+uint64_t sp_prefix_of(const struct sp_addr *a);
+
 void sp_prefix_limit_init(struct sp_prefix_limit *l, uint32_t per_s, struct sp_rng *rng);
 
 /* Takes one for this source; false when there is none. */

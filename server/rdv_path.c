@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "prefix_limit.h"
 #include "rendezvous_impl.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
@@ -69,25 +70,35 @@ void paths_expire(struct sp_rdv_session *s, unsigned end, uint64_t now_us)
     }
 }
 
-/* How many paths that are not proven come from there as well. A gateway's was asked for by the
- * end's holder: no stranger makes it give way. */
-static unsigned neighbours(struct rdv_end *e, const struct sp_rdv_path *of)
+/* How many paths that are not proven come from its prefix (ten each) and its address (one). */
+static unsigned neighbours(const struct rdv_end *e, const struct sp_rdv_path *of)
 {
     unsigned n = 0;
 
-    if (of->way == SP_RDV_GATEWAY)
-        return 0;
     SP_LIST_EACH(&e->paths, l, next)
     {
         const struct sp_rdv_path *p = path_at(l);
-        n += !p->proven && p->way != SP_RDV_GATEWAY && sp_addr_same_ip(&p->remote, &of->remote);
+        if (p->proven || p->way == SP_RDV_GATEWAY)
+            continue;
+        n += sp_prefix_of(&p->remote) == sp_prefix_of(&of->remote) ? 10 : 0;
+        n += sp_addr_same_ip(&p->remote, &of->remote);
     }
     return n;
 }
 
-/* Of those that are (not) proven, the one that was silent for longest; never the one that sends.
- * Strangers push out each other before anybody else, as long as they have few addresses. */
-static struct sp_rdv_path *dispensable(struct rdv_end *e, bool proven)
+/* How soon it gives way: more before less. A gateway's path was asked for by the end's holder, and
+ * where he showed his ticket no stranger is by chance. Strangers push out each other, those of most
+ * of one prefix first. */
+static unsigned nuisance(const struct rdv_end *e, const struct sp_rdv_path *p)
+{
+    if (p->proven || p->way == SP_RDV_GATEWAY)
+        return 0;
+    return sp_prefix_of(&p->remote) == e->home ? 1 : neighbours(e, p);
+}
+
+/* Of those that are (not) proven; of equal ones the one that was silent for longest; never the one
+ * that sends. */
+static struct sp_rdv_path *dispensable(const struct rdv_end *e, bool proven)
 {
     struct sp_rdv_path *found = NULL;
     unsigned most = 0;
@@ -95,7 +106,7 @@ static struct sp_rdv_path *dispensable(struct rdv_end *e, bool proven)
     SP_LIST_EACH(&e->paths, l, next)
     {
         struct sp_rdv_path *p = path_at(l);
-        unsigned n = p->proven ? 0 : neighbours(e, p);
+        unsigned n = nuisance(e, p);
         if (p->proven != proven || p == e->sending)
             continue;
         if (found == NULL || n > most || (n == most && p->last_in_us < found->last_in_us)) {

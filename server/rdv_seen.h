@@ -13,8 +13,8 @@
 
 #include "sallyport/stun.h"
 
-#define SEEN_MAX 8192 /* 32 KB; at a check in 2.5 s, as browsers make them, more than five hours \
-                       */
+/* 32 KB: five hours, at a check in 2.5 s as browsers make them. */
+#define SEEN_MAX 8192
 
 /* All zero: none yet. */
 struct rdv_seen {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "prefix_limit.h"
 #include "rendezvous_impl.h"
 #include "sallyport/clock.h"
 #include "sallyport/crypto.h"
@@ -303,6 +304,8 @@ int sp_rdv_join(struct sp_rdv_session *s, unsigned end, const struct sp_rdv_join
     if (err != 0)
         return err;
     take(&s->ends[end], j->holder, now_us);
+    if (j->from != NULL)
+        s->ends[end].home = sp_prefix_of(j->from);
     if (j->ufrag.len == 0)
         return 0;
     err = set_fragment(s, end, j);

@@ -24,6 +24,10 @@
  * - All else, from a proven path, goes to the far end's sending path; or to a newer one that was
  * proven with the fragment with which its own was, after ICE restarted.
  *
+ * Of too many paths that are not proven one has to go: of strangers first, who are not from where
+ * the end's holder joined it (/24 of IPv4, /56 of IPv6), then the holder's, then a gateway's. Of
+ * strangers the prefix that has most of them, and there who was silent for longest.
+ *
  * Whoever sees a check may say it again, by a path of his own. So what was said before proves no
  * path: by paths that are there or were proven, with a password that is known, or answered with
  * success. Where an end has said more than is remembered (SEEN_MAX), nobody new is believed until
@@ -55,7 +59,7 @@ struct sp_rdv_path;
 
 /* An id as text: the owner's worker in 4 hex digits, and 128 random bits. */
 #define SP_RDV_ID_LEN       36
-#define SP_RDV_UNPROVEN_MAX 4 /* paths of an end; the oldest goes */
+#define SP_RDV_UNPROVEN_MAX 4 /* paths of an end; a stranger's goes before its holder's */
 #define SP_RDV_PROVEN_MAX   4 /* the one that was silent for longest goes */
 #define SP_RDV_KEY_LEN      16
 #define SP_RDV_UFRAG_MIN    4 /* RFC 8839 section 5.4, both */
@@ -149,6 +153,8 @@ struct sp_rdv_join {
     struct sp_span holder;   /* a secret of whoever joins, the same each time */
     struct sp_span ufrag;    /* the end's own; empty: not known yet */
     struct sp_span password; /* the end's own, or empty */
+    /* Where the holder is found, who has shown his ticket there; NULL: not known. */
+    const struct sp_addr *from;
 };
 
 /*

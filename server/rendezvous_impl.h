@@ -71,7 +71,8 @@ struct rdv_held {
 struct rdv_end {
     struct sp_rdv_session *session;
     bool joined;
-    char holder[SP_RDV_HOLDER_MAX + 1];                   /* "" before anybody has joined */
+    char holder[SP_RDV_HOLDER_MAX + 1]; /* "" before anybody has joined */
+    uint64_t home;                      /* prefix from which it was joined last; 0: not known */
     char ufrags[GENERATIONS][SP_RDV_UFRAG_MAX + 1];       /* the latest first */
     char passwords[GENERATIONS][SP_RDV_PASSWORD_MAX + 1]; /* of these fragments, or "" */
     unsigned generation;                                  /* of the latest; 0: there was none yet */

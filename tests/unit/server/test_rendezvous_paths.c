@@ -218,6 +218,39 @@ START_TEST(strangers_push_out_each_other)
 }
 END_TEST
 
+/* Who is where the end was joined from gives way to no stranger, from however many addresses. */
+START_TEST(a_holder_gives_way_to_no_stranger)
+{
+    static struct transport theirs[200];
+    const struct sp_addr home = sp_addr_v4(192, 0, 2, 1, 40000);
+    struct sp_rdv_join j = {.holder = sp_span_str(HOLDER_A), .ufrag = sp_span_str("AAAA")};
+    struct transport browsers[2], elsewhere;
+
+    open_session();
+    j.from = &home;
+    ck_assert_int_eq(sp_rdv_join(t.s, 0, &j, t.now_us), 0);
+    path_from(0, &browsers[0], 1, 1000);
+    path_from(0, &browsers[1], 7, 1001); /* its other interface */
+    for (unsigned i = 0; i < SP_ARRAY_LEN(theirs); i++) {
+        const struct sp_addr from = sp_addr_v4(203, (uint8_t)i, 113, 5, 6);
+        t.now_us++;
+        sp_rdv_path_set_remote(path(0, &theirs[i]), &from);
+    }
+    ck_assert(!browsers[0].closed && !browsers[1].closed);
+    /* many of one prefix push out none of another one */
+    const struct sp_addr mobile = sp_addr_v4(198, 51, 100, 9, 6);
+    sp_rdv_path_set_remote(path(0, &elsewhere), &mobile);
+    for (uint16_t i = 0; i < 100; i++) {
+        const struct sp_addr from = sp_addr_v4(203, 0, 113, (uint8_t)i, i);
+        theirs[i] = (struct transport){0};
+        t.now_us++;
+        sp_rdv_path_set_remote(path(0, &theirs[i]), &from);
+    }
+    ck_assert(!browsers[0].closed && !browsers[1].closed);
+    close_registry();
+}
+END_TEST
+
 START_TEST(a_path_has_to_prove_itself_in_time)
 {
     struct transport va, vb, vx;
@@ -326,6 +359,7 @@ int main(void)
     tcase_add_test(tc, what_is_refused);
     tcase_add_test(tc, paths_have_a_bound);
     tcase_add_test(tc, strangers_push_out_each_other);
+    tcase_add_test(tc, a_holder_gives_way_to_no_stranger);
     tcase_add_test(tc, a_path_has_to_prove_itself_in_time);
     tcase_add_test(tc, the_sending_path_ends);
     tcase_add_test(tc, an_end_lives_while_something_comes);
