@@ -187,8 +187,10 @@ void sp_lan_ports_datagrams(struct sp_lan_ports *p, struct sp_flow *f, const str
 
     s->heeded = true;
     for (size_t i = 0; i < n; i++) {
-        if (was_answered(s->port, d[i]))
+        if (was_answered(s->port, d[i])) {
+            p->counters.early_swallowed++;
             continue;
+        }
         p->counters.datagrams_out++;
         sp_dgram_send(s->udp, &s->remote, &s->local, &d[i], 1);
     }

@@ -27,11 +27,12 @@ struct sp_lan_ports_config {
 struct sp_lan_ports_counters {
     uint64_t opened, closed, refused; /* ends; refused: at the bound, or no port to be had */
     uint64_t datagrams_in, datagrams_out;
-    uint64_t early;   /* checks that were answered here as well */
-    uint64_t denied;  /* from elsewhere than this host and --lan */
-    uint64_t not_ice; /* the first of an address, and no check */
-    uint64_t no_flow; /* the tunnel could not open one */
-    uint64_t evicted; /* addresses that had to make room for another one */
+    uint64_t early;           /* checks that were answered here as well */
+    uint64_t early_swallowed; /* answers of far ends to these, which went no further */
+    uint64_t denied;          /* from elsewhere than this host and --lan */
+    uint64_t not_ice;         /* the first of an address, and no check */
+    uint64_t no_flow;         /* the tunnel could not open one */
+    uint64_t evicted;         /* addresses that had to make room for another one */
 };
 
 /* SP_ENOMEM. */

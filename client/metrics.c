@@ -54,6 +54,10 @@ static const struct sp_counter sessions[] = {
           "Datagrams of rendezvous sessions that went to browsers."),
     FIELD(early, "session_early_answers_total", NULL,
           "Checks that were passed on, and answered early as well."),
+    FIELD(
+        early_swallowed, "session_early_swallowed_total", NULL,
+        "Answers of far ends to checks that were answered early, which went no further. Much fewer "
+        "than these: far ends were not there."),
     FIELD(denied, DROPPED("denied"),
           "Datagrams that went nowhere: denied (from elsewhere than this host and --lan), not_ice "
           "(the first from there, and no check), no_flow (the tunnel could not open one)."),

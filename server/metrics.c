@@ -176,6 +176,10 @@ static const struct sp_counter rendezvous[] = {
     FIELD(early, "sessions_early_answers_total", NULL,
           "Checks that were passed on, and answered early as well; not by a gateway."),
     FIELD(
+        early_swallowed, "sessions_early_swallowed_total", NULL,
+        "Answers of far ends to checks that were answered early, which went no further. Much fewer "
+        "than these: far ends were not there."),
+    FIELD(
         refused_unknown, REFUSED("unknown"),
         "Datagrams that were not forwarded: unknown (a check with another USERNAME than the "
         "session's), unproven (no check, on a way that is not proven), unasked (an answer to what "

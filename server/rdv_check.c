@@ -292,6 +292,8 @@ void check_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t n
     }
     if (to->remote.family == SP_FAMILY_NONE || !sp_early_swallows(&own_end(to)->early, m))
         rdv_forward(p, to, m->raw, now_us);
+    else
+        c->early_swallowed++;
     held_let_go(p->session, 0, now_us);
     held_let_go(p->session, 1, now_us);
 }

@@ -113,6 +113,7 @@ struct sp_rdv_counters {
     uint64_t refused_malformed;  /* STUN that is broken, or no Binding */
     uint64_t refused_no_path;    /* the far end has none that may be sent it */
     uint64_t early;              /* checks that were answered here as well */
+    uint64_t early_swallowed;    /* answers of far ends to these, which went no further */
     uint64_t paths_pushed_out;   /* more than an end may have */
     uint64_t paths_never_proven;
 };

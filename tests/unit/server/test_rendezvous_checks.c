@@ -364,6 +364,7 @@ START_TEST(a_check_is_answered_early_and_passed_on)
     ck_assert(sp_rdv_path_proven(a));
     ck_assert_uint_eq(va.got, 1);
     ck_assert_uint_eq(counters()->early, 1);
+    ck_assert_uint_eq(counters()->early_swallowed, 1);
     request(b, 2, "AAAA:BBBB"); /* whose far end told no password */
     ck_assert_uint_eq(vb.got, 1);
     ck_assert_uint_eq(va.got, 2);
