@@ -226,6 +226,14 @@ static int gateway_fault(int err, struct sp_api_fault *fault)
     return SP_EPROTO;
 }
 
+/* The one that opened the end before, if any, does so no longer: it is another way, until it is
+ * asked again. */
+static int lost_gateway(struct sp_rdv_session *s, unsigned end, int err, struct sp_api_fault *fault)
+{
+    sp_rdv_set_gateway(s, end, sp_span_str(""));
+    return gateway_fault(err, fault);
+}
+
 static json_t *gateway_candidates(const struct sp_addr *addrs, size_t n)
 {
     json_t *list = json_array();
@@ -245,7 +253,7 @@ static void answer_call(struct sp_api_call *call, int err, const struct sp_addr 
     if (s == NULL)
         err = no_session(&fault);
     else if (err != 0)
-        err = gateway_fault(err, &fault);
+        err = lost_gateway(s, call->end, err, &fault);
     if (err != 0) {
         sp_api_complain(call->api, &call->manner, "", &fault, a);
         return;
@@ -297,7 +305,7 @@ static int ask_gateway(struct sp_api_task *t, struct sp_rdv_session *s, const ch
                                         on_gateway, call, &call->ask);
     if (err != 0) {
         free(call);
-        return err == SP_ENOMEM ? err : gateway_fault(err, fault);
+        return err == SP_ENOMEM ? err : lost_gateway(s, t->claims.end, err, fault);
     }
     *out = call;
     return SP_EAGAIN;

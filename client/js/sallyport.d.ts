@@ -34,6 +34,11 @@ export interface Door {
     /** What to give to the peer connection instead of what was received; null: nothing. */
     incoming<T extends RTCSessionDescriptionInit | RTCIceCandidateInit>(x: T): Promise<T>;
     incoming(x: null | undefined): Promise<null>;
+    /**
+     * Restarts ICE whenever the call's path is lost, where this side called (pc.restartIce(): 'negotiationneeded' follows);
+     * where it was called, `ask` may tell the far end to.
+     */
+    keep(pc: RTCPeerConnection, ask?: () => void): void;
     /** By which way the call goes; null: by none yet. */
     path(pc: RTCPeerConnection): Promise<Way | null>;
     /** Asks anew where the far end is to be met; incoming() does it when ICE restarts. */

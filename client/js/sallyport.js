@@ -37,6 +37,10 @@ const headStartMs = 100;
 // A browser knows its own addresses a few milliseconds after its offer: so long it waits for them, and takes them along. Where they
 // follow alone, the far end begins with the server's places, and with a direct path a round trip and Chromium's pause between checks later.
 const gatherMs = 10;
+// A path that is lost may come back by itself, but nobody waits long for it; and what a restart of ICE began may take
+// longer, where a gateway has to be waited for.
+const patienceMs = 1000;
+const nextTryMs = 10000;
 const takesTheFirst = () => / Firefox\//.test(globalThis.navigator?.userAgent ?? '');
 
 // --- SDP ---------------------------------------------------------------------------------------------
@@ -272,6 +276,26 @@ class Door {
         const sdp = withCandidates(await this.#withHeadStart(x.sdp, behind), this.#places);
         if (sdp === null) console.warn('sallyport: what was received is no SDP; it is passed on as it is');
         return sdp === null ? x : {type: x.type, sdp};
+    }
+
+    /**
+     * Restarts ICE whenever the call's path is lost, since a gateway that was restarted has other ports, and without one
+     * there is the server itself: by pc.restartIce(), so that the browser wants an offer ('negotiationneeded'). Only
+     * the side that called does, or two offers would meet; on the other one `ask` is called, which may tell it to.
+     */
+    keep(pc, ask) {
+        let timer;
+        const isLost = () => ['disconnected', 'failed'].includes(pc.iceConnectionState);
+        const look = () => {
+            if (!isLost()) return;
+            if (!this.#called) ask?.();
+            else if (pc.signalingState === 'stable') pc.restartIce();
+            timer = setTimeout(look, nextTryMs);
+        };
+        pc.addEventListener('iceconnectionstatechange', () => {
+            clearTimeout(timer);
+            if (isLost()) timer = setTimeout(look, pc.iceConnectionState === 'failed' ? 0 : patienceMs);
+        });
     }
 
     /**

@@ -5,8 +5,6 @@
 
 import {open} from '/demo/sallyport.js';
 
-const PATIENCE_MS = 3000; // a path that is lost may come back by itself
-
 export class Call extends EventTarget {
     #room;
     #pc;
@@ -15,7 +13,6 @@ export class Call extends EventTarget {
     #began = performance.now();
     #queue; // what comes in, one after the other
     #out = Promise.resolve(); // and what goes out
-    #worry;
 
     /** `meeting`: what the room said. Connects at once. */
     constructor(room, stream, {ticket, gateway, calls}) {
@@ -30,6 +27,7 @@ export class Call extends EventTarget {
         this.#queue = open({server: location.origin, ticket, gateway}).then(async (door) => {
             this.#door = door;
             pc.onicecandidate = ({candidate}) => this.#send(candidate);
+            door.keep(pc, () => this.#room.say({again: true}));
             if (!this.#calls) return;
             await this.#offer();
             pc.onnegotiationneeded = () => this.#offer(); // when ICE restarts
@@ -96,20 +94,10 @@ export class Call extends EventTarget {
 
     #onState() {
         const name = this.#pc.connectionState;
-        clearTimeout(this.#worry);
-        if (name === 'disconnected') this.#worry = setTimeout(() => this.#again(), PATIENCE_MS);
-        if (name === 'failed') this.#again();
         this.#tell('state', {name, ms: performance.now() - this.#began});
     }
 
-    // Only the one who called offers, so that two offers never meet.
-    #again() {
-        if (this.#calls) this.#pc.restartIce();
-        else this.#room.say({again: true});
-    }
-
     close() {
-        clearTimeout(this.#worry);
         this.#pc.onconnectionstatechange = null;
         this.#pc.close();
     }

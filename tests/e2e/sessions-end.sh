@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What happens to sessions, as a page with sallyport.js sees it: a ticket used twice, one of another server, one that
-# nobody used in time; and a session that is ended while media flows by a tunnel and by ICE-TCP.
+# What happens to sessions, as a page with sallyport.js sees it: a ticket used twice, one that was changed, one of another
+# server, one that nobody used in time; and a session that is ended while media flows by a tunnel and by ICE-TCP.
 # machine: shared
 
 # shellcheck source=tests/support/sessions.sh
@@ -16,7 +16,23 @@ refused() {
     ok "$1: $answer"
 }
 
+# A server of somebody else, with a secret of its own; what its API says of a session is in $LAB_DIR/other.session.
+other_server() {
+    local token
+    (umask 077 && openssl rand -hex 32 >"$LAB_DIR/other-secret")
+    lab_spawn open other "$BUILD_DIR/sallyport-server" --listen 198.51.100.3:443 --listen-udp none --admin none --realm edge.test \
+        --cert "$LAB_DIR/cert.pem" --key "$LAB_DIR/key.pem" --secret-file "$LAB_DIR/other-secret" --serve api,site \
+        --origin https://edge.test --relay-ports none --relay-ip 198.51.100.3
+    lab_wait_ready other
+    "$BUILD_DIR/sallyport-server" credentials --secret-file "$LAB_DIR/other-secret" --user app --scope session --json \
+        >"$LAB_DIR/made.json"
+    token=$(doors_json "$LAB_DIR/made.json" token)
+    lab_host app curl -sf --max-time 10 --cacert "$LAB_DIR/ca.pem" --connect-to edge.test:443:198.51.100.3:443 \
+        -H "Authorization: Bearer $token" -d "{}" -o "$LAB_DIR/other.session" https://edge.test/v1/sessions || fail "no other session"
+}
+
 sessions_up chromium
+other_server
 sessions_make late pass - - '"ttl": 10'
 expires=$(doors_json "$LAB_DIR/late.session" expires)
 lab_profile a https-only
@@ -25,8 +41,9 @@ sessions_make call pass lan-a -
 sessions_ask begin call chromium chromium a trickle "$LAB_DIR/call.session" lan-a -
 sessions_ask reach call tunnel ice-tcp
 refused "a ticket used twice" call 1 "SallyportError 409 ticket_used"
-sed 's/[^".]\{5\}"}/AAAAA"}/g' "$LAB_DIR/late.session" >"$LAB_DIR/foreign.session"
-refused "a ticket that this server did not make" foreign 0 "SallyportError 401 bad_token"
+sed 's/[^".]\{5\}"}/AAAAA"}/g' "$LAB_DIR/late.session" >"$LAB_DIR/changed.session"
+refused "a ticket that somebody changed" changed 0 "SallyportError 401 bad_token"
+refused "a ticket of another server" other 0 "SallyportError 401 bad_token"
 sessions_delete call
 sessions_ask silent call
 refused "the ticket of a session that has ended" call 0 "SallyportError 404 no_such_session"

@@ -11,7 +11,8 @@
 //                            joins both ends of that session (what the API said of it; a gateway may be "-") and calls;
 //                            CALLER: a or b
 //     reach NAME A_WAY B_WAY until the call goes by these ways ("udp,ice-tcp": either) and each has seen and heard more of
-//                            the other then. The answer: how often ICE was restarted, and by which ways it goes
+//                            the other then, by the pair of the last restart. The answer: how often ICE was restarted,
+//                            and by which ways it goes
 //     restart NAME           the caller restarts ICE; until both sides have other credentials
 //     silent NAME            until neither gets anything of the other any more
 //     end NAME
@@ -95,7 +96,8 @@ const orders = {
     async reach(name, ...ways) {
         let before;
         const found = await until(name, `by ${ways.join(' and ')}`, now => {
-            const isThere = now.every((r, i) => ways[i].split(',').includes(r.way) && ['connected', 'completed'].includes(r.ice));
+            const isThere = now.every((r, i) => ways[i].split(',').includes(r.way) && ['connected', 'completed'].includes(r.ice) &&
+                r.usedUfrag === r.ufrag);
             before = isThere ? before ?? now : undefined;
             return isThere && now.every((r, i) => has(ENOUGH, r, before[i]));
         });

@@ -85,12 +85,13 @@ _sessions_token() {
     doors_json "$LAB_DIR/made.json" token
 }
 
-# sessions_gateway a|b: starts it, "lan-a" or "lan-b".
+# sessions_gateway a|b [USER [OPTION...]]: starts it, "lan-a" or "lan-b", by the credentials of that user.
 sessions_gateway() {
-    local token_file=$LAB_DIR/token-$1 listen=()
-    [ -s "$token_file" ] || (umask 077 && _sessions_token "lan-$1" --gateway "lan-$1" >"$token_file")
+    local user=${2-lan-$1} listen=() token_file
+    token_file=$LAB_DIR/token-$user
+    [ -s "$token_file" ] || (umask 077 && _sessions_token "$user" --gateway "lan-$1" >"$token_file")
     [ "$1" = b ] || listen=(--listen 127.0.0.1:3478 --listen 192.0.2.1:3478 --listen 10.1.0.2:3478 --lan 10.1.0.0/24 --lan 10.2.0.0/24)
-    doors_gateway "$1" "${listen[@]}"
+    doors_gateway "$1" "${listen[@]}" "${@:3}"
 }
 
 # sessions_make NAME STUN A_GATEWAY B_GATEWAY [MEMBER]: a session whose ends may ask these gateways ("-": none), and with

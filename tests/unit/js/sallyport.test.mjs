@@ -378,3 +378,60 @@ test('path() tells by which way the call goes', async () => {
     assert.equal(await door.path(stats({...lan, port: 1150})), 'tunnel', 'the call may still go by an old one');
     assert.equal(await door.path(stats({...lan, port: 1000})), 'direct', 'but not for ever');
 });
+
+// --- a path that is lost -----------------------------------------------------------------------------
+
+function makePeer() {
+    const pc = new EventTarget();
+    Object.assign(pc, {iceConnectionState: 'new', signalingState: 'stable', restarts: 0, restartIce: () => { pc.restarts++; }});
+    pc.become = (state) => { pc.iceConnectionState = state; pc.dispatchEvent(new Event('iceconnectionstatechange')); };
+    return pc;
+}
+
+test('who called restarts ICE when the path is lost for good, or for long', async (t) => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    const pc = makePeer();
+    await door.outgoing(description('offer'));
+    t.mock.timers.enable({apis: ['setTimeout']});
+    door.keep(pc, () => assert.fail('nobody is asked'));
+    pc.become('connected');
+    pc.become('disconnected');
+    t.mock.timers.tick(900);
+    pc.become('connected');
+    t.mock.timers.tick(60000);
+    assert.equal(pc.restarts, 0, 'it came back by itself');
+    pc.become('disconnected');
+    t.mock.timers.tick(1000);
+    assert.equal(pc.restarts, 1);
+    t.mock.timers.tick(9000);
+    assert.equal(pc.restarts, 1, 'it takes a while');
+    t.mock.timers.tick(1000);
+    assert.equal(pc.restarts, 2, 'it is tried again');
+    pc.become('failed');
+    t.mock.timers.tick(1);
+    assert.equal(pc.restarts, 3, 'nobody waits then');
+    pc.signalingState = 'have-local-offer';
+    t.mock.timers.tick(10000);
+    assert.equal(pc.restarts, 3, 'an offer is on its way');
+    pc.become('closed');
+    pc.signalingState = 'stable';
+    t.mock.timers.tick(60000);
+    assert.equal(pc.restarts, 3);
+});
+
+test('who was called asks for it', async (t) => {
+    const door = await open({server: 'https://edge.example', ticket: 't'});
+    const pc = makePeer();
+    let asks = 0;
+    await door.incoming(description('offer'));
+    t.mock.timers.enable({apis: ['setTimeout']});
+    door.keep(pc, () => { asks++; });
+    pc.become('failed');
+    t.mock.timers.tick(1);
+    assert.deepEqual([asks, pc.restarts], [1, 0]);
+    const silent = makePeer();
+    door.keep(silent);
+    silent.become('failed');
+    t.mock.timers.tick(1);
+    assert.equal(silent.restarts, 0);
+});

@@ -359,7 +359,16 @@ START_TEST(gateways_that_do_not)
     /* it is not lost: without a gateway there are other ways */
     ck_assert_uint_eq(join(tickets[0], JOIN()), 200);
 
+    /* also when it is gone after it opened the end */
     r.ask_err = 0;
+    ck_assert_uint_eq(join(tickets[0], JOIN(",\"gateway\":\"office\"")), 0);
+    ck_assert_uint_eq(api_gateway_says(&r, 0), 200);
+    ck_assert_uint_eq(join(tickets[0], JOIN(",\"gateway\":\"office\"")), 0);
+    ck_assert_uint_eq(api_gateway_says(&r, SP_ETIMEDOUT), 503);
+    ck_assert_uint_eq(join(tickets[0], JOIN()), 200);
+    ck_assert_str_eq(api_text(&r, "gateway"), "");
+    ck_assert_str_eq(api_text(&r, "candidates/0/address"), "198.51.100.2");
+
     ck_assert_uint_eq(join(tickets[0], JOIN(",\"gateway\":\"office\"")), 0);
     sp_rdv_end(sp_rdv_find(r.rdv, sp_span_str(id)), "test", r.now_us);
     ck_assert_uint_eq(api_gateway_says(&r, SP_ETIMEDOUT), 404);
