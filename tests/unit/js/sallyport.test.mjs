@@ -388,34 +388,47 @@ function makePeer() {
     return pc;
 }
 
+// Time stands still until the test lets it pass. (Node 18 has no such thing that later ones have, too.)
+function stopClock(t) {
+    const {setTimeout, clearTimeout} = globalThis;
+    let now = 0, timers = [];
+    globalThis.setTimeout = (fn, ms) => { const timer = {fn, at: now + ms}; timers.push(timer); return timer; };
+    globalThis.clearTimeout = (timer) => { timers = timers.filter((x) => x !== timer); };
+    t.after(() => Object.assign(globalThis, {setTimeout, clearTimeout}));
+    return (ms) => {
+        now += ms;
+        for (let next; (next = timers.find(({at}) => at <= now)); next.fn()) globalThis.clearTimeout(next);
+    };
+}
+
 test('who called restarts ICE when the path is lost for good, or for long', async (t) => {
     const door = await open({server: 'https://edge.example', ticket: 't'});
     const pc = makePeer();
     await door.outgoing(description('offer'));
-    t.mock.timers.enable({apis: ['setTimeout']});
+    const pass = stopClock(t);
     door.keep(pc, () => assert.fail('nobody is asked'));
     pc.become('connected');
     pc.become('disconnected');
-    t.mock.timers.tick(900);
+    pass(900);
     pc.become('connected');
-    t.mock.timers.tick(60000);
+    pass(60000);
     assert.equal(pc.restarts, 0, 'it came back by itself');
     pc.become('disconnected');
-    t.mock.timers.tick(1000);
+    pass(1000);
     assert.equal(pc.restarts, 1);
-    t.mock.timers.tick(9000);
+    pass(9000);
     assert.equal(pc.restarts, 1, 'it takes a while');
-    t.mock.timers.tick(1000);
+    pass(1000);
     assert.equal(pc.restarts, 2, 'it is tried again');
     pc.become('failed');
-    t.mock.timers.tick(1);
+    pass(1);
     assert.equal(pc.restarts, 3, 'nobody waits then');
     pc.signalingState = 'have-local-offer';
-    t.mock.timers.tick(10000);
+    pass(10000);
     assert.equal(pc.restarts, 3, 'an offer is on its way');
     pc.become('closed');
     pc.signalingState = 'stable';
-    t.mock.timers.tick(60000);
+    pass(60000);
     assert.equal(pc.restarts, 3);
 });
 
@@ -424,14 +437,14 @@ test('who was called asks for it', async (t) => {
     const pc = makePeer();
     let asks = 0;
     await door.incoming(description('offer'));
-    t.mock.timers.enable({apis: ['setTimeout']});
+    const pass = stopClock(t);
     door.keep(pc, () => { asks++; });
     pc.become('failed');
-    t.mock.timers.tick(1);
+    pass(1);
     assert.deepEqual([asks, pc.restarts], [1, 0]);
     const silent = makePeer();
     door.keep(silent);
     silent.become('failed');
-    t.mock.timers.tick(1);
+    pass(1);
     assert.equal(silent.restarts, 0);
 });
