@@ -22,6 +22,17 @@ static int parse_ask(const struct sp_stun_msg *m, struct sp_control *c)
     return (has || m->cls == SP_STUN_ERROR) && c->body.len <= SP_CONTROL_BODY_MAX ? 0 : SP_EBADMSG;
 }
 
+static int parse_arrival(const struct sp_stun_msg *m, struct sp_arrival *a)
+{
+    struct sp_span v;
+
+    if (!sp_stun_find(m, SP_ATTR_ARRIVAL, &v) || v.len != 12)
+        return SP_EBADMSG;
+    *a = (struct sp_arrival){
+        .seq = sp_get_be32(v.p), .at_us = sp_get_be32(v.p + 4), .bytes = sp_get_be32(v.p + 8)};
+    return 0;
+}
+
 static int parse_attributes(const struct sp_stun_msg *m, struct sp_control *c)
 {
     uint32_t v;
@@ -34,6 +45,8 @@ static int parse_attributes(const struct sp_stun_msg *m, struct sp_control *c)
         return parse_report(m, c);
     if (c->method == SP_CONTROL_ASK)
         return parse_ask(m, c);
+    if (c->method == SP_CONTROL_ARRIVED)
+        return parse_arrival(m, &c->arrival);
     if (sp_stun_find_u32(m, SP_ATTR_FLOW, &v) != 0)
         return SP_EBADMSG;
     c->flow = (uint16_t)(v >> 16);
@@ -60,8 +73,8 @@ int sp_control_parse(struct sp_span s, struct sp_control *out, bool *answerable)
     c.method = m.method;
     c.cls = m.cls;
     memcpy(c.id, m.id, sizeof c.id);
-    bool known = c.method >= SP_CONTROL_OPEN && c.method <= SP_CONTROL_ASK;
-    bool told = c.method == SP_CONTROL_REPORT; /* and not asked */
+    bool known = c.method >= SP_CONTROL_OPEN && c.method <= SP_CONTROL_ARRIVED;
+    bool told = c.method == SP_CONTROL_REPORT || c.method == SP_CONTROL_ARRIVED; /* not asked */
     if (!known || (m.cls == SP_STUN_INDICATION) != told || parse_attributes(&m, &c) != 0) {
         *answerable = m.cls == SP_STUN_REQUEST;
         out->method = c.method;
@@ -80,6 +93,16 @@ static void put_report(struct sp_stun_builder *b, const struct sp_control *c)
     if (c->missing.len > 0)
         memcpy(v + 4, c->missing.p, c->missing.len);
     sp_stun_put(b, SP_ATTR_MISSING, sp_span(v, 4 + c->missing.len));
+}
+
+static void put_arrival(struct sp_stun_builder *b, const struct sp_arrival *a)
+{
+    uint8_t v[12];
+
+    sp_put_be32(v, a->seq);
+    sp_put_be32(v + 4, a->at_us);
+    sp_put_be32(v + 8, a->bytes);
+    sp_stun_put(b, SP_ATTR_ARRIVAL, sp_span(v, sizeof v));
 }
 
 int sp_control_build(const struct sp_control *c, uint8_t *out, size_t cap, size_t *len)
@@ -103,5 +126,7 @@ int sp_control_build(const struct sp_control *c, uint8_t *out, size_t cap, size_
         put_report(&b, c);
     if (c->method == SP_CONTROL_ASK && c->cls != SP_STUN_ERROR)
         sp_stun_put(&b, SP_ATTR_BODY, c->body);
+    if (c->method == SP_CONTROL_ARRIVED)
+        put_arrival(&b, &c->arrival);
     return sp_stun_end(&b, len);
 }

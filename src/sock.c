@@ -210,8 +210,13 @@ int sp_sock_tune_stream(int fd)
 bool sp_sock_tune_lane(int fd)
 {
     (void)set_int(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1);
-    (void)set_int(fd, IPPROTO_TCP, TCP_RTO_MIN_US, 20 * 1000);
+    sp_sock_expect_queue(fd, false);
     return set_int(fd, IPPROTO_TCP, TCP_DELACK_MAX_US, 8 * 1000) == 0;
+}
+
+void sp_sock_expect_queue(int fd, bool queue)
+{
+    (void)set_int(fd, IPPROTO_TCP, TCP_RTO_MIN_US, (queue ? 100 : 20) * 1000);
 }
 
 static int set_congestion(int fd, const char *name)

@@ -535,6 +535,11 @@ void sp_stream_tune_lane(struct sp_stream *s)
     s->ack_now = !sp_sock_tune_lane(s->fd);
 }
 
+void sp_stream_expect_queue(struct sp_stream *s, bool queue)
+{
+    sp_sock_expect_queue(s->fd, queue);
+}
+
 void sp_stream_tune_sole(struct sp_stream *s, const char *congestion)
 {
     sp_sock_tune_sole(s->fd, congestion);

@@ -66,11 +66,18 @@ static void lane_close(void *arg)
     end(l, SP_EEXIST, "the lane was replaced or its tunnel ended");
 }
 
+static void lane_expect_queue(bool queue, void *arg)
+{
+    struct sp_stream_lane *l = arg;
+    sp_stream_expect_queue(l->stream, queue);
+}
+
 static const struct sp_lane_ops lane_ops = {
     .send = lane_send,
     .has_room = lane_has_room,
     .measure = lane_measure,
     .close = lane_close,
+    .expect_queue = lane_expect_queue,
 };
 
 /* --- what the stream tells ------------------------------------------------------------------ */
@@ -127,12 +134,12 @@ int sp_stream_lane_new(struct sp_stream *s, struct sp_ticker *ticker, struct sp_
     l->closed = closed;
     l->arg = arg;
     sp_deferred_init(&l->broken, on_broken, l);
+    sp_stream_tune_lane(s);
     int err = sp_tunnel_lane_add(t, number, &lane_ops, l, sp_ticker_now(ticker), &l->lane);
     if (err != 0) {
         free(l);
         return err;
     }
-    sp_stream_tune_lane(s);
     sp_stream_set_events(s, &stream_events, l);
     *out = l;
     return 0;

@@ -47,6 +47,7 @@ int sp_tunnel_new(const struct sp_tunnel_config *c, const struct sp_tunnel_event
     width_init(t);
     copy_init(t);
     parity_init(t);
+    arrival_init(t);
     drain_init(t);
     ask_init(t);
     *out = t;
@@ -70,6 +71,7 @@ void sp_tunnel_free(struct sp_tunnel *t)
     out_fini(t);
     repair_fini(t);
     parity_fini(t);
+    arrival_fini(t);
     copy_fini(t);
     width_fini(t);
     drain_fini(t);
@@ -96,6 +98,7 @@ int sp_tunnel_lane_add(struct sp_tunnel *t, unsigned number, const struct sp_lan
     if (l == NULL)
         return SP_ENOMEM;
     l->number = number;
+    l->joined_us = now_us;
     l->ops = ops;
     l->arg = arg;
     if (lane_init(l, t, now_us) != 0) {
@@ -116,7 +119,9 @@ int sp_tunnel_lane_add(struct sp_tunnel *t, unsigned number, const struct sp_lan
         sp_timerq_cancel(t->timers, &old->check);
         old->ops->close(old->arg);
         free(old);
+        sp_bottleneck_lost(&t->bottleneck);
     }
+    arrival_on_lane(t, l);
     drain_on_lane(t, now_us);
     tunnel_want_flush(t);
     return 0;
@@ -133,6 +138,7 @@ void sp_tunnel_lane_remove(struct sp_lane *l, uint64_t now_us)
     t->n_lanes--;
     t->counters.lanes_lost++;
     free(l);
+    sp_bottleneck_lost(&t->bottleneck);
     if (t->n_lanes == 0 && t->config.role == SP_TUNNEL_EDGE)
         sp_timerq_set(t->timers, &t->linger, now_us + (t->drain.heard ? 0 : t->config.linger_us));
 }
@@ -246,6 +252,10 @@ static void on_control(struct sp_lane *l, struct sp_span body, uint64_t now_us)
         repair_on_report(t, &c, now_us);
         return;
     }
+    if (c.method == SP_CONTROL_ARRIVED) {
+        arrival_on_told(t, &c, now_us);
+        return;
+    }
     if (c.cls != SP_STUN_REQUEST) {
         if (c.method == SP_CONTROL_PING)
             lane_on_ping_answer(l, &c, now_us);
@@ -274,6 +284,8 @@ static void on_data(struct sp_tunnel *t, const struct sp_frame *fr, struct batch
 {
     bool wanted = tunnel_wants(t, fr->seq, now_us);
 
+    if (wanted && fr->seq == t->window.highest)
+        arrival_came(t, fr->seq, now_us);
     parity_data(t, fr->seq, fr->flow, fr->body, now_us);
     if (!wanted)
         return;

@@ -4,12 +4,13 @@
  * tunnel_flow.c (a flow's life),
  * tunnel_lane.c (a lane's health), tunnel_repair.c (what is asked for again), tunnel_copy.c
  * and tunnel_parity.c (what goes beside it), tunnel_width.c (how many lanes are used),
- * tunnel_drain.c (how a tunnel says that it will end), tunnel_ask.c (what the edge asks the
- * gateway). Nobody else includes this.
+ * tunnel_arrival.c (what came last is told), tunnel_drain.c (how a tunnel says that it will end),
+ * tunnel_ask.c (what the edge asks the gateway). Nobody else includes this.
  */
 #ifndef SALLYPORT_TUNNEL_IMPL_H
 #define SALLYPORT_TUNNEL_IMPL_H
 
+#include "sallyport/bottleneck.h"
 #include "sallyport/classq.h"
 #include "sallyport/clock.h"
 #include "sallyport/control.h"
@@ -33,6 +34,7 @@ struct sp_lane {
     const struct sp_lane_ops *ops;
     void *arg;
     unsigned number;
+    uint64_t joined_us;
     bool suspect;
     bool waiting; /* it holds bytes that are not acknowledged */
     bool pinging;
@@ -41,6 +43,7 @@ struct sp_lane {
     uint64_t last_in_us;
     uint64_t progress_us; /* when acknowledgements last moved, or when waiting began */
     struct sp_lane_measure measure;
+    uint32_t least_rtt_us; /* ever; 0: not known */
     uint64_t measured_us;
     uint64_t sent_since; /* bytes handed over since it was measured */
     uint64_t sent_us;    /* when it was last handed some */
@@ -137,6 +140,15 @@ struct repair {
     struct sp_ratelimit limit;
 };
 
+/* tunnel_arrival.c: what came last, and what the far side was told of it. */
+struct arrival {
+    struct sp_arrival last, told;
+    uint64_t told_us, lively_until_us;
+    struct sp_timer alone; /* nothing left that it could have ridden with */
+    uint32_t spread_us;    /* of the lanes' ways */
+    bool narrow; /* the path, as lanes were told */
+};
+
 struct sp_tunnel {
     struct sp_tunnel_config config;
     const struct sp_tunnel_events *events;
@@ -168,6 +180,8 @@ struct sp_tunnel {
     struct width width;
     struct copies copies;
     struct parity parity;
+    struct arrival arrival;
+    struct sp_bottleneck bottleneck;
 
     struct sp_seqwin window;
     struct sp_tunnel_counters counters;
@@ -248,9 +262,7 @@ void width_on_sent(struct sp_tunnel *t, uint64_t now_us);
 void width_on_missed(struct sp_tunnel *t, uint64_t now_us);
 
 /* A lane's round trip, as it was measured with something on the way. */
-void width_on_rtt(struct sp_tunnel *t, uint32_t rtt_us, uint64_t now_us);
-/* Its bottleneck has a queue: what is sent beside what was asked for makes it longer. */
-bool width_is_full(const struct sp_tunnel *t);
+void width_on_rtt(struct sp_tunnel *t, uint32_t rtt_us);
 
 /* tunnel_copy.c */
 void copy_init(struct sp_tunnel *t);
@@ -273,6 +285,18 @@ void parity_came(struct sp_tunnel *t, struct sp_span payload, uint64_t now_us);
 /* A datagram came, for the first time or again. */
 void parity_data(struct sp_tunnel *t, uint32_t seq, uint16_t flow, struct sp_span datagram,
                  uint64_t now_us);
+
+/* tunnel_arrival.c */
+void arrival_init(struct sp_tunnel *t);
+void arrival_fini(struct sp_tunnel *t);
+/* A lane brought a datagram with a number above all others. */
+void arrival_came(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
+/* A record is to leave: writes it to `out`, unless it lies there, with what the far side is to be
+ * told behind it, and returns its length then; 0: there is nothing to tell, or no room. */
+size_t arrival_ride(struct sp_tunnel *t, struct sp_span record,
+                    uint8_t out[static SP_TUNNEL_RECORD_TARGET], uint64_t now_us);
+void arrival_on_lane(struct sp_tunnel *t, struct sp_lane *l);
+void arrival_on_told(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us);
 
 /* tunnel_lane.c */
 int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us);

@@ -89,7 +89,9 @@ void lane_measure(struct sp_lane *l, uint64_t now_us)
             now_us - m.rtt_us; /* the oldest that is left came after what was acknowledged */
     l->waiting = m.unacked_bytes > 0;
     if (m.acked_bytes != l->measure.acked_bytes)
-        width_on_rtt(l->tunnel, m.rtt_us, now_us);
+        width_on_rtt(l->tunnel, m.rtt_us);
+    if (m.rtt_us > 0 && (l->least_rtt_us == 0 || m.rtt_us < l->least_rtt_us))
+        l->least_rtt_us = m.rtt_us;
     l->measure = m;
     l->measured_us = now_us;
     l->sent_since = 0;
@@ -134,6 +136,7 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
     l->sent_since += frames.len;
     l->sent_us = now_us;
     l->tunnel->counters.bytes_out += frames.len;
+    sp_bottleneck_sent(&l->tunnel->bottleneck, frames.len, now_us);
     l->ops->send(frames, l->arg);
     if (!l->waiting && l->check.due_us > look_us)
         sp_timerq_set(l->tunnel->timers, &l->check, look_us);

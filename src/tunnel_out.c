@@ -235,38 +235,52 @@ static bool send_record(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
     struct sp_span frames = sp_dgramq_front(q, SP_TUNNEL_RECORD_TARGET, &n);
     number_frames(t, q, n);
     uint64_t queued_us = sp_dgramq_time_at(q, 0);
-    size_t with_copies = copy_ride(t, lane, queued_us, frames, record, now_us);
+    struct sp_span all = frames;
+    size_t len = copy_ride(t, lane, queued_us, frames, record, now_us);
+    if (len > 0)
+        all = sp_span(record, len);
+    if ((len = arrival_ride(t, all, record, now_us)) > 0)
+        all = sp_span(record, len);
     t->lanes[lane]->turn = ++t->turns;
-    lane_send(t->lanes[lane], with_copies > 0 ? sp_span(record, with_copies) : frames, now_us);
+    lane_send(t->lanes[lane], all, now_us);
+    sp_bottleneck_left(&t->bottleneck, t->next_seq, now_us);
     width_on_sent(t, now_us);
     note_frames(t, q, n, lane, c, now_us);
     sp_dgramq_pop(q, n);
     return true;
 }
 
-/* When what waits becomes too old, or a lane may have come back to life unnoticed. When nothing
- * waits, the queue's memory is given back by and by. */
-static void wait_for_lanes(struct sp_tunnel *t, uint64_t now_us)
+/* When what waits becomes too old, or a lane may have come back to life unnoticed, or the path has
+ * room again. When nothing waits, the queue's memory is given back by and by. */
+static void wait_for_room(struct sp_tunnel *t, bool held, uint64_t now_us)
 {
     uint64_t next_us = sp_classq_next(&t->queue);
+    uint64_t room_us = held ? sp_bottleneck_next(&t->bottleneck, now_us) : now_us + POLL_US;
 
     if (nothing_waits(t) && (!sp_timer_is_set(&t->age) || t->age.due_us < now_us + REST_US / 2))
         sp_timerq_set(t->timers, &t->age, now_us + REST_US);
     else if (!nothing_waits(t))
-        sp_timerq_set(t->timers, &t->age,
-                      t->n_lanes > 0 && now_us + POLL_US < next_us ? now_us + POLL_US : next_us);
+        sp_timerq_set(t->timers, &t->age, t->n_lanes > 0 && room_us < next_us ? room_us : next_us);
+}
+
+/* What is urgent never waits for others. */
+static bool is_held(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
+{
+    return c > SP_CLASS_RTCP && sp_bottleneck_holds(&t->bottleneck, now_us);
 }
 
 void sp_tunnel_flush(struct sp_tunnel *t, uint64_t now_us)
 {
     enum sp_class c;
+    bool held = false;
 
     t->flush_told = false;
     sp_classq_expire(&t->queue, now_us);
-    while ((c = sp_classq_first(&t->queue)) != SP_N_CLASSES && send_record(t, c, now_us))
+    while ((c = sp_classq_first(&t->queue)) != SP_N_CLASSES && !(held = is_held(t, c, now_us)) &&
+           send_record(t, c, now_us))
         ;
     look_after_lanes(t, now_us);
-    wait_for_lanes(t, now_us);
+    wait_for_room(t, held, now_us);
 }
 
 static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg)
@@ -275,7 +289,7 @@ static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg)
     (void)timer;
     if (nothing_waits(t))
         sp_classq_rest(&t->queue);
-    else
+    else if (!t->flush_told) /* or the owner is about to */
         sp_tunnel_flush(t, now_us);
 }
 

@@ -94,6 +94,8 @@ void parity_missed(struct sp_tunnel *t, uint32_t seq, uint64_t now_us)
 {
     struct parity *p = &t->parity;
 
+    if (sp_bottleneck_is_tight(&t->bottleneck, now_us))
+        return; /* less is called for, and not more */
     next_window(p, now_us);
     p->windows[p->at].missed++;
     p->windows[p->at].runs += seq != p->last_missed + 1;
@@ -153,7 +155,8 @@ void parity_left(struct sp_tunnel *t, uint32_t seq, uint16_t flow, struct sp_spa
         p->adapted_us = p->window_us;
         adapt(p);
     }
-    if (!sp_parity_enc_on(&p->enc) || c < SP_CLASS_VOICE || c > SP_CLASS_VIDEO || width_is_full(t))
+    if (!sp_parity_enc_on(&p->enc) || c < SP_CLASS_VOICE || c > SP_CLASS_VIDEO ||
+        sp_bottleneck_is_tight(&t->bottleneck, now_us))
         return;
     int err = sp_parity_enc_add(&p->enc, seq, flow, datagram, now_us);
     if (err == SP_EFULL) {

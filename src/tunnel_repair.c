@@ -113,6 +113,17 @@ void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, uint32
         forget_later(t, now_us);
 }
 
+/* By one of the lanes that took it, which are not stalled, nor others under the same number. */
+static bool is_on_its_way(const struct sp_tunnel *t, const struct sp_sent_frame *f)
+{
+    for (unsigned i = 0; i < SP_LANES_MAX; i++) {
+        const struct sp_lane *l = t->lanes[i];
+        if ((f->lanes >> i & 1) && l != NULL && !l->suspect && l->joined_us <= f->left_us)
+            return true;
+    }
+    return false;
+}
+
 /* Worth it while it can be there in time, by a lane where nothing seems to be lost. */
 static void repeat(struct sp_tunnel *t, struct sp_sent_frame *f, uint64_t now_us)
 {
@@ -120,8 +131,9 @@ static void repeat(struct sp_tunnel *t, struct sp_sent_frame *f, uint64_t now_us
 
     if (f->repeats == REPEATS_MAX || f->len > t->repair.credit || now_us > f->first_us + max_age_us)
         return;
-    if (f->cls > SP_CLASS_VOICE && width_is_full(t))
-        return; /* its lane brings it */
+    if (f->cls > SP_CLASS_VOICE && sp_bottleneck_is_tight(&t->bottleneck, now_us) &&
+        is_on_its_way(t, f))
+        return;
     int lane = tunnel_pick_lane(t, f->lanes, SP_LANE_SURE, now_us);
     if (lane == NO_LANE)
         return;

@@ -4,9 +4,6 @@
  * least. Wide: each datagram takes a lane that has nothing on the way, so that a lost segment holds
  * back nothing else, and what is urgent goes twice. It is wide at the beginning of a call, until
  * enough has left to know what the network is like, and as long as something was missed of late.
- *
- * Where the path is full, losses are its way of saying so, and whatever is sent beside what was
- * asked to be sent makes it worse. Round trips tell: they grow with the queue of the bottleneck.
  */
 #include "tunnel_impl.h"
 
@@ -15,10 +12,7 @@
 #define LOSSY_US SP_SEC(30)
 #define ENOUGH   1000 /* records: one loss in 200 is sure to have shown */
 
-/* The shortest round trip of the last one to two FLOOR_US is that of the empty path. */
-#define FLOOR_US SP_SEC(60)
-#define FULL_US  SP_MS(25) /* that much more is a queue, and not the noise of wireless links */
-#define SMOOTH   16        /* measurements */
+#define SMOOTH 16 /* measurements of a round trip */
 
 static void on_timer(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -79,6 +73,8 @@ void width_on_sent(struct sp_tunnel *t, uint64_t now_us)
 
 void width_on_missed(struct sp_tunnel *t, uint64_t now_us)
 {
+    if (sp_bottleneck_is_tight(&t->bottleneck, now_us))
+        return; /* it was too much: many lanes are more of it */
     t->width.lossy_until_us = now_us + LOSSY_US;
     widen(t, LOSSY_US, now_us);
 }
@@ -88,32 +84,13 @@ bool sp_tunnel_is_wide(const struct sp_tunnel *t)
     return t->width.wide;
 }
 
-/* --- is the path full? ---------------------------------------------------------------------- */
-
-void width_on_rtt(struct sp_tunnel *t, uint32_t rtt_us, uint64_t now_us)
+void width_on_rtt(struct sp_tunnel *t, uint32_t rtt_us)
 {
     struct width *w = &t->width;
 
     if (rtt_us == 0)
         return;
-    if (w->floor_since_us == 0 || now_us - w->floor_since_us > FLOOR_US) {
-        w->floor_us[1] = w->floor_us[0];
-        w->floor_us[0] = rtt_us;
-        w->floor_since_us = now_us;
-    }
-    if (rtt_us < w->floor_us[0])
-        w->floor_us[0] = rtt_us;
     if (w->rtt_us == 0)
         w->rtt_us = rtt_us;
     w->rtt_us = (uint32_t)(((uint64_t)w->rtt_us * (SMOOTH - 1) + rtt_us) / SMOOTH);
-}
-
-bool width_is_full(const struct sp_tunnel *t)
-{
-    const struct width *w = &t->width;
-    uint32_t floor_us = w->floor_us[0];
-
-    if (w->floor_us[1] != 0 && w->floor_us[1] < floor_us)
-        floor_us = w->floor_us[1];
-    return w->rtt_us > floor_us + FULL_US + floor_us / 4;
 }

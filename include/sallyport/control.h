@@ -10,6 +10,7 @@
  *     DRAIN  request                                                 success
  *     REPORT indication MISSING
  *     ASK    request   BODY (whatever the owners of both ends know)  success   BODY
+ *     ARRIVED indication ARRIVAL
  *     an error answer carries ERROR-CODE, and FLOW where the request did
  *
  * SEQ and FLOW stand first in an OPEN, so that SEQ can be written when the frame leaves.
@@ -22,6 +23,7 @@
 #include <stdint.h>
 
 #include "sallyport/addr.h"
+#include "sallyport/bottleneck.h"
 #include "sallyport/bytes.h"
 #include "sallyport/stun.h"
 
@@ -34,6 +36,7 @@ enum sp_control_method {
     SP_CONTROL_DRAIN = 0xF04,
     SP_CONTROL_REPORT = 0xF05,
     SP_CONTROL_ASK = 0xF06,
+    SP_CONTROL_ARRIVED = 0xF07,
 };
 
 enum sp_control_attr {
@@ -41,6 +44,7 @@ enum sp_control_attr {
     SP_ATTR_SEQ = 0xFF02,     /* of the datagram in DATA */
     SP_ATTR_MISSING = 0xFF03, /* highest number 32, then a bitmap (sp_seqwin_missing) */
     SP_ATTR_BODY = 0xFF04,    /* of an ASK and its answer */
+    SP_ATTR_ARRIVAL = 0xFF05, /* number 32, time 32, bytes 32 (bottleneck.h) */
 };
 
 enum sp_flow_kind {
@@ -63,11 +67,12 @@ struct sp_control {
     uint16_t kind; /* OPEN requests */
     unsigned code; /* error answers */
     bool has_data;
-    uint32_t seq;           /* with data; of a REPORT: the highest that came */
-    struct sp_span missing; /* REPORT: borrowed; at most SP_CONTROL_MISSING_MAX bytes */
-    struct sp_span data;    /* borrowed */
-    struct sp_span body;    /* ASK: borrowed; at most SP_CONTROL_BODY_MAX bytes */
-    struct sp_addr local;   /* family SP_FAMILY_NONE when absent; never trusted */
+    uint32_t seq;              /* with data; of a REPORT: the highest that came */
+    struct sp_span missing;    /* REPORT: borrowed; at most SP_CONTROL_MISSING_MAX bytes */
+    struct sp_arrival arrival; /* ARRIVED */
+    struct sp_span data;       /* borrowed */
+    struct sp_span body;       /* ASK: borrowed; at most SP_CONTROL_BODY_MAX bytes */
+    struct sp_addr local;      /* family SP_FAMILY_NONE when absent; never trusted */
 };
 
 /* Where the values of SEQ and FLOW lie in an OPEN with DATA: they stand first for that. */
@@ -75,6 +80,8 @@ struct sp_control {
 #define SP_CONTROL_FLOW_OFFSET (SP_STUN_HEADER_LEN + 12)
 /* The bytes that an OPEN has beyond its datagram, and all that another message has, at most. */
 #define SP_CONTROL_OVERHEAD 80
+/* Of an ARRIVED, all of it. */
+#define SP_CONTROL_ARRIVED_LEN (SP_STUN_HEADER_LEN + 16)
 /* Of a REPORT's bitmap: 320 numbers, 400 ms of 7 Mbit/s. */
 #define SP_CONTROL_MISSING_MAX 40
 

@@ -60,6 +60,11 @@ int sp_sock_tune_stream(int fd);
  * wanted after each read.
  */
 bool sp_sock_tune_lane(int fd);
+/*
+ * Where there is a queue on the way, which round trips grow with, what is late is not lost yet:
+ * retransmission so soon would be for nothing, and would make the queue longer still.
+ */
+void sp_sock_expect_queue(int fd, bool queue);
 void sp_sock_ack_now(int fd);
 
 /*

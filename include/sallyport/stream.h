@@ -103,6 +103,8 @@ size_t sp_stream_pending(const struct sp_stream *s);
 
 /* From now on it is a tunnel's lane (sp_sock_tune_lane). */
 void sp_stream_tune_lane(struct sp_stream *s);
+/* Of a lane: sp_sock_expect_queue. */
+void sp_stream_expect_queue(struct sp_stream *s, bool queue);
 /* From now on it is the only connection that somebody has (sp_sock_tune_sole). */
 void sp_stream_tune_sole(struct sp_stream *s, const char *congestion);
 

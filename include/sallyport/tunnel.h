@@ -51,6 +51,9 @@ struct sp_lane_ops {
     /* The tunnel has let go of the lane (replaced, or the tunnel ended): the transport ends itself.
      */
     void (*close)(void *arg);
+    /* Round trips may become longer at any time from now on, or no longer: there is a queue on the
+     * way. NULL: it is all the same to this transport. */
+    void (*expect_queue)(bool queue, void *arg);
 };
 
 /* They may send and close flows; they may not free the tunnel (but see `expired`) nor touch lanes.

@@ -41,11 +41,19 @@ static void lane_close(void *arg)
     l->closed++;
 }
 
+static void lane_expect_queue(bool queue, void *arg)
+{
+    struct end_lane *l = arg;
+
+    l->expects_queue = queue;
+}
+
 static const struct sp_lane_ops lane_ops = {
     .send = lane_send,
     .has_room = lane_has_room,
     .measure = lane_measure,
     .close = lane_close,
+    .expect_queue = lane_expect_queue,
 };
 
 /* --- what a tunnel tells -------------------------------------------------------------------- */

@@ -34,6 +34,7 @@ struct end_lane {
     bool full;            /* has_room says no */
     bool held;            /* ends_settle leaves the wire alone */
     unsigned closed;      /* how often the tunnel let go of it */
+    bool expects_queue;   /* as it was told */
     uint64_t sent, acked; /* bytes */
     uint32_t rtt_us;      /* that is measured */
     size_t len;

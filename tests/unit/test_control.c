@@ -286,6 +286,62 @@ START_TEST(a_report_that_is_too_big)
 }
 END_TEST
 
+/* --- what came ------------------------------------------------------------------------------ */
+
+static const uint8_t arrived[] = {
+    0x3C, 0x17, 0x00, 0x10, 0x21, 0x12, 0xA4, 0x42,                     /* ARRIVED, 16 bytes */
+    't',  'w',  'e',  'l',  'v',  'e',  ' ',  'b',  'y', 't', 'e', 's', /* transaction */
+    0xFF, 0x05, 0x00, 0x0C, 0xDE, 0xAD, 0xBE, 0xEF,                     /* ARRIVAL: number */
+    0x00, 0x01, 0x02, 0x03, 0xFF, 0xFE, 0xFD, 0xFC,                     /* time, bytes */
+};
+
+START_TEST(arrived_there_and_back)
+{
+    struct sp_control got, c = {.method = SP_CONTROL_ARRIVED,
+                                .cls = SP_STUN_INDICATION,
+                                .arrival = {0xDEADBEEF, 0x00010203, 0xFFFEFDFC}};
+    uint8_t out[SP_CONTROL_OVERHEAD];
+    bool answerable = true;
+    size_t len;
+
+    memcpy(c.id, id, sizeof id);
+    ck_assert_int_eq(sp_control_build(&c, out, SP_CONTROL_ARRIVED_LEN - 1, &len), SP_ETOOBIG);
+    ck_assert_int_eq(sp_control_build(&c, out, SP_CONTROL_ARRIVED_LEN, &len), 0);
+    ck_assert_uint_eq(len, sizeof arrived);
+    ck_assert_mem_eq(out, arrived, len);
+    ck_assert_int_eq(parse(out, len, &got, &answerable), 0);
+    ck_assert(!answerable);
+    ck_assert_uint_eq(got.method, SP_CONTROL_ARRIVED);
+    ck_assert_uint_eq(got.arrival.seq, c.arrival.seq);
+    ck_assert_uint_eq(got.arrival.at_us, c.arrival.at_us);
+    ck_assert_uint_eq(got.arrival.bytes, c.arrival.bytes);
+    out[0] = 0x3C, out[1] = 0x07; /* asked, and not told */
+    ck_assert_int_eq(parse(out, len, &got, &answerable), SP_EBADMSG);
+    ck_assert(answerable);
+}
+END_TEST
+
+/* An ARRIVAL that is shorter, or longer, or another attribute. */
+START_TEST(arrived_malformed)
+{
+    uint8_t out[sizeof arrived + 4] = {0};
+    struct sp_control got;
+    bool answerable;
+
+    memcpy(out, arrived, sizeof arrived);
+    for (uint8_t len = 0; len <= 16; len++) {
+        size_t padded = (size_t)(len + 3) / 4 * 4;
+        out[3] = (uint8_t)(4 + padded);
+        out[SP_STUN_HEADER_LEN + 3] = len;
+        ck_assert_int_eq(parse(out, SP_STUN_HEADER_LEN + 4 + padded, &got, &answerable),
+                         len == 12 ? 0 : SP_EBADMSG);
+    }
+    memcpy(out, arrived, sizeof arrived);
+    out[SP_STUN_HEADER_LEN + 1] = 0x04;
+    ck_assert_int_eq(parse(out, sizeof arrived, &got, &answerable), SP_EBADMSG);
+}
+END_TEST
+
 /* `cls`, `attr`, and how long its value is. */
 static const struct {
     const char *what;
@@ -392,6 +448,8 @@ int main(void)
     tcase_add_test(tc, cut_at_each_byte);
     tcase_add_test(tc, flow_numbers_of_other_kinds);
     tcase_add_test(tc, report_on_the_wire);
+    tcase_add_test(tc, arrived_there_and_back);
+    tcase_add_test(tc, arrived_malformed);
     tcase_add_loop_test(tc, reports_there_and_back, 0, SP_CONTROL_MISSING_MAX + 1);
     tcase_add_test(tc, a_report_that_is_too_big);
     tcase_add_loop_test(tc, not_a_report, 0, (int)SP_ARRAY_LEN(bad_reports));

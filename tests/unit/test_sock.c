@@ -111,6 +111,9 @@ START_TEST(a_lane_is_tuned)
         ck_assert_int_le(v, 20000); /* in whole ticks of the kernel's clock */
     if (getsockopt(a, IPPROTO_TCP, TCP_RTO_MIN_US, &v, &len) == 0)
         ck_assert_int_le(v, 25000);
+    sp_sock_expect_queue(a, true);
+    if (getsockopt(a, IPPROTO_TCP, TCP_RTO_MIN_US, &v, &len) == 0)
+        ck_assert_int_ge(v, 80000);
     sp_sock_ack_now(a);
     ck_assert_int_eq(get_int(a, IPPROTO_TCP, TCP_QUICKACK), 1);
     close(a);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * When a tunnel is wide and when narrow; when its path is taken to be full, and what that stops.
- * What a wide tunnel sends beside the media: test_tunnel_copy.c, test_tunnel_parity.c.
+ * When a tunnel is wide and when narrow. What a wide tunnel sends beside the media:
+ * test_tunnel_copy.c, test_tunnel_parity.c.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -268,166 +268,6 @@ START_TEST(no_memory_for_the_timer)
 }
 END_TEST
 
-/* --- is the path full? ---------------------------------------------------------------------- */
-
-static struct sp_tunnel *tunnel(void)
-{
-    return e.end[GATEWAY].tunnel;
-}
-
-/* So often that the mean over time is this, but for rounding. */
-static void measure(uint64_t rtt_us)
-{
-    for (unsigned i = 0; i < 400; i++)
-        width_on_rtt(tunnel(), (uint32_t)rtt_us, e.now_us);
-}
-
-/* 25 ms over the empty path's round trip, and a quarter of that. */
-static const struct {
-    uint64_t floor_ms, rtt_ms;
-    bool full;
-} paths[] = {{1, 1, false},    {1, 26, false},   {1, 27, true},   {20, 49, false},
-             {20, 51, true},   {60, 99, false},  {60, 101, true}, {200, 274, false},
-             {200, 276, true}, {500, 500, false}};
-
-START_TEST(round_trips_grow_with_a_queue)
-{
-    start();
-    ck_assert(!width_is_full(tunnel())); /* nothing was measured */
-    measure(SP_MS(paths[_i].floor_ms));
-    ck_assert(!width_is_full(tunnel()));
-    measure(SP_MS(paths[_i].rtt_ms));
-    ck_assert(width_is_full(tunnel()) == paths[_i].full);
-    measure(SP_MS(paths[_i].floor_ms)); /* the queue is gone */
-    ck_assert(!width_is_full(tunnel()));
-    ends_close(&e);
-}
-END_TEST
-
-START_TEST(one_that_took_long_is_no_queue)
-{
-    start();
-    measure(RTT);
-    width_on_rtt(tunnel(), SP_MS(400), e.now_us);
-    ck_assert(!width_is_full(tunnel()));
-    width_on_rtt(tunnel(), SP_MS(400), e.now_us);
-    ck_assert(width_is_full(tunnel()));
-    width_on_rtt(tunnel(), 0, e.now_us); /* not known: says nothing */
-    ck_assert(width_is_full(tunnel()));
-    ends_close(&e);
-}
-END_TEST
-
-START_TEST(unknown_is_no_floor)
-{
-    start();
-    measure(0);
-    measure(SP_MS(200));
-    ck_assert(!width_is_full(tunnel()));
-    ends_close(&e);
-}
-END_TEST
-
-/* Another way through the network is longer: after one to two minutes that is what counts. */
-START_TEST(a_longer_way_becomes_the_floor)
-{
-    start();
-    measure(RTT);
-    for (unsigned s = 1; s <= 130; s++) {
-        e.now_us += SP_SEC(1);
-        measure(SP_MS(150));
-        ck_assert_msg(width_is_full(tunnel()) == (s <= 121), "after %u s", s);
-    }
-    measure(RTT); /* and a shorter one at once */
-    measure(SP_MS(60));
-    ck_assert(width_is_full(tunnel()));
-    ends_close(&e);
-}
-END_TEST
-
-/* What lanes measure while they carry something is what is looked at. */
-START_TEST(lanes_tell_their_round_trips)
-{
-    start();
-    for (unsigned i = 0; i < 100; i++) {
-        say();
-        ends_live(&e, SP_MS(50));
-    }
-    ck_assert(!width_is_full(tunnel()));
-    for (unsigned i = 0; i < 4; i++)
-        e.end[GATEWAY].lanes[i].rtt_us = SP_MS(100);
-    ends_live(&e, SP_SEC(8)); /* nothing is on the way: nothing new is known */
-    ck_assert(!width_is_full(tunnel()));
-    for (unsigned i = 0; i < 100; i++) {
-        say();
-        ends_live(&e, SP_MS(50));
-    }
-    ck_assert(width_is_full(tunnel()));
-    ends_close(&e);
-}
-END_TEST
-
-/* --- what a full path stops ----------------------------------------------------------------- */
-
-/* A wide tunnel, on a path that is full or not. */
-static void start_wide(bool full)
-{
-    gw = ends_begin(&e, 8, RTT, 0, NULL);
-    ck_assert(is_wide(GATEWAY));
-    if (full)
-        measure(SP_MS(100));
-    ck_assert(width_is_full(tunnel()) == full);
-}
-
-START_TEST(stops_copies)
-{
-    start_wide(_i);
-    ends_put_rtp(&e, gw, 111, 100);
-    ends_wait(&e, SP_MS(30));
-    ck_assert_uint_eq(ends_count(&e, GATEWAY)->copied, _i ? 0 : 1);
-    ends_close(&e);
-}
-END_TEST
-
-START_TEST(stops_parity)
-{
-    start_wide(_i);
-    miss_one();
-    for (unsigned i = 0; i < 14; i++)
-        ends_put_rtp(&e, gw, 96, 1100);
-    ends_wait(&e, SP_MS(50));
-    ck_assert_uint_eq(ends_count(&e, GATEWAY)->parity_out, _i ? 0 : 1);
-    ends_close(&e);
-}
-END_TEST
-
-/* What is repeated, and what of that still is where the path is full. */
-static const struct {
-    uint8_t type;
-    size_t len;
-    enum sp_class c;
-    bool also_when_full;
-} repeats[] = {{111, 100, SP_CLASS_VOICE, true},
-               {200, 100, SP_CLASS_RTCP, false},
-               {96, 1100, SP_CLASS_VIDEO, false}};
-
-START_TEST(stops_repeats_of_what_is_no_voice)
-{
-    unsigned row = (unsigned)_i / 2;
-    bool full = _i % 2;
-
-    start_wide(full);
-    ends_put_rtp(&e, gw, repeats[row].type, repeats[row].len);
-    uint32_t seq = ends_last_seq(&e, GATEWAY);
-    ck_assert_int_eq(sp_sent_find(&tunnel()->repair.sent, seq)->cls, repeats[row].c);
-    ends_put_text(&e, gw, "b");
-    ends_report_one(&e, seq + 1, seq);
-    ck_assert_uint_eq(ends_count(&e, GATEWAY)->missed, 1);
-    ck_assert_uint_eq(ends_count(&e, GATEWAY)->repeated, !full || repeats[row].also_when_full);
-    ends_close(&e);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("tunnel_width");
@@ -445,14 +285,6 @@ int main(void)
     tcase_add_test(tc, a_call_that_begins_while_it_is_lossy);
     tcase_add_test(tc, a_machine_that_has_just_started);
     tcase_add_test(tc, no_memory_for_the_timer);
-    tcase_add_loop_test(tc, round_trips_grow_with_a_queue, 0, (int)SP_ARRAY_LEN(paths));
-    tcase_add_test(tc, one_that_took_long_is_no_queue);
-    tcase_add_test(tc, unknown_is_no_floor);
-    tcase_add_test(tc, a_longer_way_becomes_the_floor);
-    tcase_add_test(tc, lanes_tell_their_round_trips);
-    tcase_add_loop_test(tc, stops_copies, 0, 2);
-    tcase_add_loop_test(tc, stops_parity, 0, 2);
-    tcase_add_loop_test(tc, stops_repeats_of_what_is_no_voice, 0, 2 * (int)SP_ARRAY_LEN(repeats));
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
 

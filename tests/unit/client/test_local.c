@@ -71,7 +71,8 @@ static void lane_close(void *arg)
     w->lane = NULL;
 }
 
-static const struct sp_lane_ops ops = {lane_send, lane_has_room, lane_measure, lane_close};
+static const struct sp_lane_ops ops = {
+    .send = lane_send, .has_room = lane_has_room, .measure = lane_measure, .close = lane_close};
 
 static void on_carry(struct sp_deferred *d, uint64_t now_us, void *arg)
 {

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What came last is told to the far side, which learns from it how full the path is: now and then,
+ * behind what leaves anyway; alone where much came and nothing leaves.
+ */
+#include <string.h>
+
+#include "tunnel_impl.h"
+
+#define APART_US    SP_MS(25)
+#define RIDE_BYTES  2000 /* that came since: fewer are no burden for any path */
+#define ALONE_BYTES 8000
+#define ALONE_US    SP_MS(40)
+#define NOISE_US    SP_MS(20) /* of round trips */
+#define LIVELY_US   SP_SEC(5) /* after so many bytes came, all that comes is told of */
+
+static void on_alone(struct sp_timer *timer, uint64_t now_us, void *arg);
+
+void arrival_init(struct sp_tunnel *t)
+{
+    sp_timer_init(&t->arrival.alone, on_alone, t);
+    sp_bottleneck_init(&t->bottleneck);
+}
+
+void arrival_fini(struct sp_tunnel *t)
+{
+    sp_timerq_cancel(t->timers, &t->arrival.alone);
+}
+
+static uint32_t untold(const struct arrival *a)
+{
+    return a->last.bytes - a->told.bytes;
+}
+
+void arrival_came(struct sp_tunnel *t, uint32_t seq, uint64_t now_us)
+{
+    struct arrival *a = &t->arrival;
+
+    a->last = (struct sp_arrival){
+        .seq = seq, .at_us = (uint32_t)now_us, .bytes = (uint32_t)t->counters.bytes_in};
+    if (!sp_timer_is_set(&a->alone) && (untold(a) >= ALONE_BYTES || now_us < a->lively_until_us))
+        (void)sp_timerq_set(t->timers, &a->alone, now_us + ALONE_US); /* or the next time */
+}
+
+static struct sp_control tell(struct sp_tunnel *t, uint64_t now_us)
+{
+    struct arrival *a = &t->arrival;
+    struct sp_control c = {
+        .method = SP_CONTROL_ARRIVED, .cls = SP_STUN_INDICATION, .arrival = a->last};
+
+    sp_rng_bytes(t->rng, c.id, sizeof c.id);
+    if (untold(a) >= RIDE_BYTES)
+        a->lively_until_us = now_us + LIVELY_US;
+    a->told = a->last;
+    a->told_us = now_us;
+    sp_timerq_cancel(t->timers, &a->alone);
+    return c;
+}
+
+static void on_alone(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_tunnel *t = arg;
+    struct sp_control c = tell(t, now_us);
+    (void)timer;
+
+    tunnel_control(t, &c, NO_LANE, now_us);
+}
+
+size_t arrival_ride(struct sp_tunnel *t, struct sp_span record,
+                    uint8_t out[static SP_TUNNEL_RECORD_TARGET], uint64_t now_us)
+{
+    const struct arrival *a = &t->arrival;
+    size_t header = record.len + SP_FRAME_CONTROL_HEADER_LEN, len;
+
+    if (now_us - a->told_us < APART_US || a->last.seq == a->told.seq ||
+        (untold(a) < RIDE_BYTES && now_us >= a->lively_until_us) ||
+        header + SP_CONTROL_ARRIVED_LEN > SP_TUNNEL_RECORD_TARGET)
+        return 0;
+    struct sp_control c = tell(t, now_us);
+    if (sp_control_build(&c, out + header, SP_TUNNEL_RECORD_TARGET - header, &len) != 0)
+        return 0;
+    if (record.p != out)
+        memcpy(out, record.p, record.len);
+    sp_frame_control_header(out + record.len, len);
+    return header + len;
+}
+
+/* How much longer the way of one lane is than that of another. Who joins while there is a queue
+ * knows no other round trip: then it stays what it was. */
+static uint32_t spread_us(struct sp_tunnel *t, uint64_t now_us)
+{
+    uint32_t least_us = 0, most_us = 0;
+
+    if (sp_bottleneck_is_tight(&t->bottleneck, now_us))
+        return t->arrival.spread_us;
+    for (size_t i = 0; i < t->lanes_end; i++) {
+        uint32_t rtt_us = t->lanes[i] != NULL ? t->lanes[i]->least_rtt_us : 0;
+        if (rtt_us == 0)
+            continue;
+        if (least_us == 0 || rtt_us < least_us)
+            least_us = rtt_us;
+        if (rtt_us > most_us)
+            most_us = rtt_us;
+    }
+    t->arrival.spread_us = most_us - least_us > NOISE_US ? (most_us - least_us) / 2 : 0;
+    return t->arrival.spread_us;
+}
+
+static void expect_queue(struct sp_lane *l, bool queue)
+{
+    if (l->ops->expect_queue != NULL)
+        l->ops->expect_queue(queue, l->arg);
+}
+
+void arrival_on_told(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us)
+{
+    sp_bottleneck_arrived(&t->bottleneck, &c->arrival, spread_us(t, now_us), now_us);
+    bool narrow = sp_bottleneck_is_known(&t->bottleneck);
+    if (narrow == t->arrival.narrow)
+        return;
+    t->arrival.narrow = narrow;
+    for (size_t i = 0; i < t->lanes_end; i++) {
+        if (t->lanes[i] != NULL)
+            expect_queue(t->lanes[i], narrow);
+    }
+}
+
+void arrival_on_lane(struct sp_tunnel *t, struct sp_lane *l)
+{
+    if (t->arrival.narrow)
+        expect_queue(l, true);
+}
