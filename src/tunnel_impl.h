@@ -146,7 +146,7 @@ struct arrival {
     uint64_t told_us, lively_until_us;
     struct sp_timer alone; /* nothing left that it could have ridden with */
     uint32_t spread_us;    /* of the lanes' ways */
-    bool narrow; /* the path, as lanes were told */
+    bool narrow;           /* the path, as lanes were told */
 };
 
 struct sp_tunnel {
@@ -167,6 +167,10 @@ struct sp_tunnel {
     size_t lanes_end; /* all numbers of lanes that there are lie below */
     size_t n_lanes;
     uint64_t turns;
+    struct flight { /* of what sets a call up: by which lane, and whether it may still go on */
+        int lane;
+        uint64_t until_us;
+    } flight;
 
     struct sp_flow **pages[65536 / FLOW_PAGE];
     size_t n_flows;   /* OPENING and OPEN */

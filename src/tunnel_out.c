@@ -8,9 +8,10 @@
 #include "sallyport/err.h"
 #include "tunnel_impl.h"
 
-#define LOOK_MAX 8         /* lanes asked after a flush how they fare */
-#define POLL_US  SP_MS(10) /* while something waits and no lane works */
-#define REST_US  SP_SEC(1)
+#define LOOK_MAX  8 /* lanes asked after a flush how they fare */
+#define FLIGHT_US SP_MS(5)
+#define POLL_US   SP_MS(10) /* while something waits and no lane works */
+#define REST_US   SP_SEC(1)
 
 static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -165,6 +166,21 @@ int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, u
     return NO_LANE;
 }
 
+/* A handshake's datagrams leave in flights, of which a later one says nothing before the first has
+ * come (and is thrown away then): they follow each other by one lane. */
+static int pick_lane_of(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
+{
+    struct flight *f = &t->flight;
+    const struct sp_lane *l = now_us < f->until_us ? t->lanes[f->lane] : NULL;
+
+    if (c != SP_CLASS_CONTROL)
+        return tunnel_pick_lane(t, 0, SP_LANE_ANY, now_us);
+    if (l == NULL || l->suspect || lane_is_stalled(l, now_us) || !has_room(l))
+        f->lane = tunnel_pick_lane(t, 0, SP_LANE_ANY, now_us);
+    f->until_us = f->lane == NO_LANE ? 0 : now_us + FLIGHT_US;
+    return f->lane;
+}
+
 /* After something has left, when nobody waits for it: which lanes have become idle. */
 static void look_after_lanes(struct sp_tunnel *t, uint64_t now_us)
 {
@@ -227,7 +243,7 @@ static bool send_record(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
 {
     struct sp_dgramq *q = &t->queue.of[c];
     uint8_t record[SP_TUNNEL_RECORD_TARGET];
-    int lane = tunnel_pick_lane(t, 0, SP_LANE_ANY, now_us);
+    int lane = pick_lane_of(t, c, now_us);
     size_t n;
 
     if (lane == NO_LANE)

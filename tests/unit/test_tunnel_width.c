@@ -268,6 +268,40 @@ START_TEST(no_memory_for_the_timer)
 }
 END_TEST
 
+/* --- flights -------------------------------------------------------------------------------- */
+
+#define FLIGHT SP_MS(5) /* later than that it is another one */
+
+static unsigned put_handshake(void)
+{
+    uint8_t dtls[1000] = {22, 254, 253}; /* RFC 9147 */
+
+    return ends_put(&e, gw, dtls, sizeof dtls);
+}
+
+/* Each of the media takes a lane of its own; a handshake's datagrams follow each other, until the
+ * lane is full, and by another one later. */
+START_TEST(a_flight_stays_together)
+{
+    gw = ends_begin(&e, 4, RTT, 0, NULL);
+    ck_assert(is_wide(GATEWAY));
+    ck_assert_uint_ne(ends_put_rtp(&e, gw, 96, 1000), ends_put_rtp(&e, gw, 96, 1000));
+    ends_settle(&e);
+    e.now_us += SP_MS(50);
+    unsigned lane = put_handshake();
+    ck_assert_uint_ne(lane, ENDS_LANES);
+    ck_assert_uint_ne(ends_put_rtp(&e, gw, 96, 1000), lane);
+    e.now_us += FLIGHT - 1;
+    ck_assert_uint_eq(put_handshake(), lane);
+    e.now_us += FLIGHT;
+    unsigned next = put_handshake();
+    ck_assert_uint_ne(next, lane);
+    e.end[GATEWAY].lanes[next].full = true;
+    ck_assert_uint_ne(put_handshake(), next);
+    ends_close(&e);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tunnel_width");
@@ -285,6 +319,7 @@ int main(void)
     tcase_add_test(tc, a_call_that_begins_while_it_is_lossy);
     tcase_add_test(tc, a_machine_that_has_just_started);
     tcase_add_test(tc, no_memory_for_the_timer);
+    tcase_add_test(tc, a_flight_stays_together);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
 
