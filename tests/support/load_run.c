@@ -321,9 +321,9 @@ static bool send_for(struct load *l, double seconds)
     return done;
 }
 
-/* Until nothing comes any more, of this or of earlier times; where nothing came at all, longer: on
- * a busy machine a program in between may not have had its turn yet. */
-static void drain(struct load *l)
+/* Until nothing comes any more, of this or of earlier times; where nothing of this has come at all,
+ * longer: on a busy machine a program in between may not have had its turn yet. */
+static void drain(struct load *l, const uint64_t *of_this)
 {
     const struct load_tally *t = &l->world.tally;
     uint64_t before, now = t->delivered + t->before;
@@ -333,7 +333,7 @@ static void drain(struct load *l)
         before = now;
         run(l, NULL, QUIET_MS);
         now = t->delivered + t->before;
-    } while ((now != before || (now == 0 && l->sent > 0)) && times++ < DRAIN_MAX);
+    } while ((now != before || (*of_this == 0 && l->sent > 0)) && times++ < DRAIN_MAX);
 }
 
 static void mark(const struct load *l, const char *what)
@@ -373,7 +373,7 @@ void load_measure(struct load *l, double warm_s, double seconds, struct load_res
     l->world.since_ns = UINT64_MAX;
     start_ticking(l, l->c.tick_us);
     send_for(l, warm_s);
-    drain(l);
+    drain(l, &t->before);
     mark(l, "start");
     *t = (struct load_tally){0};
     l->world.refused = 0;
@@ -384,7 +384,7 @@ void load_measure(struct load *l, double warm_s, double seconds, struct load_res
     send_for(l, seconds);
     out->seconds = (double)(load_now_ns() - start_ns) / 1e9;
     start_ticking(l, 0);
-    drain(l);
+    drain(l, &t->delivered);
     look_at(l->c.server, "server", &server[1]);
     look_at(l->c.gateway, "gateway", &gateway[1]);
     *out = (struct load_result){.rate = total_rate(l),
