@@ -16,6 +16,7 @@
 #     --seeds N         rows of each kind, with links of seeds 1 to N; the browsers have none; default: 1
 #     --full            more networks
 #     --minutes N       begin no row later than that; what is left is "not run"
+#     --tries N         of a row for which the machine was busy; default: 3
 #     --again           measure also what was measured before
 #     --show            measure nothing: only what is there
 #

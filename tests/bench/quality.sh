@@ -15,6 +15,7 @@
 #     --seeds N         rows of each kind, with seeds 1 to N; default: 3
 #     --full            more networks, and 500 and 6000 kbit/s on the six
 #     --minutes N       begin no row later than that; what is left is "not run"
+#     --tries N         of a row for which the machine was busy; default: 3
 #     --again           measure also what was measured before
 #     --show            measure nothing: only what is there
 #

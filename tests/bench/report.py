@@ -3,6 +3,7 @@
 """Tables of Markdown out of what the benches measured.
 
     report.py delay|connect|sessions|quality|browser|relay <RESULTS
+    report.py calm <RESULTS    (no table: exit status 1 if the machine was too busy for one of these rows of quality or browser)
 
 RESULTS is a JSON object a line, as tests/bench/*.sh write them.
 """
@@ -441,9 +442,11 @@ def relay_instructions(results):
 def main():
     tables = {"delay": delay, "connect": connect, "sessions": sessions, "quality": quality, "browser": browser,
               "relay": relay}
-    if len(sys.argv) != 2 or sys.argv[1] not in tables:
+    if len(sys.argv) != 2 or sys.argv[1] not in (*tables, "calm"):
         sys.exit(__doc__)
     results = [json.loads(line) for line in sys.stdin]
+    if sys.argv[1] == "calm":
+        sys.exit(any(was_busy(r) if "media" in r else browsers_were_busy(r) for r in results))
     print("\n".join(tables[sys.argv[1]](results)))
 
 

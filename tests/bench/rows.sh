@@ -19,7 +19,7 @@
 rows_paths=(udp coturn one-lane ours turns)
 rows_row="" rows_made_of=() rows_with="" rows_seeds=1 rows_full_rates=()
 networks=("${quality_networks[@]}") paths=("${rows_paths[@]}") rates=(2000)
-cc=cubic seconds=30 full="" again="" show="" until="" not_run=0
+cc=cubic seconds=30 full="" again="" show="" until="" tries=3 not_run=0
 row_pid="" part=""
 export BUILD_DIR=${BUILD_DIR:-$root/build}
 
@@ -60,7 +60,7 @@ rows_options() {
     local list
     while [ $# -gt 0 ]; do
         case $1 in
-            --network | --path | --cc | --video | --seconds | --seeds | --minutes)
+            --network | --path | --cc | --video | --seconds | --seeds | --minutes | --tries)
                 [ $# -gt 1 ] || die 2 "$1 wants a value (--help says more)"
                 IFS=, read -r -a list <<<"$2"
                 ;;&
@@ -71,6 +71,7 @@ rows_options() {
             --seconds) whole "$2" 2 240 "$1" && seconds=$2 ;;
             --seeds) whole "$2" 1 1000 "$1" && seeds=$2 ;;
             --minutes) whole "$2" 1 10000 "$1" && until=$(($(date +%s) + $2 * 60)) ;;
+            --tries) whole "$2" 1 100 "$1" && tries=$2 ;;
             --full) full=yes ;;
             --again) again=yes ;;
             --show) show=yes ;;
@@ -81,7 +82,7 @@ rows_options() {
             *) die 2 "unknown option $1 (--help says which there are)" ;;
         esac
         case $1 in
-            --network | --path | --cc | --video | --seconds | --seeds | --minutes) shift ;;
+            --network | --path | --cc | --video | --seconds | --seeds | --minutes | --tries) shift ;;
         esac
         shift
     done
@@ -136,21 +137,27 @@ rows_end() {
     exit "$1"
 }
 
-# Twice before it is given up: on a bad link a connection may fail to come up.
+# Once more when it failed: on a bad link a connection may fail to come up. And when others had the machine, whatever
+# came of it; the last one is kept, and the report says of it that the machine was busy.
 measure() {
-    local file=$5 try
+    local file=$5 try failed=0
     mkdir -p "${file%/*}"
     part=$file.part.$$
-    for try in 1 2; do
+    for ((try = 1; try <= tries; try++)); do
         say "$1, $2, $3 kbit/s, $cc, seed $4"
         timeout $((seconds + 90)) "$root/tests/bench/$rows_row" "$1" "$2" "$4" "$seconds" "$3" "$cc" >"$part" &
         row_pid=$!
         if wait $row_pid; then
             mv "$part" "$file"
-            return
+            ! "$root/tests/bench/report.py" calm <"$file" || return 0
+            say "$1, $2, seed $4: the machine was busy ($try)"
+        else
+            rm -f "$part"
+            failed=$((failed + 1))
+            say "$1, $2, seed $4: failed ($failed)"
+            [ $failed -lt 2 ] || return 0
+            try=$((try - 1))
         fi
-        rm -f "$part"
-        say "$1, $2, seed $4: failed ($try)"
     done
 }
 

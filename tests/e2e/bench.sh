@@ -22,7 +22,7 @@ done
 
 # The quality bench: rows are measured once and then shown, those that were not run are shown as that.
 quality() {
-    "$root/scripts/bench.sh" --quick quality --network 10ms-1%-20mbit --seconds 2 "$@" >"$out"
+    "$root/scripts/bench.sh" --quick quality --network 10ms-1%-20mbit --seconds 2 --tries 1 "$@" >"$out"
 }
 quality --path udp,coturn,ours --seeds 1 --again || fail "bench.sh quality ended with status $?"
 for path in udp coturn ours; do
