@@ -316,7 +316,7 @@ static uint64_t short_us(const struct sp_bottleneck *b)
     return later(BUSY_US, 2 * record_us(b));
 }
 
-static void is_clear(struct sp_bottleneck *b, uint64_t now_us)
+static void queue_ended(struct sp_bottleneck *b, uint64_t now_us)
 {
     b->clear_us = now_us;
     b->drain_until_us = 0;
@@ -331,10 +331,10 @@ static bool is_anothers(struct sp_bottleneck *b, const struct sp_bottleneck_mark
     uint64_t stays_us = queue_us >= long_us(b) ? STAYS_US : STAYS_SHORT_US;
 
     if (!holds_something(b, now_us)) {
-        is_clear(b, now_us);
+        queue_ended(b, now_us);
     } else if (queue_us < short_us(b)) {
         b->pause_us = 0;
-        is_clear(b, now_us);
+        queue_ended(b, now_us);
     } else if (b->drain_until_us == 0) {
         if (now_us - b->clear_us <= stays_us)
             return false;
@@ -343,7 +343,7 @@ static bool is_anothers(struct sp_bottleneck *b, const struct sp_bottleneck_mark
     } else if (m->left_us >= b->drain_until_us) {
         if (queue_us >= m->queue_us + later(b->drained_us / 3, short_us(b)))
             return behind < BEHIND || now_us - b->clear_us > USELESS_US;
-        is_clear(b, now_us);
+        queue_ended(b, now_us);
     }
     return false;
 }
