@@ -220,8 +220,9 @@ static void say_congestion(const struct edge *e)
     const struct sp_edge_config *c = e->config;
     const char *name = c->worker.turn_congestion;
 
-    if ((c->shared.serve & SP_SERVE_TURN) && name != NULL && sp_sock_try_congestion(name) != 0)
-        sp_log_info(&c->log, "TURN by TCP and TLS has the system's congestion control",
+    if ((c->shared.serve & (SP_SERVE_TURN | SP_SERVE_ICE_TCP)) && name != NULL &&
+        sp_sock_try_congestion(name) != 0)
+        sp_log_info(&c->log, "who comes without a gateway has the system's congestion control",
                     SP_F_STR("wanted", name), SP_F_STR("reason", strerrordesc_np(errno)));
 }
 
