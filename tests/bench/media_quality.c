@@ -5,12 +5,12 @@
  *
  *     media_quality SECONDS SEED VIDEO_KBPS FLOOR_MS A B
  *
- * A and B are targets of turn_end.h: TURN servers, each as its host sees it, or direct. FLOOR_MS is
- * what the way takes at least. The environment's MEDIA_CA is what `tls:` trusts. Prints "ready"
- * when all is open, so that others can take their counts; a second later "started", when the first
- * datagram leaves; "sent" after the last one; and when what is under way had 3 s to come a JSON
- * object: what became of each stream (media_tally.h), what this program used of the processor, and
- * how late it sent, which is how far it was itself in the way.
+ * A and B are targets of media_end.h, of one kind: TURN servers or a session's, each as its host
+ * sees it, or direct. FLOOR_MS is what the way takes at least. The environment's MEDIA_CA is what
+ * `tls:` trusts. Prints "ready" when all is open, so that others can take their counts; a second
+ * later "started", when the first datagram leaves; "sent" after the last one; and when what is
+ * under way had 3 s to come a JSON object: what became of each stream (media_tally.h), what this
+ * program used of the processor, and how late it sent, which is how far it was itself in the way.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -22,10 +22,10 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "media_end.h"
 #include "media_source.h"
 #include "media_tally.h"
 #include "sallyport/tls_ctx.h"
-#include "turn_end.h"
 
 #define ENDS     2
 #define STREAMS  (ENDS * MEDIA_CLASSES)
@@ -41,7 +41,7 @@ struct stream {
 };
 
 struct bench {
-    struct turn_end ends[ENDS];
+    struct media_end ends[ENDS];
     struct stream streams[STREAMS];
     uint64_t start_ns, stop_ns;
     uint64_t altered; /* or from somebody else */
@@ -89,7 +89,7 @@ static void send_one(struct bench *b, struct stream *s)
     if (now - due > b->late_ns)
         b->late_ns = now - due;
     media_tally_sent(&s->tally, now, len);
-    s->tally.refused += !turn_end_send(&b->ends[s->from], sp_span(bytes, len));
+    s->tally.refused += !media_end_send(&b->ends[s->from], sp_span(bytes, len));
 }
 
 /* What is due now; when the next one will be. */
@@ -116,16 +116,16 @@ static void wait_until(struct bench *b, uint64_t until_ns)
 
     for (int i = 0; i < ENDS; i++) {
         fds[i] = (struct pollfd){b->ends[i].fd, POLLIN, 0};
-        if (turn_end_waits(&b->ends[i]))
+        if (media_end_waits(&b->ends[i]))
             fds[i].events |= POLLOUT;
     }
     if (ppoll(fds, ENDS, &t, NULL) <= 0)
         return;
     for (int i = 0; i < ENDS; i++) {
         if ((fds[i].revents & POLLOUT) != 0)
-            turn_end_flush(&b->ends[i]);
+            media_end_flush(&b->ends[i]);
         if ((fds[i].revents & ~POLLOUT) != 0)
-            turn_end_read(&b->ends[i], take, b);
+            media_end_read(&b->ends[i], take, b);
     }
 }
 
@@ -188,12 +188,9 @@ static void open_ends(struct bench *b, char **targets)
         exit(1);
     }
     for (int i = 0; i < ENDS; i++)
-        turn_end_open(&b->ends[i], targets[i], tls, (uint32_t)i + 1);
+        media_end_open(&b->ends[i], targets[i], tls, (uint32_t)i + 1);
     sp_tls_ctx_unref(tls);
-    for (int i = 0; i < ENDS; i++) {
-        struct sp_addr peer = turn_end_address(&b->ends[1 - i]);
-        turn_end_join(&b->ends[i], &peer);
-    }
+    media_ends_join(&b->ends[0], &b->ends[1]);
 }
 
 static void open_streams(struct bench *b, uint64_t seed, unsigned video_bps)
@@ -256,6 +253,6 @@ int main(int argc, char **argv)
     report(&b, head);
     report_streams(&b, floor_ms * 1000000ull);
     for (int i = 0; i < ENDS; i++)
-        turn_end_close(&b.ends[i]);
+        media_end_close(&b.ends[i]);
     return 0;
 }

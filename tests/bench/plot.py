@@ -26,6 +26,7 @@ NAMES = {
     "one-lane": "sallyport, one lane",
     "ours": "sallyport",
     "turns": "sallyport, TURN over TLS",
+    "ice-tcp": "sallyport, ICE-TCP",
 }
 
 

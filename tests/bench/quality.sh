@@ -8,7 +8,7 @@
 # was ended goes on where it was, and what was measured once is shown at once.
 #
 #     --network LIST    of names as 30ms-2% (tests/bench/quality_networks.sh), with commas; default: six
-#     --path LIST       of udp,coturn,one-lane,ours,turns; default: all
+#     --path LIST       of udp,coturn,one-lane,ours,turns,ice-tcp; default: all
 #     --cc NAME         TCP's congestion control on all hosts, as cubic or bbr; default: cubic
 #     --video LIST      kbit/s of video; default: 2000
 #     --seconds N       of media in each row; default: 30
@@ -30,5 +30,5 @@ set -euo pipefail
 # shellcheck disable=SC2034 # rows.sh's
 rows_row=quality_row.sh rows_seeds=3 rows_full_rates=(500 6000)
 # shellcheck disable=SC2034
-rows_made_of=(bench/media_quality.c support/{media_source,media_tally,turn_end}.{c,h})
+rows_made_of=(bench/media_quality.c support/{media_source,media_tally,media_end,ice_user}.{c,h})
 rows_main "$@"

@@ -9,12 +9,14 @@
 #     one-lane   sallyport, gateways beside both callers, one lane each
 #     ours       the same with as many lanes as it takes by itself
 #     turns      sallyport, TURN over TLS from both callers, no gateway
+#     ice-tcp    sallyport, a rendezvous session to which both callers come by ICE-TCP; no gateway, no TURN
 #
 # In this order:
 #
 #     lab_hosts NETWORK SEED SECONDS CC   caller a, a link, the server, a link, caller b
 #     lab_path PATH                       what carries the media; $way is how callers come: direct, or
-#                                         udp:ADDR:PORT or tls:ADDR:PORT of a TURN server that knows test:test
+#                                         udp:ADDR:PORT or tls:ADDR:PORT of a TURN server that knows test:test, or
+#                                         ice-tcp:ADDR:PORT of one that knows a session, with these tickets: $tickets
 #     lab_said ready 30                   until the load, spawned as log "media", says that
 #     lab_note before
 #     lab_begin                           the media started: now NETWORK's changes and its download begin
@@ -62,14 +64,28 @@ lab_path() {
             _lab_server
             way=tls:198.51.100.2:443
             ;;
+        ice-tcp)
+            _lab_server --serve ice-tcp,api,site
+            _lab_session
+            way='ice-tcp:198.51.100.2:443'
+            ;;
         *) die 2 "no such path: $1" ;;
     esac
     [ "$way" = direct ] || sleep "${BENCH_SETTLE:-2}" # all lanes are joined
 }
 
 _lab_server() {
-    doors_server --relay-ip 198.51.100.2 --user test:test --listen-udp none
+    doors_server --relay-ip 198.51.100.2 --user test:test --listen-udp none "$@"
     lab_programs=(server)
+}
+
+# A ticket for each caller.
+_lab_session() {
+    local maker
+    maker=$(doors_token bench --scope session)
+    doors_api edge "$maker" POST sessions -d '{}' >"$LAB_DIR/session" || fail "no session"
+    # shellcheck disable=SC2034 # for who calls this
+    tickets=("$(doors_json "$LAB_DIR/session" ends 0 ticket)" "$(doors_json "$LAB_DIR/session" ends 1 ticket)")
 }
 
 _lab_gateways() {

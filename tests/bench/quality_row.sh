@@ -15,9 +15,24 @@ exec 3>&1 >&2 # the result alone goes to standard output
 lab_hosts "$network" "$seed" "$seconds" "$cc"
 lab_path "$path"
 
+# join END HOST UFRAG:PASSWORD: takes that end of the session, as a browser there would.
+join() {
+    doors_api "$2" "${tickets[$1]}" PUT end --retry 3 \
+        -d "{\"holder\": \"theCallerOnHost_$2\", \"ufrag\": \"${3%%:*}\", \"password\": \"${3#*:}\"}" >"$LAB_DIR/end-$2" ||
+        fail "$network, $path: $2 cannot join the session"
+}
+
 # Where a and b send.
-targets=("$(lab_ns a),$way" "$(lab_ns b),$way")
-[ "$way" != direct ] || targets=("$(lab_ns a),direct:10.1.0.2:4000" "$(lab_ns b),direct:10.2.0.2:4000")
+case $way in
+    direct) targets=("$(lab_ns a),direct:10.1.0.2:4000" "$(lab_ns b),direct:10.2.0.2:4000") ;;
+    ice-tcp:*)
+        ice_a=callerA:thePasswordOfTheCallerA ice_b=callerB:thePasswordOfTheCallerB
+        join 0 a $ice_a
+        join 1 b $ice_b
+        targets=("$(lab_ns a),$way,$ice_a,$ice_b" "$(lab_ns b),$way,$ice_b,$ice_a")
+        ;;
+    *) targets=("$(lab_ns a),$way" "$(lab_ns b),$way") ;;
+esac
 export MEDIA_CA=$LAB_DIR/ca.pem
 [ -e "$MEDIA_CA" ] || unset MEDIA_CA
 # shellcheck disable=SC2154 # quality_networks.sh's

@@ -16,7 +16,7 @@
 # shellcheck source=tests/bench/quality_networks.sh
 . "$(dirname "${BASH_SOURCE[0]}")/quality_networks.sh"
 
-rows_paths=(udp coturn one-lane ours turns)
+rows_paths=(udp coturn one-lane ours turns ice-tcp)
 rows_row="" rows_made_of=() rows_with="" rows_seeds=1 rows_full_rates=()
 networks=("${quality_networks[@]}") paths=("${rows_paths[@]}") rates=(2000)
 cc=cubic seconds=30 full="" again="" show="" until="" tries=3 not_run=0

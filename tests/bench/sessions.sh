@@ -24,12 +24,7 @@ rows='[
 ]'
 # session_gateway HOST: one there, by the name lan-HOST.
 session_gateway() {
-    (
-        umask 077
-        "$BUILD_DIR/sallyport-server" credentials --secret-file "$LAB_DIR/secret" --user "lan-$1" --gateway "lan-$1" \
-            --host edge.test --json >"$LAB_DIR/gateway.json"
-        doors_json "$LAB_DIR/gateway.json" token >"$LAB_DIR/token"
-    )
+    (umask 077 && doors_token "lan-$1" --gateway "lan-$1" >"$LAB_DIR/token")
     doors_gateway "$1"
 }
 
@@ -44,10 +39,9 @@ session_gateway b
 mapfile -t options < <(coturn_options $theirs 443)
 lab_spawn edge coturn turnserver "${options[@]}"
 coturn_wait $theirs lab_host edge
-"$BUILD_DIR/sallyport-server" credentials --secret-file "$LAB_DIR/secret" --user bench --scope session --json >"$LAB_DIR/maker.json"
 turn="[{\"urls\": \"turns:$theirs:443?transport=tcp\", \"username\": \"test\", \"credential\": \"test\"}]"
 node "$root/tests/bench/session_calls.mjs" "$(lab_ns a)" "$(lab_ns b)" "$(lab_ns edge)" https://edge.test/demo/ \
-    "$(doors_json "$LAB_DIR/maker.json" token)" "$turn" "${BENCH_ROUNDS:-7}" "$rows" >&3 || {
+    "$(doors_token bench --scope session)" "$turn" "${BENCH_ROUNDS:-7}" "$rows" >&3 || {
     lab_show server
     fail "the calls ended early"
 }

@@ -24,8 +24,8 @@ done
 quality() {
     "$root/scripts/bench.sh" --quick quality --network 10ms-1%-20mbit --seconds 2 --tries 1 "$@" >"$out"
 }
-quality --path udp,coturn,ours --seeds 1 --again || fail "bench.sh quality ended with status $?"
-for path in udp coturn ours; do
+quality --path udp,coturn,ours,ice-tcp --seeds 1 --again || fail "bench.sh quality ended with status $?"
+for path in udp coturn ours ice-tcp; do
     grep -Eq "^\| $path \| voice \| [0-9.]+ .* 200 \|.* 1 \|" "$out" || fail "no row for $path: $(cat "$out")"
 done
 status=0

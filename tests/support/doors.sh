@@ -40,6 +40,18 @@ doors_credentials() {
     )
 }
 
+# doors_token USER [OPTION...]: one of the tokens that 'sallyport-server credentials' makes.
+doors_token() {
+    "$BUILD_DIR/sallyport-server" credentials --secret-file "$LAB_DIR/secret" --user "$@" --json >"$LAB_DIR/made.json"
+    doors_json "$LAB_DIR/made.json" token
+}
+
+# doors_api HOST TOKEN METHOD PATH [CURL-OPTION...]: asks the server's API (server/API.md) from there; its answer.
+doors_api() {
+    lab_host "$1" curl -sf --max-time 10 --cacert "$LAB_DIR/ca.pem" -H "Authorization: Bearer $2" -X "$3" \
+        "https://edge.test/v1/$4" "${@:5}"
+}
+
 # doors_gateway HOST [OPTION...]: the gateway there; waits until it listens and its tunnel is up. Its token is in
 # $LAB_DIR/token, or $token_file.
 doors_gateway() {

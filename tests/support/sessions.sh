@@ -27,7 +27,7 @@ sessions_up() {
     cp "$root"/tests/support/session.html "$root"/tests/support/session_page.js "$site"
     doors_server --listen-udp 198.51.100.2:3478 --serve tunnel,turn,ice-tcp,api,site --site "$site" --origin https://edge.test \
         --relay-ports none --relay-ip 198.51.100.2
-    maker=$(_sessions_token app --scope session)
+    maker=$(doors_token app --scope session)
     for host in a b; do
         sessions_gateway $host
     done
@@ -80,16 +80,11 @@ sessions_office() {
     [ "$1" = apart ] || { _lab_ip a route add 10.2.0.0/24 dev lan && _lab_ip b route add 10.1.0.0/24 dev lan; }
 }
 
-_sessions_token() {
-    "$BUILD_DIR/sallyport-server" credentials --secret-file "$LAB_DIR/secret" --user "$@" --json >"$LAB_DIR/made.json"
-    doors_json "$LAB_DIR/made.json" token
-}
-
 # sessions_gateway a|b [USER [OPTION...]]: starts it, "lan-a" or "lan-b", by the credentials of that user.
 sessions_gateway() {
     local user=${2-lan-$1} listen=() token_file
     token_file=$LAB_DIR/token-$user
-    [ -s "$token_file" ] || (umask 077 && _sessions_token "$user" --gateway "lan-$1" >"$token_file")
+    [ -s "$token_file" ] || (umask 077 && doors_token "$user" --gateway "lan-$1" >"$token_file")
     [ "$1" = b ] || listen=(--listen 127.0.0.1:3478 --listen 192.0.2.1:3478 --listen 10.1.0.2:3478 --lan 10.1.0.0/24 --lan 10.2.0.0/24)
     doors_gateway "$1" "${listen[@]}" "${@:3}"
 }
@@ -101,18 +96,13 @@ sessions_make() {
     for gateway in "$3" "$4"; do
         if [ "$gateway" = - ]; then ends+=("{}"); else ends+=("{\"gateway\": \"$gateway\"}"); fi
     done
-    _sessions_api POST "" -d "{\"stun\": \"$2\", \"ends\": [${ends[0]}, ${ends[1]}]${5:+, $5}}" \
+    doors_api app "$maker" POST sessions -d "{\"stun\": \"$2\", \"ends\": [${ends[0]}, ${ends[1]}]${5:+, $5}}" \
         -o "$LAB_DIR/$1.session" || fail "no session $1"
 }
 
 # sessions_delete NAME: it ends.
 sessions_delete() {
-    _sessions_api DELETE "/$(doors_json "$LAB_DIR/$1.session" id)" || fail "session $1 does not end"
-}
-
-_sessions_api() {
-    lab_host app curl -sf --max-time 10 --cacert "$LAB_DIR/ca.pem" -H "Authorization: Bearer $maker" -X "$1" \
-        "https://edge.test/v1/sessions$2" "${@:3}"
+    doors_api app "$maker" DELETE "sessions/$(doors_json "$LAB_DIR/$1.session" id)" || fail "session $1 does not end"
 }
 
 # sessions_ask ORDER...: of the browsers (session_calls.mjs); the answer is in $answer.
