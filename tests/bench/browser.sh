@@ -9,7 +9,7 @@
 # can spend 2 Mbit/s on. Rows are kept as those of quality.sh are, with the browser's version beside the rest.
 #
 #     --network LIST    of names as 30ms-2% (tests/bench/quality_networks.sh), with commas; default: six
-#     --path LIST       of udp,coturn,one-lane,ours,turns; default: all
+#     --path LIST       of udp,coturn,one-lane,ours,turns,ice-tcp; default: all
 #     --cc NAME         TCP's congestion control on all hosts, as cubic or bbr; default: cubic
 #     --video LIST      kbit/s that video may take at most; default: 2000
 #     --seconds N       of each call once both see each other; default: 30

@@ -12,7 +12,9 @@ set -euo pipefail
 network=$1 path=$2 seed=$3 seconds=$4 kbps=$5 cc=$6
 export BUILD_DIR=${BUILD_DIR:-$root/build}
 page=127.0.0.1:8443 # on each caller's own host: nothing of it crosses the links
-exec 3>&1 >&2       # the result alone goes to standard output
+# shellcheck disable=SC2034 # quality_lab.sh's
+lab_origin=https://$page
+exec 3>&1 >&2 # the result alone goes to standard output
 lab_hosts "$network" "$seed" "$seconds" "$cc"
 lab_path "$path"
 
@@ -20,7 +22,7 @@ lab_path "$path"
 ice_of() {
     local url
     case $1 in
-        direct) echo "[]" && return ;;
+        direct | ice-tcp:*) echo "[]" && return ;;
         udp:*) url="turn:${1#udp:}?transport=udp" ;;
         tls:*) url="turns:${1#tls:}?transport=tcp" ;;
     esac
@@ -57,11 +59,14 @@ for host in a b; do
     lab_wait_ready pages-$host
 done
 # By relays alone, for the server's host lets UDP of a and b through.
-policy=relay
-[ "$way" != direct ] || policy=all
+policy=relay session=()
+case $way in
+    direct) policy=all ;;
+    ice-tcp:*) policy=all session=(https://edge.test "${tickets[@]}") ;;
+esac
 # Nothing of the browsers' own work comes before that of the links and of what carries the media.
 lab_spawn edge media nice -n 15 node "$root/tests/support/measured_call.mjs" "https://$page/measured.html" "$seconds" \
-    "$kbps" "$policy" "$(ice_of "$way")" "$(lab_ns a)" "$(lab_ns b)"
+    "$kbps" "$policy" "$(ice_of "$way")" "$(lab_ns a)" "$(lab_ns b)" "${session[@]}"
 lab_said ready 60
 lab_said started 60
 lab_note before

@@ -16,7 +16,8 @@
 #     lab_hosts NETWORK SEED SECONDS CC   caller a, a link, the server, a link, caller b
 #     lab_path PATH                       what carries the media; $way is how callers come: direct, or
 #                                         udp:ADDR:PORT or tls:ADDR:PORT of a TURN server that knows test:test, or
-#                                         ice-tcp:ADDR:PORT of one that knows a session, with these tickets: $tickets
+#                                         ice-tcp:ADDR:PORT of one that knows a session, with these tickets: $tickets;
+#                                         its API answers pages of $lab_origin
 #     lab_said ready 30                   until the load, spawned as log "media", says that
 #     lab_note before
 #     lab_begin                           the media started: now NETWORK's changes and its download begin
@@ -65,8 +66,10 @@ lab_path() {
             way=tls:198.51.100.2:443
             ;;
         ice-tcp)
-            _lab_server --serve ice-tcp,api,site
+            _lab_server --serve ice-tcp,api,site ${lab_origin:+--origin "$lab_origin"}
             _lab_session
+            # No way is shorter: callers reach the server, and not each other.
+            _lab_sysctl edge net/ipv4/ip_forward 0
             way='ice-tcp:198.51.100.2:443'
             ;;
         *) die 2 "no such path: $1" ;;

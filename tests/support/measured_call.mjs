@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// measured_call.mjs URL SECONDS MAX_KBPS POLICY ICE A-NETNS B-NETNS
+// measured_call.mjs URL SECONDS MAX_KBPS POLICY ICE A-NETNS B-NETNS [SERVER A-TICKET B-TICKET]
 //
 // A call of two Chromium, each in its network namespace, and what getStats() says of it once a second. URL is
 // measured.html as either finds it, MAX_KBPS what the congestion control may give to video, POLICY the
-// iceTransportPolicy and ICE the iceServers of both. Both cameras show motion.mjs. Prints a line as each point is
-// reached:
+// iceTransportPolicy and ICE the iceServers of both; with tickets they meet by a session of that server, https://HOST.
+// Both cameras show motion.mjs. Prints a line as each point is reached:
 //
 //     ready      both pages are there
 //     started    each sees the other: from here on it counts
@@ -30,7 +30,8 @@ const samplesOf = sides => Promise.all(sides.map(side => side.page.evaluate(() =
 
 async function prepare(sides, dir, { url, ...setup }) {
     await openPair(sides, dir, { url, timeout: 60, onLost: side => tell(new Error(`browser ${side.id} has ended`)) });
-    await Promise.all(sides.map(side => side.page.evaluate(o => callPage.prepare(o), setup)));
+    await Promise.all(sides.map(side =>
+        side.page.evaluate(o => callPage.prepare(o), { ...setup, ticket: side.ticket })));
 }
 
 async function connect(sides) {
@@ -65,9 +66,10 @@ async function call(sides, dir, seconds, setup) {
     finished = true;
 }
 
-const [url, seconds, max_kbps, iceTransportPolicy, ice, ...hosts] = process.argv.slice(2);
-const sides = ['a', 'b'].map((id, i) => ({ id, netns: hosts[i], kind: 'chromium', args: [], camera: 'motion' }));
-const setup = { url, max_kbps: Number(max_kbps), iceTransportPolicy, iceServers: JSON.parse(ice) };
+const [url, seconds, max_kbps, iceTransportPolicy, ice, a, b, server, ...tickets] = process.argv.slice(2);
+const sides = ['a', 'b'].map((id, i) =>
+    ({ id, netns: [a, b][i], ticket: tickets[i], kind: 'chromium', args: [], camera: 'motion' }));
+const setup = { url, max_kbps: Number(max_kbps), iceTransportPolicy, iceServers: JSON.parse(ice), server };
 const dir = mkdtempSync(join(tmpdir(), 'sallyport-measured-'));
 let tell, finished = false;
 const told = new Promise((_, reject) => { tell = reject; });

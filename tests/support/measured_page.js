@@ -16,19 +16,28 @@ const callPage = (() => {
     const OUTBOUND = ['bytesSent', 'retransmittedBytesSent', 'framesEncoded', 'frameHeight', 'targetBitrate', 'qpSum',
         'qualityLimitationDurations'];
     const PAIR = ['availableOutgoingBitrate', 'currentRoundTripTime'];
-    const CANDIDATE = ['candidateType', 'relayProtocol', 'address'];
+    const CANDIDATE = ['candidateType', 'protocol', 'relayProtocol', 'address'];
 
     let pc, began;
+    let door = { outgoing: x => x, incoming: x => x }; // a session's is sallyport.js's
     const seen = {}; // connect_ms, first_frame_ms
 
     const since = () => Math.round((performance.now() - began) * 10) / 10;
     const pick = (from, names) => from && Object.fromEntries(names.map(name => [name, from[name]]));
 
-    // `max_kbps`: of video. `codec`: of video, by its name.
-    async function prepare({ iceServers, iceTransportPolicy, width, height, frameRate, max_kbps, codec }) {
+    async function say(kind, x) {
+        const out = await door.outgoing(x);
+        if (out)
+            window.signal({ [kind]: out.toJSON?.() ?? out });
+    }
+
+    // `max_kbps`: of video. `codec`: of video, by its name. `server`: has a session, of which this `ticket` is.
+    async function prepare({ iceServers, iceTransportPolicy, server, ticket, width, height, frameRate, max_kbps, codec }) {
         const video = document.getElementById('remote');
+        if (ticket)
+            door = await (await import(`${server}/v1/sallyport.js`)).open({ server, ticket });
         pc = new RTCPeerConnection({ iceServers, iceTransportPolicy });
-        pc.onicecandidate = ({ candidate }) => candidate && window.signal({ candidate: candidate.toJSON() });
+        pc.onicecandidate = ({ candidate }) => candidate && say('candidate', candidate);
         pc.onconnectionstatechange = () => {
             if (pc.connectionState === 'connected')
                 seen.connect_ms ??= since();
@@ -57,18 +66,18 @@ const callPage = (() => {
     async function offer() {
         began = performance.now();
         await pc.setLocalDescription();
-        window.signal({ description: pc.localDescription.toJSON() });
+        await say('description', pc.localDescription);
     }
 
     async function receive({ description, candidate }) {
         if (candidate)
-            return pc.addIceCandidate(candidate);
+            return pc.addIceCandidate(await door.incoming(candidate));
         began ??= performance.now();
-        await pc.setRemoteDescription(description);
+        await pc.setRemoteDescription(await door.incoming(description));
         if (description.type !== 'offer')
             return;
         await pc.setLocalDescription();
-        window.signal({ description: pc.localDescription.toJSON() });
+        await say('description', pc.localDescription);
     }
 
     // How it stands.
