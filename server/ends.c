@@ -4,10 +4,8 @@
 #include <stdlib.h>
 
 #include "ends_impl.h"
-#include "sallyport/chandata.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
-#include "sallyport/stun.h"
 
 #define PATHS_MAX (2 * (SP_RDV_UNPROVEN_MAX + SP_RDV_PROVEN_MAX)) /* of a session */
 
@@ -245,6 +243,7 @@ static void wake(struct sp_ends *e, const uint8_t key[static SP_RDV_KEY_LEN])
 {
     newcomers_wake(e, key);
     flows_wake(e, key);
+    udp_wake(e, key);
 }
 
 static void on_tell_name(void *arg, const uint8_t key[static SP_RDV_KEY_LEN], bool here)
@@ -351,55 +350,6 @@ void sp_ends_note(struct sp_ends *e, unsigned from, struct sp_span note)
     }
 }
 
-/* --- UDP ------------------------------------------------------------------------------------ */
-
-static struct sp_via *udp_via(struct sp_ends *e, struct sp_dgram *d, const struct sp_dgram_in *in)
-{
-    const struct via_pair pair = {in->remote, in->local};
-    struct sp_map_node *n = sp_map_get(&e->by_pair, &pair);
-    struct sp_rdv_spot spot;
-    struct sp_via *v;
-
-    if (n != NULL)
-        return SP_CONTAINER_OF(n, struct sp_via, by_pair);
-    if (sp_rdv_look_up(e->registry, in->body, &spot) != 0 || (v = via_new(e, VIA_UDP)) == NULL)
-        return NULL;
-    v->pair = pair;
-    if (sp_map_add(&e->by_pair, &v->by_pair) == 0)
-        v->dgram = d;
-    if (v->dgram == NULL || via_attach(v, &spot, SP_RDV_UDP) != 0) {
-        via_free(v);
-        return NULL;
-    }
-    e->counters.udp++;
-    return v;
-}
-
-bool sp_ends_is_turn(const struct sp_ends *e, struct sp_span d)
-{
-    struct sp_stun_msg m;
-    struct sp_span username;
-
-    if (!sp_rdv_has_names(e->registry) && e->by_pair.len == 0)
-        return true;
-    if (sp_chandata_looks_like(d))
-        return true;
-    if (!sp_stun_looks_like(d) || sp_stun_parse(d, &m) != 0)
-        return false;
-    return m.method != SP_STUN_BINDING ||
-           (m.cls == SP_STUN_REQUEST && !sp_stun_find(&m, SP_ATTR_USERNAME, &username));
-}
-
-bool sp_ends_take_udp(struct sp_ends *e, struct sp_dgram *d, const struct sp_dgram_in *in, size_t n)
-{
-    uint64_t now_us = sp_ticker_now(e->env.ticker);
-
-    struct sp_via *v = udp_via(e, d, &in[0]);
-    for (size_t i = 0; v != NULL && i < n; i++)
-        via_input(v, in[i].body, now_us);
-    return v != NULL;
-}
-
 /* --- candidates ----------------------------------------------------------------------------- */
 
 static struct sp_addr public_form(const struct sp_ends *e, const struct sp_addr *local)
@@ -455,6 +405,7 @@ int sp_ends_new(const struct sp_env *env, const struct sp_ends_config *c,
     sp_list_init(&e->porters);
     sp_list_init(&e->waiting);
     gates_init(e);
+    udp_init(e);
     sp_timer_init(&e->sweep, on_sweep, e);
     SP_MAP_INIT(&e->by_key, struct sp_via, key_node, key, env->rng);
     SP_MAP_INIT(&e->by_pair, struct sp_via, by_pair, pair, env->rng);
@@ -478,6 +429,7 @@ void sp_ends_finish(struct sp_ends *e)
     sp_rdv_drain(e->registry);
     sp_rdv_end_all(e->registry, "shutdown", sp_ticker_now(e->env.ticker));
     newcomers_free_all(e);
+    udp_forget(e);
     /* Also what is for other workers' sessions: they may still send by it, and the sockets close.
      */
     SP_LIST_EACH(&e->porters, link, next)

@@ -68,7 +68,7 @@ int sp_ends_take(struct sp_ends *e, struct sp_stream *s);
 bool sp_ends_is_turn(const struct sp_ends *e, struct sp_span d);
 
 /* Datagrams from one address to one of ours, none of which is TURN's. Whether they are a session's;
- * nobody else's then. */
+ * nobody else's then. A check whose USERNAME is not known yet is kept for a moment all the same. */
 bool sp_ends_take_udp(struct sp_ends *e, struct sp_dgram *d, const struct sp_dgram_in *in,
                       size_t n);
 

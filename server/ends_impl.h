@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the files of the ends share: ends.c (vias, other workers), ends_tcp.c (connections whose
- * session is looked for), ends_gate.c (gateways, and what they are asked). Nobody else includes
- * this.
+ * session is looked for), ends_udp.c, ends_flow.c (the same of other ways), ends_gate.c (gateways,
+ * and what they are asked). Nobody else includes this.
  */
 #ifndef SALLYPORT_SERVER_ENDS_IMPL_H
 #define SALLYPORT_SERVER_ENDS_IMPL_H
@@ -87,6 +87,9 @@ struct sp_ends {
     struct sp_list leases;   /* ports that gateways hold open */
     struct sp_list waiting;  /* flows with something that waits */
     size_t n_waiting;
+    struct udp_early
+        *early;           /* checks by UDP whose session is not known yet; NULL: there was none */
+    struct sp_timer look; /* for some of these it is known now */
     struct sp_timer tell; /* the others of this worker's gateways, again */
     uint64_t last_ask;
     struct sp_ends_counters counters;
@@ -124,6 +127,13 @@ void gates_joined(struct sp_ends *e, const struct sp_rdv_session *s, unsigned en
 void flows_wake(struct sp_ends *e, const uint8_t key[static SP_RDV_KEY_LEN]);
 /* What waits is dropped, and counted. */
 void flow_forget(struct sp_via *v);
+
+/* ends_udp.c */
+void udp_init(struct sp_ends *e);
+/* The same for checks by UDP. */
+void udp_wake(struct sp_ends *e, const uint8_t key[static SP_RDV_KEY_LEN]);
+/* None of them is waited for any more. */
+void udp_forget(struct sp_ends *e);
 
 /* ends_tcp.c */
 /* The same for connections. */

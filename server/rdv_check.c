@@ -185,8 +185,7 @@ static void answer_early(struct sp_rdv_path *p, const struct sp_stun_msg *m, uin
  * there is none, to all by which that fragment was used, once they know of this end's new one:
  * Chromium says to a fragment it does not know, and Firefox believes it, that all is in vain.
  */
-static void pass_check(struct sp_rdv_path *p, unsigned generation, struct sp_span d,
-                       uint64_t now_us)
+void check_pass(struct sp_rdv_path *p, unsigned generation, struct sp_span d, uint64_t now_us)
 {
     struct rdv_end *far = far_end(p);
     struct sp_rdv_path *proven = proven_with(far, generation);
@@ -200,7 +199,7 @@ static void pass_check(struct sp_rdv_path *p, unsigned generation, struct sp_spa
         SP_LIST_EACH(&far->paths, l, next)
         {
             struct sp_rdv_path *to = path_at(l);
-            if (to->ahead || (to->tried != generation && to->tried != 0))
+            if (to->ahead || (to->tried != generation && to->tried != 0) || yields(to, now_us))
                 continue;
             rdv_forward(p, to, d, now_us);
             passed++;
@@ -261,7 +260,10 @@ void check_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t 
     rdv_touch(p, now_us);
     answer_early(p, m, now_us);
     held_let_checks_go(p, now_us);
-    pass_check(p, asked.far, m->raw, now_us);
+    if (yields(p, now_us))
+        held_check(p, asked.far, m->raw, now_us);
+    else
+        check_pass(p, asked.far, m->raw, now_us);
 }
 
 /*
@@ -284,6 +286,7 @@ void check_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t n
         return;
     }
     rdv_touch(p, now_us);
+    p->answered = true;
     if (m->cls == SP_STUN_SUCCESS) {
         keep(own_end(to), seen_mark(m->id));
         marry(own_end(to), asked->own, asked->far);
@@ -294,6 +297,8 @@ void check_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t n
         rdv_forward(p, to, m->raw, now_us);
     else
         c->early_swallowed++;
-    held_let_go(p->session, 0, now_us);
-    held_let_go(p->session, 1, now_us);
+    for (unsigned end = 0; end < 2; end++) {
+        held_let_go(p->session, end, now_us);
+        yield_look(&p->session->ends[end], now_us);
+    }
 }

@@ -94,7 +94,7 @@ void held_let_checks_go(struct sp_rdv_path *to, uint64_t now_us)
     {
         struct sp_rdv_path *p = path_at(l);
         struct rdv_held *h = p->check;
-        if (h == NULL || h->generation != to->tried)
+        if (h == NULL || h->generation != to->tried || yields(p, now_us))
             continue;
         p->check = NULL;
         if (now_us - h->at_us < HELD_US)

@@ -156,9 +156,9 @@ bool names_fit(const struct sp_rdv_session *s, unsigned end, struct sp_span user
 
 /* --- of all workers ------------------------------------------------------------------------- */
 
-bool sp_rdv_has_names(const struct sp_rdv *r)
+bool sp_rdv_expects(const struct sp_rdv *r)
 {
-    return r->by_name.len > 0;
+    return r->by_name.len > 0 || !sp_list_empty(&r->sessions);
 }
 
 static int username_of(struct sp_span first, struct sp_stun_msg *m, struct sp_span *out)

@@ -39,6 +39,7 @@ void sp_rdv_path_remove(struct sp_rdv_path *p)
     if (e->sending == p)
         e->sending = next_sending(e);
     free(p->check);
+    yield_fini(p);
     seen_fini(&p->unproven);
     free(p);
 }
@@ -141,6 +142,7 @@ int sp_rdv_path_add(struct sp_rdv_session *s, unsigned end, enum sp_rdv_way way,
                               .serial = ++r->last_serial,
                               .began_us = now_us,
                               .last_in_us = now_us};
+    yield_init(p);
     sp_list_append(&e->paths, &p->link);
     e->n_paths++;
     e->n_unproven++;
@@ -181,7 +183,8 @@ void rdv_prove(struct sp_rdv_path *p, unsigned generation, uint64_t now_us)
     check_keep(p);
     p->last_in_us = e->last_in_us = now_us;
     e->n_unproven--;
-    e->sending = p;
+    if (!yield_sending(p))
+        e->sending = p;
     s->registry->counters.proven++;
     proven = e->n_paths - e->n_unproven;
     if (proven > SP_RDV_PROVEN_MAX)

@@ -360,7 +360,7 @@ static void on_sweep(struct sp_timer *t, uint64_t now_us, void *arg)
         r->told_us = now_us;
         names_tell_all(r);
     }
-    if (!sp_list_empty(&r->sessions) || sp_rdv_has_names(r))
+    if (sp_rdv_expects(r))
         rdv_start_sweep(r, now_us);
 }
 

@@ -21,6 +21,9 @@
  * proven with the fragment that it names, or to all that used that one when none was; while there
  * is none, the last one of each path waits. When ICE restarts, new fragments go with new ones only.
  * - The answer to it goes to the path that it came by, and nowhere else.
+ * - Where an end checks by UDP and by ICE-TCP, its UDP goes first: Firefox, where it called, stays
+ * with the first path that answers. Checks by ICE-TCP wait until UDP has been heard both ways, half
+ * a second at most; where no UDP comes nothing waits.
  * - All else, from a proven path, goes to the far end's sending path; or to a newer one that was
  * proven with the fragment with which its own was, after ICE restarted.
  *
@@ -218,8 +221,9 @@ int sp_rdv_look_up(struct sp_rdv *r, struct sp_span first, struct sp_rdv_spot *o
  * SP_EBADMSG as above. */
 int sp_rdv_key_of(struct sp_span first, uint8_t key[static SP_RDV_KEY_LEN]);
 
-/* Whether any USERNAME is known here: it may be asked before a datagram is looked at. */
-bool sp_rdv_has_names(const struct sp_rdv *r);
+/* Whether checks may come: a session is here, or the USERNAME of another worker's is known. To be
+ * asked before a datagram is looked at. */
+bool sp_rdv_expects(const struct sp_rdv *r);
 
 /* Another worker's tell_name. SP_EEXIST: one more says so; SP_EFULL; SP_ENOMEM. */
 int sp_rdv_heard_name(struct sp_rdv *r, const uint8_t key[static SP_RDV_KEY_LEN], unsigned worker,

@@ -2,8 +2,8 @@
 /*
  * What the files of the registry share: rendezvous.c (sessions, joining, leases), rdv_names.c
  * (which USERNAME is for whom), rdv_path.c (paths, and who may send to whom), rdv_check.c (what
- * proves them), rdv_held.c (what came too early), rdv_seen.c (what was said before). Nobody else
- * includes this.
+ * proves them), rdv_held.c (what came too early), rdv_yield.c (UDP before ICE-TCP), rdv_seen.c
+ * (what was said before). Nobody else includes this.
  */
 #ifndef SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
 #define SALLYPORT_SERVER_RENDEZVOUS_IMPL_H
@@ -43,13 +43,17 @@ struct sp_rdv_path {
     struct sp_addr remote; /* family none: not known */
     bool proven;
     unsigned tried,
-        generation; /* of its end: the newest it made checks with, and was proven with */
-    bool verified;  /* it made a check with the far end's password */
-    bool ahead;     /* its last check was made before it knew of the far end's new fragment */
+        generation;     /* of its end: the newest it made checks with, and was proven with */
+    bool verified;      /* it made a check with the far end's password */
+    bool ahead;         /* its last check was made before it knew of the far end's new fragment */
+    bool answered;      /* a check of the far end's that was passed to it: it is heard both ways */
+    uint64_t yields_us; /* ICE-TCP: until when it lets its end's UDP go first; 0: not begun */
+    struct sp_timer yield;
     uint64_t
         credit; /* bytes that it may be sent before it is proven, where its address may be forged */
     uint64_t began_us, last_in_us;
-    struct rdv_held *check; /* its last one, while the far end has no path for it; or NULL */
+    struct rdv_held *check; /* its last one, while the far end has no path for it, or it yields;
+                             * or NULL */
     /* For their answers; a path's own, so that nothing is forgotten however much a stranger asks.
      */
     struct rdv_asked asked[ASKED_MAX];
@@ -175,6 +179,9 @@ void rdv_touch(struct sp_rdv_path *p, uint64_t now_us);
 void check_keep(struct sp_rdv_path *p);
 void check_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us);
 void check_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us);
+/* To the far end's paths that may be sent a check which names this generation of it; what finds
+ * none waits. */
+void check_pass(struct sp_rdv_path *p, unsigned generation, struct sp_span d, uint64_t now_us);
 /*
  * By which of the far end's paths media of this one go; NULL: by none yet. Who sends by the pair of
  * an ICE restart is heard by it, even if the far end does not send by it yet: Chromium, where it
@@ -187,10 +194,20 @@ struct sp_rdv_path *check_where_to(const struct sp_rdv_path *p);
 bool held_data(struct sp_rdv_path *p, struct sp_span d, uint64_t now_us);
 /* A path has been proven: what waits may be able to go on now. */
 void held_let_go(struct sp_rdv_session *s, unsigned end, uint64_t now_us);
-/* A check that names this generation of the far end, none of whose paths may be sent it. */
+/* A check that names this generation of the far end, none of whose paths may be sent it (now). */
 void held_check(struct sp_rdv_path *p, unsigned generation, struct sp_span check, uint64_t now_us);
 /* The path has checked with what it tried now: it gets what waited for it. */
 void held_let_checks_go(struct sp_rdv_path *to, uint64_t now_us);
 void held_drop(struct rdv_end *e);
+
+/* rdv_yield.c */
+void yield_init(struct sp_rdv_path *p);
+void yield_fini(struct sp_rdv_path *p);
+/* Whether the path lets its end's UDP go first, for now. */
+bool yields(struct sp_rdv_path *p, uint64_t now_us);
+/* Of this end: those that need not wait any more go on. */
+void yield_look(struct rdv_end *e, uint64_t now_us);
+/* A path that is proven by now does not take what is sent from one that is better. */
+bool yield_sending(const struct sp_rdv_path *p);
 
 #endif

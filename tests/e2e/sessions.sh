@@ -29,23 +29,19 @@ every() {
     done; done
 }
 
-# calls A_GATEWAY B_GATEWAY A_WAY B_WAY: at once those that standard input has, a line each. Firefox nominates what answers
-# first, and stays with it: where it calls, UDP may lose that race to TCP on a busy machine, which is told.
+# calls A_GATEWAY B_GATEWAY A_WAY B_WAY: at once those that standard input has, a line each.
 calls() {
-    local stun form a b caller name names=() far=() way restarts
+    local stun form a b caller name names=() restarts
     while read -r stun form a b caller; do
         name=$stun-$form-$a-$b-$caller
         sessions_make "$name" "$stun" "$1" "$2"
         sessions_ask begin "$name" "$a" "$b" "$caller" "$form" "$LAB_DIR/$name.session" "$1" "$2"
         names+=("$name")
-        if [[ $4 = udp && ${!caller} = firefox ]]; then far+=("udp,ice-tcp"); else far+=("$4"); fi
     done
     for name in "${names[@]}"; do
-        sessions_ask reach "$name" "$3" "${far[0]}"
-        read -r restarts _ way <<<"$answer"
+        sessions_ask reach "$name" "$3" "$4"
+        read -r restarts _ <<<"$answer"
         [ "$restarts" = 0 ] || echo "$name: only when ICE was restarted ($restarts times)"
-        [ "$way" = "$4" ] || echo "$name: $way, which answered before $4"
-        far=("${far[@]:1}")
         sessions_ask end "$name"
     done
 }

@@ -246,6 +246,36 @@ START_TEST(who_waits_is_told_at_once)
 }
 END_TEST
 
+/* Nor when the browser checks again. */
+START_TEST(a_check_by_udp_that_is_early)
+{
+    struct udp_peer ua, ub;
+    struct call_end a, b;
+
+    open_rig(1);
+    introduce("CCCC", "DDDD"); /* or nobody would look at it */
+    by_udp(&a, &ua);
+    by_udp(&b, &ub);
+    for (uint8_t i = 0; i < 200; i++) { /* of whom room is made */
+        char name[16];
+        snprintf(name, sizeof name, "XXXX:%04u", i);
+        call_end_send_stun(&b, SP_STUN_REQUEST, 7, name);
+    }
+    call_end_send_stun(&a, SP_STUN_REQUEST, 9, "BBBB:AAAA");
+    io_loop_for(&r.loop, 50);
+    introduce("AAAA", "BBBB");
+    io_loop_for(&r.loop, 50);
+    ck_assert_uint_eq(worker_rig_stats(&r).ends.udp, 1);
+    udp_peer_close(&ub);
+    by_udp(&b, &ub);
+    call_end_send_stun(&b, SP_STUN_REQUEST, 2, "AAAA:BBBB");
+    call_end_expect_stun(&b, SP_STUN_REQUEST, 9);
+    udp_peer_close(&ua);
+    udp_peer_close(&ub);
+    worker_rig_close(&r);
+}
+END_TEST
+
 /* Closed without a word, but not at once: it may be early. */
 START_TEST(whom_nobody_knows)
 {
@@ -537,6 +567,7 @@ int main(void)
     tcase_add_test(tc, a_flow_of_no_session_ends);
     tcase_add_test(tc, flow_that_is_early);
     tcase_add_test(tc, who_waits_is_told_at_once);
+    tcase_add_test(tc, a_check_by_udp_that_is_early);
     tcase_add_test(tc, whom_nobody_knows);
     tcase_add_test(tc, what_is_no_check);
     tcase_add_test(tc, others_by_udp);

@@ -186,7 +186,7 @@ START_TEST(the_last_two_fragments_are_good)
     ck_assert_uint_eq(t.told - t.untold, 8);
     sp_rdv_end(t.s, "asked", t.now_us);
     ck_assert_uint_eq(t.told, t.untold);
-    ck_assert(!sp_rdv_has_names(t.r));
+    ck_assert(!sp_rdv_expects(t.r));
     close_registry();
 }
 END_TEST
@@ -207,17 +207,17 @@ START_TEST(another_workers_names_are_forgotten_unless_told_again)
     ck_assert_int_eq(sp_rdv_heard_name(t.r, digest, 4, true, t.now_us), SP_EEXIST);
     ck_assert_int_eq(sp_rdv_look_up(t.r, stun(SP_STUN_REQUEST, 1, "FFFF:EEEE"), &spot), 0);
     ck_assert_uint_eq(spot.worker, 3);
-    ck_assert(sp_rdv_has_names(t.r));
+    ck_assert(sp_rdv_expects(t.r));
     run_to(T0 + 2 * SP_RDV_TELL_US);
-    ck_assert(sp_rdv_has_names(t.r));
+    ck_assert(sp_rdv_expects(t.r));
     ck_assert_int_eq(sp_rdv_heard_name(t.r, digest, 3, true, t.now_us), 0);
     run_to(T0 + 4 * SP_RDV_TELL_US);
-    ck_assert(sp_rdv_has_names(t.r));
+    ck_assert(sp_rdv_expects(t.r));
     run_to(T0 + 5 * SP_RDV_TELL_US + SP_SEC(1));
-    ck_assert(!sp_rdv_has_names(t.r));
+    ck_assert(!sp_rdv_expects(t.r));
     ck_assert_int_eq(sp_rdv_heard_name(t.r, digest, 3, true, t.now_us), 0);
     ck_assert_int_eq(sp_rdv_heard_name(t.r, digest, 3, false, t.now_us), 0);
-    ck_assert(!sp_rdv_has_names(t.r));
+    ck_assert(!sp_rdv_expects(t.r));
     close_registry();
 }
 END_TEST
