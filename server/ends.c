@@ -259,12 +259,12 @@ static void on_tell_name(void *arg, const uint8_t key[static SP_RDV_KEY_LEN], bo
 
 static void on_released(void *arg, struct sp_rdv_session *s, unsigned end)
 {
-    gates_released(arg, s, end);
+    leases_released(arg, s, end);
 }
 
 static void on_joined(void *arg, struct sp_rdv_session *s, unsigned end)
 {
-    gates_joined(arg, s, end);
+    leases_joined(arg, s, end);
 }
 
 static void on_ended(void *arg)
@@ -405,6 +405,7 @@ int sp_ends_new(const struct sp_env *env, const struct sp_ends_config *c,
     sp_list_init(&e->porters);
     sp_list_init(&e->waiting);
     gates_init(e);
+    leases_init(e);
     udp_init(e);
     sp_timer_init(&e->sweep, on_sweep, e);
     SP_MAP_INIT(&e->by_key, struct sp_via, key_node, key, env->rng);
@@ -444,6 +445,7 @@ void sp_ends_free(struct sp_ends *e)
     sp_guests_fini(&e->guests);
     sp_rdv_free(e->registry, sp_ticker_now(e->env.ticker));
     sp_timerq_cancel(&e->env.ticker->timers, &e->sweep);
+    leases_fini(e);
     gates_fini(e);
     sp_map_fini(&e->by_key);
     sp_map_fini(&e->by_pair);

@@ -98,6 +98,8 @@ struct sp_gate; /* one of them, as it is known here */
 /* One of this worker's, and its tunnel. NULL: no memory. */
 struct sp_gate *sp_ends_gateway_came(struct sp_ends *e, const struct sp_ends_gateway *about,
                                      struct sp_tunnel *t);
+/* A lane of its tunnel has ended. NULL is fine. */
+void sp_ends_gateway_lost_lane(struct sp_gate *g);
 /* Before its tunnel is freed. NULL is fine. */
 void sp_ends_gateway_left(struct sp_gate *g);
 
@@ -105,8 +107,9 @@ void sp_ends_gateway_left(struct sp_gate *g);
 const struct sp_gate *sp_ends_gateway_next(const struct sp_ends *e, const struct sp_gate *before);
 const struct sp_ends_gateway *sp_gate_about(const struct sp_gate *g);
 
-/* 0: where it listens for this end. SP_ENOENT: no such gateway, or its tunnel ended; SP_EFULL: it
- * has no port left; SP_EDENIED: it does not do that; SP_ETIMEDOUT: it said nothing for 3 s. */
+/* 0: where it listens for this end. SP_ENOENT: no such gateway, or its tunnel ended, or has had no
+ * lane for a second; SP_EFULL: it has no port left; SP_EDENIED: it does not do that; SP_ETIMEDOUT:
+ * it said nothing for 3 s. */
 typedef void sp_ends_gateway_fn(int err, const struct sp_addr *addrs, size_t n, void *arg);
 struct sp_ends_ask;
 
@@ -116,8 +119,8 @@ struct sp_ends_whom {
 
 /* Asks a gateway to open the end on its LAN, and to keep it open until the end is released. `fn` is
  * called later, from the loop, once, unless the ask is cancelled. The gateway that came last of
- * those with this name and subject. SP_ENOENT: there is none now;
- * SP_EINVAL: nobody has joined the end; SP_ENOMEM. */
+ * those with this name and subject. SP_ENOENT: there is none now, or it has had no lane for a
+ * second; SP_EINVAL: nobody has joined the end; SP_ENOMEM. */
 int sp_ends_ask_gateway(struct sp_ends *e, struct sp_rdv_session *s, unsigned end,
                         const struct sp_ends_whom *whom, sp_ends_gateway_fn *fn, void *arg,
                         struct sp_ends_ask **out);

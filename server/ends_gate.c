@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Gateways, wherever their tunnel is, and the ports that they open for ends of sessions. A port is
- * leased: asked for again and again as long as the end is not released.
+ * Gateways, wherever their tunnel is, and what they are asked.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "ends_impl.h"
 #include "sallyport/clock.h"
 #include "sallyport/crypto.h"
 #include "sallyport/err.h"
-#include "sallyport/lan_port.h"
 
 #define TELL_US    SP_SEC(10)
 #define FOREIGN_US (3 * TELL_US)
-#define LIFETIME_S 45
-#define RENEW_US   SP_SEC(15)
-#define WAIT_US    SP_MS(3500) /* for an answer, wherever it was lost */
+#define ABSENT_US  SP_SEC(1) /* without any lane: it may come back, but nobody waits for it */
 
 struct sp_gate {
     struct sp_ends *all;
@@ -25,35 +20,19 @@ struct sp_gate {
     uint8_t key[SP_RDV_KEY_LEN];
     struct sp_tunnel *tunnel; /* NULL: of another worker */
     unsigned worker;
-    uint64_t expires_us; /* of another worker's */
+    uint64_t expires_us;   /* of another worker's */
+    uint64_t lane_lost_us; /* when the last one of its lanes that ended did; 0: none has */
 };
 
-/* A port of a gateway, for an end. */
-struct lease {
-    struct sp_ends *all;
-    struct sp_link link;
-    struct sp_rdv_session *session;
-    unsigned end;
-    uint64_t token;
-    uint8_t gate[SP_RDV_KEY_LEN];
-    char name[SP_TOKEN_NAME_MAX + 1];
-    struct sp_timer renew;
-};
-
-struct sp_ends_ask {
-    struct sp_ends *all;
-    struct sp_link link;
-    uint64_t id, token;
-    struct sp_timer patience;
-    sp_ends_gateway_fn *fn;
-    void *arg;
-};
-
-/* A question on its way to a gateway of this worker: who wants to know the answer. */
+/* A question on its way to a gateway of this worker: who wants to know the answer, and whether he
+ * has been told that there is none. */
 struct errand {
     struct sp_ends *all;
     unsigned worker;
     uint64_t id;
+    const struct sp_tunnel *tunnel;
+    struct sp_timer absent;
+    bool told;
 };
 
 static uint64_t now_of(const struct sp_ends *e)
@@ -163,10 +142,21 @@ void sp_ends_gateway_left(struct sp_gate *g)
     free(g);
 }
 
+void sp_ends_gateway_lost_lane(struct sp_gate *g)
+{
+    if (g != NULL)
+        g->lane_lost_us = now_of(g->all);
+}
+
 const struct sp_gate *sp_ends_gateway_next(const struct sp_ends *e, const struct sp_gate *before)
 {
     return gate_at(before == NULL ? sp_list_first(&e->gates)
                                   : sp_list_next(&e->gates, &before->link));
+}
+
+const uint8_t *gate_key(const struct sp_gate *g)
+{
+    return g->key;
 }
 
 const struct sp_ends_gateway *sp_gate_about(const struct sp_gate *g)
@@ -174,8 +164,8 @@ const struct sp_ends_gateway *sp_gate_about(const struct sp_gate *g)
     return &g->about;
 }
 
-static struct sp_gate *gate_by_name(const struct sp_ends *e, struct sp_span name,
-                                    struct sp_span subject)
+const struct sp_gate *gate_by_name(const struct sp_ends *e, struct sp_span name,
+                                   struct sp_span subject)
 {
     SP_LIST_EACH(&e->gates, link, next)
     {
@@ -218,37 +208,7 @@ static void on_gate_note(struct sp_ends *e, unsigned from, bool here, struct sp_
     keep_telling(e);
 }
 
-/* --- answers -------------------------------------------------------------------------------- */
-
-static struct lease *lease_at(struct sp_link *l)
-{
-    return SP_LIST_ITEM(l, struct lease, link);
-}
-
-static struct lease *lease_by_token(const struct sp_ends *e, uint64_t token)
-{
-    SP_LIST_EACH(&e->leases, link, next)
-    if (lease_at(link)->token == token)
-        return lease_at(link);
-    return NULL;
-}
-
-static void ask_free(struct sp_ends_ask *a)
-{
-    sp_timerq_cancel(&a->all->env.ticker->timers, &a->patience);
-    sp_list_remove(&a->link);
-    free(a);
-}
-
-static void ask_end(struct sp_ends_ask *a, int err, const struct sp_addr *addrs, size_t n)
-{
-    sp_ends_gateway_fn *fn = a->fn;
-    void *arg = a->arg;
-
-    a->all->counters.asked_in_vain += err != 0;
-    ask_free(a);
-    fn(err, addrs, n, arg);
-}
+/* --- questions ------------------------------------------------------------------------------ */
 
 static int meaning(int err, uint32_t code)
 {
@@ -257,62 +217,73 @@ static int meaning(int err, uint32_t code)
     return code == 0 ? 0 : code == SP_CONTROL_FULL ? SP_EFULL : SP_EDENIED;
 }
 
-/* Nobody may wait for it: a lease was renewed, or an ask cancelled. */
-static void answered(struct sp_ends *e, uint64_t id, int err, struct sp_span body)
+static void bring(const struct errand *who, int err, struct sp_span body)
 {
-    struct sp_addr addrs[SP_LAN_PORT_ADDRS_MAX];
-    struct sp_ends_ask *a = NULL;
-    size_t n = 0;
+    const struct note n = {.kind = NOTE_ANSWER, .handle = who->id, .err = err};
 
-    SP_LIST_EACH(&e->asks, link, next)
-    if (SP_LIST_ITEM(link, struct sp_ends_ask, link)->id == id)
-        a = SP_LIST_ITEM(link, struct sp_ends_ask, link);
-    if (a == NULL)
+    if (who->told)
         return;
-    const struct lease *l = lease_by_token(e, a->token);
-    if (err == 0 && l == NULL)
-        err = SP_ENOENT; /* the end has been released meanwhile */
-    if (err == 0 && sp_lan_port_parse_answer(body, addrs, &n) != 0)
-        err = SP_EDENIED;
-    if (err == 0)
-        sp_rdv_set_gateway(l->session, l->end, sp_span_str(l->name));
-    ask_end(a, err, addrs, n);
+    if (who->worker == who->all->env.worker)
+        leases_answered(who->all, who->id, err, body);
+    else
+        note_send(who->all, who->worker, &n, body);
 }
 
 static void on_tunnel_answer(const struct sp_tunnel_answer *answer, uint64_t now_us, void *arg)
 {
     struct errand who = *(struct errand *)arg;
-    struct note n = {
-        .kind = NOTE_ANSWER, .handle = who.id, .err = meaning(answer->err, answer->code)};
     (void)now_us;
 
+    sp_timerq_cancel(&who.all->env.ticker->timers, &((struct errand *)arg)->absent);
     free(arg);
-    if (who.worker == who.all->env.worker)
-        answered(who.all, who.id, n.err, answer->body);
-    else
-        note_send(who.all, who.worker, &n, answer->body);
+    bring(&who, meaning(answer->err, answer->code), answer->body);
 }
 
-/* --- questions ------------------------------------------------------------------------------ */
+/* The tunnel goes on asking, but whoever waits has other ways. */
+static void on_absent(struct sp_timer *t, uint64_t now_us, void *arg)
+{
+    struct errand *who = arg;
+    (void)t;
+    (void)now_us;
 
-/* To a gateway of this worker. */
+    if (sp_tunnel_lane_count(who->tunnel) > 0)
+        return;
+    bring(who, SP_ENOENT, (struct sp_span){0});
+    who->told = true;
+}
+
+/* To a gateway of this worker. SP_ENOENT: its tunnel has had no lane for a while. */
 static int put_question(struct sp_gate *g, struct sp_span question, unsigned worker, uint64_t id)
 {
-    struct errand *who = malloc(sizeof *who);
+    struct sp_timerq *timers = &g->all->env.ticker->timers;
+    bool has_lanes = sp_tunnel_lane_count(g->tunnel) > 0;
+    uint64_t now_us = now_of(g->all), until_us = g->lane_lost_us + ABSENT_US;
 
+    if (!has_lanes && now_us >= until_us)
+        return SP_ENOENT;
+    struct errand *who = malloc(sizeof *who);
     if (who == NULL)
         return SP_ENOMEM;
-    *who = (struct errand){g->all, worker, id};
-    int err = sp_tunnel_ask(g->tunnel, question, on_tunnel_answer, who, now_of(g->all));
-    if (err != 0)
+    *who = (struct errand){.all = g->all, .worker = worker, .id = id, .tunnel = g->tunnel};
+    sp_timer_init(&who->absent, on_absent, who);
+    int err = has_lanes ? 0 : sp_timerq_set(timers, &who->absent, until_us);
+    if (err == 0)
+        err = sp_tunnel_ask(g->tunnel, question, on_tunnel_answer, who, now_us);
+    if (err != 0) {
+        sp_timerq_cancel(timers, &who->absent);
         free(who);
+    }
     return err;
 }
 
-static int ask_gate(struct sp_ends *e, struct sp_gate *g, struct sp_span question, uint64_t id)
+int gates_ask(struct sp_ends *e, const uint8_t key[static SP_RDV_KEY_LEN], struct sp_span question,
+              uint64_t id)
 {
+    struct sp_gate *g = gate_by_key(e, key, false);
     struct note n = {.kind = NOTE_ASK, .handle = id};
 
+    if (g == NULL)
+        return SP_ENOENT;
     if (g->tunnel != NULL)
         return put_question(g, question, e->env.worker, id);
     memcpy(n.key, g->key, sizeof n.key);
@@ -330,150 +301,6 @@ static void on_ask_note(struct sp_ends *e, unsigned from, const struct note *n,
         note_send(e, from, &back, (struct sp_span){0});
 }
 
-/* --- leases --------------------------------------------------------------------------------- */
-
-/* Both ends on one LAN go directly, and what is answered early would call them elsewhere. */
-static bool answers_early(const struct sp_rdv_view *v)
-{
-    const char *first = v->ends[0].gateway;
-
-    return v->early && (first[0] == '\0' || strcmp(first, v->ends[1].gateway) != 0);
-}
-
-/* `id` 0: nobody waits for the answer. */
-static int ask_for(struct lease *l, uint32_t lifetime_s, uint64_t id)
-{
-    struct sp_ends *e = l->all;
-    struct sp_gate *g = gate_by_key(e, l->gate, false);
-    struct sp_lan_port q = {.end = l->token, .lifetime_s = lifetime_s};
-    uint8_t question[SP_LAN_PORT_QUESTION_MAX];
-    struct sp_rdv_view v;
-
-    if (g == NULL)
-        return SP_ENOENT;
-    sp_rdv_view(l->session, now_of(e), &v);
-    if (answers_early(&v))
-        q.password = sp_span_str(v.ends[1 - l->end].password);
-    size_t len = sp_lan_port_build(&q, question);
-    int err = ask_gate(e, g, sp_span(question, len), id);
-    sp_crypto_wipe(question, sizeof question);
-    return err;
-}
-
-static void on_renew(struct sp_timer *t, uint64_t now_us, void *arg)
-{
-    struct lease *l = arg;
-
-    (void)ask_for(l, LIFETIME_S, 0); /* the gateway may come back */
-    (void)sp_timerq_set(&l->all->env.ticker->timers, t, now_us + RENEW_US);
-}
-
-static void lease_free(struct lease *l)
-{
-    sp_timerq_cancel(&l->all->env.ticker->timers, &l->renew);
-    sp_list_remove(&l->link);
-    free(l);
-}
-
-static struct lease *lease_of(const struct sp_ends *e, const struct sp_rdv_session *s, unsigned end)
-{
-    SP_LIST_EACH(&e->leases, link, next)
-    if (lease_at(link)->session == s && lease_at(link)->end == end)
-        return lease_at(link);
-    return NULL;
-}
-
-static struct lease *lease_new(struct sp_ends *e, struct sp_rdv_session *s, unsigned end,
-                               const struct sp_gate *g)
-{
-    struct lease *l = calloc(1, sizeof *l);
-
-    if (l == NULL)
-        return NULL;
-    *l = (struct lease){.all = e, .session = s, .end = end, .token = sp_rng_u64(e->env.rng)};
-    memcpy(l->gate, g->key, sizeof l->gate);
-    memcpy(l->name, g->about.name, sizeof l->name);
-    sp_timer_init(&l->renew, on_renew, l);
-    sp_list_append(&e->leases, &l->link);
-    if (sp_timerq_set(&e->env.ticker->timers, &l->renew, now_of(e) + RENEW_US) != 0) {
-        lease_free(l);
-        return NULL;
-    }
-    return l;
-}
-
-void gates_released(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end)
-{
-    struct lease *l = lease_of(e, s, end);
-
-    if (l == NULL)
-        return;
-    (void)ask_for(l, 0, 0);
-    lease_free(l);
-}
-
-void gates_joined(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end)
-{
-    struct lease *l = lease_of(e, s, 1 - end);
-    struct sp_rdv_view v;
-
-    sp_rdv_view(s, now_of(e), &v);
-    if (l != NULL && v.early)
-        (void)ask_for(l, LIFETIME_S, 0);
-}
-
-/* --- asking --------------------------------------------------------------------------------- */
-
-static void on_impatient(struct sp_timer *t, uint64_t now_us, void *arg)
-{
-    (void)t;
-    (void)now_us;
-    ask_end(arg, SP_ETIMEDOUT, NULL, 0);
-}
-
-int sp_ends_ask_gateway(struct sp_ends *e, struct sp_rdv_session *s, unsigned end,
-                        const struct sp_ends_whom *whom, sp_ends_gateway_fn *fn, void *arg,
-                        struct sp_ends_ask **out)
-{
-    const struct sp_gate *g = gate_by_name(e, whom->name, whom->subject);
-    struct lease *l = lease_of(e, s, end);
-    struct sp_ends_ask *a;
-    struct sp_rdv_view v;
-
-    e->counters.asked++;
-    sp_rdv_view(s, now_of(e), &v);
-    if (!v.ends[end].joined) /* which could not be released */
-        return SP_EINVAL;
-    if (g == NULL) {
-        e->counters.asked_in_vain++;
-        return SP_ENOENT;
-    }
-    if (l != NULL && memcmp(l->gate, g->key, sizeof l->gate) != 0) {
-        gates_released(e, s, end); /* it has gone elsewhere */
-        l = NULL;
-    }
-    if ((l == NULL && (l = lease_new(e, s, end, g)) == NULL) || (a = calloc(1, sizeof *a)) == NULL)
-        return SP_ENOMEM;
-    *a = (struct sp_ends_ask){
-        .all = e, .id = ++e->last_ask, .token = l->token, .fn = fn, .arg = arg};
-    sp_timer_init(&a->patience, on_impatient, a);
-    sp_list_append(&e->asks, &a->link);
-    int err = sp_timerq_set(&e->env.ticker->timers, &a->patience, now_of(e) + WAIT_US);
-    if (err == 0)
-        err = ask_for(l, LIFETIME_S, a->id);
-    if (err != 0) {
-        ask_free(a);
-        return err;
-    }
-    *out = a;
-    return 0;
-}
-
-void sp_ends_ask_cancel(struct sp_ends_ask *a)
-{
-    ask_free(a);
-}
-
 /* --- life ----------------------------------------------------------------------------------- */
 
 void gates_note(struct sp_ends *e, unsigned from, const struct note *n, struct sp_span body)
@@ -487,7 +314,7 @@ void gates_note(struct sp_ends *e, unsigned from, const struct note *n, struct s
         on_ask_note(e, from, n, body);
         break;
     case NOTE_ANSWER:
-        answered(e, n->handle, n->err, body);
+        leases_answered(e, n->handle, n->err, body);
         break;
     default:
         break;
@@ -497,17 +324,11 @@ void gates_note(struct sp_ends *e, unsigned from, const struct note *n, struct s
 void gates_init(struct sp_ends *e)
 {
     sp_list_init(&e->gates);
-    sp_list_init(&e->asks);
-    sp_list_init(&e->leases);
     sp_timer_init(&e->tell, on_tell, e);
 }
 
 void gates_fini(struct sp_ends *e)
 {
-    SP_LIST_EACH(&e->asks, link, next)
-    ask_free(SP_LIST_ITEM(link, struct sp_ends_ask, link));
-    SP_LIST_EACH(&e->leases, link, next)
-    lease_free(lease_at(link));
     SP_LIST_EACH(&e->gates, link, next)
     gate_free(gate_at(link));
     sp_timerq_cancel(&e->env.ticker->timers, &e->tell);

@@ -2,7 +2,7 @@
 /*
  * What the files of the ends share: ends.c (vias, other workers), ends_tcp.c (connections whose
  * session is looked for), ends_udp.c, ends_flow.c (the same of other ways), ends_gate.c (gateways,
- * and what they are asked). Nobody else includes this.
+ * and what they are asked), ends_lease.c (for which ports). Nobody else includes this.
  */
 #ifndef SALLYPORT_SERVER_ENDS_IMPL_H
 #define SALLYPORT_SERVER_ENDS_IMPL_H
@@ -117,10 +117,24 @@ void note_send_all(struct sp_ends *e, const struct note *n, struct sp_span body)
 void gates_init(struct sp_ends *e);
 void gates_fini(struct sp_ends *e);
 void gates_note(struct sp_ends *e, unsigned from, const struct note *n, struct sp_span body);
+/* Who came last of those with this name, and subject if that is not empty. NULL: there is none. */
+const struct sp_gate *gate_by_name(const struct sp_ends *e, struct sp_span name,
+                                   struct sp_span subject);
+/* Of name and subject, SP_RDV_KEY_LEN bytes. */
+const uint8_t *gate_key(const struct sp_gate *g);
+/* Wherever it is; the answer comes by leases_answered. SP_ENOENT: it is not there. */
+int gates_ask(struct sp_ends *e, const uint8_t key[static SP_RDV_KEY_LEN], struct sp_span question,
+              uint64_t id);
+
+/* ends_lease.c */
+void leases_init(struct sp_ends *e);
+void leases_fini(struct sp_ends *e);
+/* What a gateway said to a question, or why it says nothing. */
+void leases_answered(struct sp_ends *e, uint64_t id, int err, struct sp_span body);
 /* The end is released: its port is not needed any more. */
-void gates_released(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end);
+void leases_released(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end);
 /* What its port has to know may have changed. */
-void gates_joined(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end);
+void leases_joined(struct sp_ends *e, const struct sp_rdv_session *s, unsigned end);
 
 /* ends_flow.c */
 /* Flows that wait for the session of this key look for it at once. */

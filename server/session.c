@@ -174,6 +174,7 @@ static void session_free(struct sp_session *s)
     sp_endpoint_free_all(&s->endpoints);
     sp_ends_flows_gone(&s->vias);
     sp_ends_gateway_left(s->gate);
+    s->gate = NULL; /* its lanes end after it */
     add_counters(&all->counters.tunnels, sp_tunnel_counters(s->tunnel));
     sp_map_del(&all->by_id, &s->node);
     sp_tunnel_free(s->tunnel);
@@ -274,6 +275,7 @@ static void on_lane_closed(struct sp_stream_lane *l, int why, const char *text, 
     for (size_t i = 0; i < SP_LANES_MAX; i++)
         if (s->lanes[i] == l)
             s->lanes[i] = NULL;
+    sp_ends_gateway_lost_lane(s->gate);
     settle(s);
     sp_log_debug(s->all->env.log, "lane ended", SP_F_STR("subject", s->subject),
                  SP_F_STR("reason", text));

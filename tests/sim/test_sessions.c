@@ -322,6 +322,49 @@ START_TEST(who_does_not_answer)
 }
 END_TEST
 
+static bool is_cut(void *arg)
+{
+    (void)arg;
+    return worker_rig_stats(&r).lanes == 0;
+}
+
+/* It may have been killed: its tunnel lingers, but whoever asks has other ways. */
+START_TEST(who_has_no_lane)
+{
+    struct gateway *g = &gateways[0];
+    char token[SP_TOKEN_MAX + 1];
+    struct sp_ends_ask *ask;
+
+    open_rig(1);
+    open_gateway(g, "office");
+    server_env_token("office", SP_TOKEN_SCOPE_TUNNEL, 60, token);
+    for (unsigned back = 0; back < 2; back++) {
+        sp_stream_lane_free(g->end.lanes[0]);
+        g->end.lanes[0] = NULL;
+        ck_assert(io_loop_until(&r.loop, is_cut, NULL));
+        memset(&order, 0, sizeof order);
+        order.gateways[0] = "office";
+        in_worker(make_session);
+        serial++;
+        if (back == 0) /* in time */
+            ck_assert_uint_eq(gateway_end_join(&g->end, worker_rig_tcp(&r), r.client, token, 0),
+                              101);
+        ck_assert(io_loop_until(&r.loop, both_answered, NULL));
+        ck_assert_int_eq(order.err[0], back == 0 ? 0 : SP_ENOENT);
+    }
+    struct sp_ends *e = sp_worker_ends(r.w);
+    struct sp_rdv_session *s = sp_rdv_find(sp_ends_registry(e), sp_span_str(order.id));
+    const struct sp_ends_whom whom = {.name = sp_span_str("office")};
+    ck_assert_ptr_nonnull(sp_ends_gateway_next(e, NULL)); /* it still lingers, but now at once: */
+    ck_assert_int_eq(sp_ends_ask_gateway(e, s, 0, &whom, on_answer_a, NULL, &ask), SP_ENOENT);
+    ck_assert_uint_eq(gateway_end_join(&g->end, worker_rig_tcp(&r), r.client, token, 0), 101);
+    introduce("office", NULL);
+    ck_assert_int_eq(order.err[0], 0);
+    close_gateway(g);
+    worker_rig_close(&r);
+}
+END_TEST
+
 /* However many there are: what the tunnel leaves behind must not use it any more. */
 START_TEST(when_a_tunnel_ends)
 {
@@ -358,6 +401,7 @@ int main(void)
     tcase_add_test(tc, lan_to_ice_tcp);
     tcase_add_test(tc, many_who_check_for_nothing);
     tcase_add_test(tc, who_does_not_answer);
+    tcase_add_test(tc, who_has_no_lane);
     tcase_add_test(tc, when_a_tunnel_ends);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
