@@ -5,7 +5,7 @@
 import {Call} from '/demo/call.js';
 import {Chart} from '/demo/chart.js';
 import {between, shown, totals} from '/demo/figures.js';
-import {draw, ways} from '/demo/picture.js';
+import {agreed, draw, ways} from '/demo/picture.js';
 import {isName, makeName, Room} from '/demo/room.js';
 
 const $ = (id) => document.getElementById(id);
@@ -42,8 +42,9 @@ function describe({near, far}) {
 
 function showPath(change) {
     path = {...path, ...change};
-    $('path-text').textContent = describe(path);
-    draw($('picture'), path);
+    const seen = {...path, ...agreed(path)};
+    $('path-text').textContent = describe(seen);
+    draw($('picture'), seen);
 }
 
 function showFigures(f) {

@@ -32,6 +32,13 @@ export const ways = {
     relay: 'through a TURN relay',
 };
 
+/** What both ends say of their ways, as one: whom a relay's address calls hears of no relay. */
+export function agreed({near, far}) {
+    const relayed = near === 'relay' || far === 'relay';
+    const own = (way) => (relayed && way === 'direct' ? 'relay' : way);
+    return {near: own(near), far: own(far)};
+}
+
 // The stretches of one half, from the browser to the middle: [from, to, what it is called].
 function stretches(way, [browser, gateway, server]) {
     if (way === 'tunnel') return [[browser, gateway, 'UDP'], [gateway, server, 'HTTPS :443']];

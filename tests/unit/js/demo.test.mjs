@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What the demo page makes of a peer connection's statistics.
+// What the demo page makes of a peer connection's statistics, and of what both ends say.
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {between, shown, totals} from '../../../server/demo/figures.js';
+import {agreed} from '../../../server/demo/picture.js';
 
 const stats = (...all) => new Map(all.map((s, i) => [s.id ?? i, {id: i, ...s}]));
 
@@ -39,4 +40,12 @@ test('as it is shown', () => {
     assert.equal(shown(1.234, 1), '1.2');
     assert.equal(shown(undefined, 1), '–');
     assert.equal(shown(NaN, 1), '–');
+});
+
+test('a relay that one end alone knows of is both ends\' way', () => {
+    assert.deepEqual(agreed({near: 'direct', far: 'relay'}), {near: 'relay', far: 'relay'});
+    assert.deepEqual(agreed({near: 'relay', far: 'direct'}), {near: 'relay', far: 'relay'});
+    assert.deepEqual(agreed({near: 'relay', far: null}), {near: 'relay', far: null});
+    assert.deepEqual(agreed({near: 'direct', far: 'direct'}), {near: 'direct', far: 'direct'});
+    assert.deepEqual(agreed({near: 'tunnel', far: 'udp'}), {near: 'tunnel', far: 'udp'});
 });
