@@ -2,10 +2,12 @@
 /*
  * ICE checks and their answers, which prove paths: the rules at the top of rendezvous.h.
  */
+#include "prefix_limit.h"
 #include "rendezvous_impl.h"
 #include "sallyport/stun_auth.h"
 
-#define UNPROVEN_MAX 256 /* checks of a path that is not proven: browsers make them every 50 ms */
+#define UNPROVEN_MAX 256  /* checks of a path that is not proven: browsers make them every 50 ms */
+#define ENDED_MAX    1024 /* … of those that have ended */
 
 /* --- what was asked ------------------------------------------------------------------------- */
 
@@ -50,6 +52,22 @@ void check_keep(struct sp_rdv_path *p)
     seen_fini(&p->unproven);
 }
 
+/*
+ * Without an answer it may be right all the same, and whoever saw it says it again when the path is
+ * gone. Strangers can say much, but push nothing out of what the holder said from where he showed
+ * his ticket; only those of his own prefix can, and who forges it.
+ */
+void check_bury(struct sp_rdv_path *p)
+{
+    struct rdv_end *e = own_end(p);
+    bool holders = p->way == SP_RDV_GATEWAY || sp_prefix_of(&p->remote) == e->home;
+
+    e->ended.max = ENDED_MAX;
+    for (size_t i = 0; i < p->unproven.n; i++)
+        if (holders || e->ended.n < ENDED_MAX)
+            seen_add(&e->ended, p->unproven.marks[i]);
+}
+
 /* More than its end still knows may have been said with that generation. */
 static bool is_forgotten(const struct rdv_end *e, unsigned generation)
 {
@@ -72,7 +90,7 @@ static bool is_replayed(const struct sp_rdv_path *p, const struct rdv_asked *a)
     }
     if (p->proven || asked_by(p, a->id) != NULL)
         return false;
-    return seen_has(&e->seen, mark) || is_forgotten(e, a->own);
+    return seen_has(&e->seen, mark) || seen_has(&e->ended, mark) || is_forgotten(e, a->own);
 }
 
 /* 0: of none that are good. */

@@ -38,6 +38,8 @@ void sp_rdv_path_remove(struct sp_rdv_path *p)
     p->session->registry->counters.paths_never_proven += !p->proven;
     if (e->sending == p)
         e->sending = next_sending(e);
+    if (!p->proven)
+        check_bury(p);
     free(p->check);
     yield_fini(p);
     seen_fini(&p->unproven);

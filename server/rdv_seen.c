@@ -17,7 +17,8 @@ uint32_t seen_mark(const uint8_t id[static SP_STUN_ID_LEN])
 static void grow(struct rdv_seen *s)
 {
     size_t room = s->room > 0 ? 2 * s->room : ROOM_FIRST;
-    uint32_t *marks = room <= SEEN_MAX ? realloc(s->marks, room * sizeof *marks) : NULL;
+    uint32_t *marks =
+        room <= (s->max > 0 ? s->max : SEEN_MAX) ? realloc(s->marks, room * sizeof *marks) : NULL;
 
     if (marks == NULL)
         return;
@@ -51,5 +52,5 @@ uint64_t seen_lost(const struct rdv_seen *s)
 void seen_fini(struct rdv_seen *s)
 {
     free(s->marks);
-    *s = (struct rdv_seen){.n = 0};
+    *s = (struct rdv_seen){.max = s->max};
 }

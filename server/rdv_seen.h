@@ -20,6 +20,7 @@
 struct rdv_seen {
     uint32_t *marks; /* a ring; what comes next takes the place of the oldest when it is full */
     size_t room, n;
+    size_t max; /* 0: SEEN_MAX */
     uint64_t total;
 };
 

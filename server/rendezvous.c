@@ -130,6 +130,7 @@ static void session_free(struct sp_rdv_session *s)
         release(s, end);
         sp_crypto_wipe(s->ends[end].holder, sizeof s->ends[end].holder);
         seen_fini(&s->ends[end].seen);
+        seen_fini(&s->ends[end].ended);
     }
     names_drop(s);
     sp_map_del(&r->by_id, &s->by_id);

@@ -33,8 +33,9 @@
  *
  * Whoever sees a check may say it again, by a path of his own. So what was said before proves no
  * path: by paths that are there or were proven, with a password that is known, or answered with
- * success. Where an end has said more than is remembered (SEEN_MAX), nobody new is believed until
- * ICE restarts.
+ * success; nor what was said by a path that ended unproven, as far as that is remembered. Where an
+ * end has said more than is remembered of the others (SEEN_MAX), nobody new is believed until ICE
+ * restarts.
  *
  * An end is leased: it is released when no proven path of it brought anything for the idle time,
  * but not before the session's time to join is over. A session ends with its last end.

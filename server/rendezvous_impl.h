@@ -89,7 +89,10 @@ struct rdv_end {
     /* What proven paths asked, whatever was answered with success or made with the password: no
      * stranger can put anything there. */
     struct rdv_seen seen;
-    uint64_t seen_before;  /* so many before its generation began */
+    uint64_t seen_before; /* so many before its generation began */
+    /* What paths asked that ended and had proven nothing: there anybody can put something, so it
+     * has a place of its own. */
+    struct rdv_seen ended;
     struct sp_early early; /* its checks */
     struct sp_list held;   /* the oldest first */
     unsigned n_held;
@@ -177,6 +180,8 @@ void rdv_touch(struct sp_rdv_path *p, uint64_t now_us);
 /* rdv_check.c */
 /* What it asked is not forgotten any more. */
 void check_keep(struct sp_rdv_path *p);
+/* It ends, and has proven nothing. */
+void check_bury(struct sp_rdv_path *p);
 void check_request(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us);
 void check_answer(struct sp_rdv_path *p, const struct sp_stun_msg *m, uint64_t now_us);
 /* To the far end's paths that may be sent a check which names this generation of it; what finds

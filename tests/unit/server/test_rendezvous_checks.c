@@ -120,6 +120,34 @@ START_TEST(what_nobody_answered_proves_nobody)
 }
 END_TEST
 
+/* Nor when the path that said it has ended, unproven, and whatever strangers say. */
+START_TEST(what_a_path_that_ended_said_proves_nobody)
+{
+    const struct sp_addr home = sp_addr_v4(192, 0, 2, 1, 40000);
+    const struct sp_rdv_join j = {
+        .holder = sp_span_str(HOLDER_A), .ufrag = sp_span_str("AAAA"), .from = &home};
+    struct transport va, vx;
+
+    open_session();
+    ck_assert_int_eq(sp_rdv_join(t.s, 0, &j, t.now_us), 0);
+    struct sp_rdv_path *a = path(0, &va);
+    sp_rdv_path_set_remote(a, &home);
+    request(a, 1, "BBBB:AAAA");
+    sp_rdv_path_remove(a);
+    expect_replay(1);
+    for (uint32_t n = 0; n < 20; n++) {
+        const struct sp_addr from = sp_addr_v4(203, 0, 113, (uint8_t)n, 7);
+        struct sp_rdv_path *x = path(0, &vx);
+        sp_rdv_path_set_remote(x, &from);
+        for (uint32_t id = 0; id < 200; id++)
+            request(x, 1000 * (n + 1) + id, "BBBB:AAAA");
+        sp_rdv_path_remove(x);
+    }
+    expect_replay(1);
+    close_registry();
+}
+END_TEST
+
 /* More than an end remembers has been said: nobody new is believed until ICE restarts. */
 START_TEST(what_can_not_be_remembered_proves_nobody)
 {
@@ -431,6 +459,7 @@ int main(void)
     tcase_add_test(tc, a_stranger_makes_nobody_forget_what_was_asked);
     tcase_add_test(tc, what_was_answered_long_ago_proves_nobody);
     tcase_add_test(tc, what_nobody_answered_proves_nobody);
+    tcase_add_test(tc, what_a_path_that_ended_said_proves_nobody);
     tcase_add_test(tc, what_can_not_be_remembered_proves_nobody);
     tcase_add_test(tc, fragments_of_another_session);
     tcase_add_test(tc, ice_restarts);
