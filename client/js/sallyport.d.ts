@@ -20,6 +20,13 @@ export interface Place {
     way: 'tunnel' | 'ice-tcp' | 'udp';
 }
 
+/** What is signalled; candidates as the browser gives them, null at their end. */
+export type Signal = RTCSessionDescriptionInit | RTCIceCandidateInit | RTCIceCandidate | null | undefined;
+/** What to send of it; null: nothing, as of a candidate that went with its offer. */
+export type Outgoing<X> = X extends null | undefined ? null : X extends {type: RTCSdpType} ? RTCSessionDescriptionInit : X | null;
+/** What to give to the peer connection of it; null: nothing. */
+export type Incoming<X> = X extends null | undefined ? null : X extends {type: RTCSdpType} ? RTCSessionDescriptionInit : X;
+
 export interface Door {
     /** Both ends are on one gateway's LAN, and need nothing in between. */
     readonly direct: boolean;
@@ -27,13 +34,10 @@ export interface Door {
     readonly gateway: string | undefined;
     /** Settles when the server knows the ufrag that was sent last; rejects with what it said when it does not want to. */
     readonly registered: Promise<void>;
-    /** What to send instead of a local description or candidate; null: nothing, as of a candidate that went with its offer. */
-    outgoing<T extends RTCSessionDescriptionInit>(x: T): Promise<T>;
-    outgoing<T extends RTCIceCandidateInit>(x: T): Promise<T | null>;
-    outgoing(x: null | undefined): Promise<null>;
-    /** What to give to the peer connection instead of what was received; null: nothing. */
-    incoming<T extends RTCSessionDescriptionInit | RTCIceCandidateInit>(x: T): Promise<T>;
-    incoming(x: null | undefined): Promise<null>;
+    /** What to send instead of a local description or candidate. */
+    outgoing<X extends Signal>(x: X): Promise<Outgoing<X>>;
+    /** What to give to the peer connection instead of what was received. */
+    incoming<X extends Signal>(x: X): Promise<Incoming<X>>;
     /**
      * Restarts ICE whenever the call's path is lost, where this side called (pc.restartIce(): 'negotiationneeded' follows);
      * where it was called, `ask` may tell the far end to.

@@ -4,7 +4,9 @@
 // node's own test runner.
 import assert from 'node:assert/strict';
 import {webcrypto} from 'node:crypto';
+import {readFileSync} from 'node:fs';
 import {beforeEach, test} from 'node:test';
+import * as whole from '../../../client/js/sallyport.js';
 import {candidateLine, credentialsOf, open, SallyportError, withCandidates} from '../../../client/js/sallyport.js';
 
 const offer = [
@@ -447,4 +449,18 @@ test('who was called asks for it', async (t) => {
     silent.become('failed');
     pass(1);
     assert.equal(silent.restarts, 0);
+});
+
+// --- what is published -------------------------------------------------------------------------------
+
+const published = (name) => readFileSync(new URL(`../../../client/js/${name}`, import.meta.url), 'utf8');
+
+test('the package has what its description names, and its types say what there is', () => {
+    const {exports, types, files} = JSON.parse(published('package.json'));
+    for (const path of [types, exports['.'].types, exports['.'].default]) {
+        assert.ok(files.includes(path.replace('./', '')), path);
+        assert.ok(published(path).length > 0);
+    }
+    const declared = [...published(types).matchAll(/^export (?:class|function|const) (\w+)/gm)].map(([, name]) => name);
+    assert.deepEqual(declared.sort(), Object.keys(whole).sort());
 });
