@@ -5,12 +5,23 @@
 #include "http_service_impl.h"
 #include "sallyport/clock.h"
 
+/* A page joins when its user comes, and has more to say when somebody calls: what is there for that
+ * saves two round trips of a call's beginning. Browsers keep it for two to five minutes. */
+#define IDLE_US SP_SEC(300)
+
+static void put(struct sp_http_conn *c, const struct sp_api_answer *a)
+{
+    sp_http_put(c, a->head, a->body, a->keep_alive);
+    if (a->status == 200 && !c->finishing && a->keep_alive)
+        (void)sp_http_wait_at_most(c, IDLE_US);
+}
+
 static void on_call_done(struct sp_api_answer *a, void *arg)
 {
     struct sp_http_conn *c = arg;
 
     c->call = NULL;
-    sp_http_put(c, a->head, a->body, a->keep_alive);
+    put(c, a);
     sp_http_go_on(c);
 }
 
@@ -61,7 +72,7 @@ enum sp_http_served sp_http_serve_api(struct sp_http_conn *c, const struct sp_ht
         return SP_HTTP_WAITS;
     case SP_API_ANSWERED:
         sp_http_take_request(c, h, head_len);
-        sp_http_put(c, reply.answer.head, reply.answer.body, reply.answer.keep_alive);
+        put(c, &reply.answer);
         sp_api_answer_fini(&reply.answer);
         return SP_HTTP_ANSWERED;
     }

@@ -227,6 +227,25 @@ connections() {
     ok "requests behind each other on one connection, and a body that is waited for"
 }
 
+# patient TICKET: joins, and says more a minute later by the same connection, as a page does whose user waits for a call.
+patient() {
+    python3 - edge.test "$LAB_DIR/ca.pem" "$1" <<'PYTHON'
+import http.client, json, ssl, sys, time
+
+host, ca, ticket = sys.argv[1:]
+edge = http.client.HTTPSConnection(host, context=ssl.create_default_context(cafile=ca), timeout=30)
+edge.auto_open = 0
+edge.connect()
+for ufrag in "ffff", "gggg":
+    edge.request("PUT", "/v1/end", json.dumps({"holder": "patient-of-this-end", "ufrag": ufrag}), {"Authorization": f"Bearer {ticket}"})
+    answer = edge.getresponse()
+    assert answer.status == 200, answer.status
+    answer.read()
+    if ufrag == "ffff":
+        time.sleep(65)
+PYTHON
+}
+
 # ---- many ------------------------------------------------------------------------------------------------
 
 many() {
@@ -250,6 +269,9 @@ server_start --relay-ip $edge4 --workers 2 --session-idle 600 --serve tunnel,tur
 create '{"ttl":10}'
 over=$(answer "['expires']") in_time=$ticket0 late=$ticket1
 join 200 "$in_time" early ',"ufrag":"dddd"'
+create '{"ttl":600}'
+patient "$ticket0" &
+waits=$!
 a_session
 mistakes
 tickets
@@ -259,6 +281,8 @@ connections
 gateways
 expired "$over" "$late" "$in_time"
 many
+wait $waits || fail "who joined a minute ago needs another connection"
+ok "a page's connection is there when it has more to say, a minute later"
 host_stop server
 server_start --relay-ip $edge4
 as_site "a good token where no API is served" "Authorization: Bearer $maker\r\n"
