@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # What happens to sessions, as a page with sallyport.js sees it: a ticket used twice, one that was changed, one of another
-# server, one that nobody used in time; and a session that is ended while media flows by a tunnel and by ICE-TCP.
+# server, one of another session, one that nobody used in time; and a session that is ended while media flows by a tunnel and by ICE-TCP.
 # machine: shared
 
 # shellcheck source=tests/support/sessions.sh
@@ -44,6 +44,22 @@ refused "a ticket used twice" call 1 "SallyportError 409 ticket_used"
 sed 's/[^".]\{5\}"}/AAAAA"}/g' "$LAB_DIR/late.session" >"$LAB_DIR/changed.session"
 refused "a ticket that somebody changed" changed 0 "SallyportError 401 bad_token"
 refused "a ticket of another server" other 0 "SallyportError 401 bad_token"
+# Its holder is an end of that session, whatever he says to whom: of this one he learns nothing.
+sessions_make one pass lan-a -
+sessions_make two pass - -
+python3 - "$LAB_DIR" <<'PYTHON'
+import json, sys
+
+one, two = (json.load(open(f"{sys.argv[1]}/{name}.session")) for name in ("one", "two"))
+json.dump({"ends": [one["ends"][0], two["ends"][1]]}, open(f"{sys.argv[1]}/mixed.session", "w"))
+PYTHON
+connected=$(doors_metric sallyport_sessions_connected_total)
+sessions_ask begin mixed chromium chromium a trickle "$LAB_DIR/mixed.session" lan-a -
+sessions_ask apart mixed
+[ "$(doors_metric sallyport_sessions_connected_total)" = "$connected" ] || fail "ends of two sessions were connected"
+[ "$(doors_metric sallyport_ends_ice_tcp_unknown_total)" -gt 0 ] || fail "whoever has the other ticket did not come at all"
+sessions_ask end mixed
+ok "tickets of two sessions do not meet"
 sessions_delete call
 sessions_ask silent call
 refused "the ticket of a session that has ended" call 0 "SallyportError 404 no_such_session"

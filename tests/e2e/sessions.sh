@@ -78,9 +78,17 @@ sessions_office joined
 row "open -"            "open -"             direct  direct
 sessions_office apart
 row "https-only lan-a"  "https-only lan-b"   tunnel  tunnel   noudp
+for host in a b; do
+    read -r answers swallowed < <(sessions_early $host)
+    [[ $answers -gt 0 && $swallowed -gt 0 ]] || fail "$host's gateway: $answers early answers, $swallowed swallowed"
+done
+ok "checks were answered early, and the far ends' own answers to these went no further"
 row "block-udp -"       "block-udp -"        ice-tcp ice-tcp  noudp
 row "https-only lan-a"  "open -"             tunnel  udp
 row "https-only lan-a"  "block-udp -"        tunnel  ice-tcp  noudp
 sessions_office joined
+early=$(sessions_early a)
 row "https-only lan-a"  "https-only lan-a"   direct  direct   noudp
+[ "$(sessions_early a)" = "$early" ] || fail "on one LAN checks were answered early: $(sessions_early a), and $early before"
+ok "on one LAN nothing was answered early, which would have called them elsewhere"
 sessions_down

@@ -15,6 +15,7 @@
 //                            and by which ways it goes
 //     restart NAME           the caller restarts ICE; until both sides have other credentials
 //     silent NAME            until neither gets anything of the other any more
+//     apart NAME             for some seconds the two hear nothing of each other
 //     end NAME
 //     refused a|b KIND SESSION_FILE END
 //                            the answer: why the page can't take that end
@@ -27,7 +28,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Browser, SMALL_VIEW } from './browser/browser.mjs';
 
-const LIMIT_MS = 40000, LOOK_MS = 100, SILENCE_MS = 2000;
+const LIMIT_MS = 40000, LOOK_MS = 100, SILENCE_MS = 2000, APART_MS = 5000;
 const ENOUGH = { frames: 5, voice: 20 };
 
 const pause = ms => new Promise(resolve => { setTimeout(resolve, ms); });
@@ -116,6 +117,13 @@ const orders = {
                 [last, since] = [figures, Date.now()];
             return Date.now() - since >= SILENCE_MS;
         });
+    },
+    async apart(name) {
+        for (const end = Date.now() + APART_MS; Date.now() < end; await pause(LOOK_MS)) {
+            const found = await reports(name, calls.get(name));
+            if (found.some(r => r.errors.length || r.way || r.frames || r.voice))
+                throw new Error(`they are not apart: ${describe(found)}`);
+        }
     },
     async end(name) {
         await Promise.all(sides(calls.get(name)).map(page => page.evaluate(n => callPage.hangUp(n), name)));

@@ -120,6 +120,15 @@ _sessions_answer() {
     answer=${answer#ok }
 }
 
+# sessions_early a|b: how many checks its gateway has answered early, and how many of the far ends' own answers to these
+# it has swallowed.
+sessions_early() {
+    lab_host "$1" curl -s --max-time 5 http://127.0.0.1:9642/metrics | awk '
+        $1 == "sallyport_session_early_answers_total" { answers = $2 }
+        $1 == "sallyport_session_early_swallowed_total" { swallowed = $2 }
+        END { print answers, swallowed }'
+}
+
 # sessions_udp: how many UDP packets crossed a's firewall, b's, and the server's wire.
 sessions_udp() {
     echo "$(lab_udp_crossed a) $(lab_udp_crossed b) $(
