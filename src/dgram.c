@@ -50,6 +50,15 @@ struct waiting {
     union control control;
 };
 
+/* Where the kernel puts what comes. Made once: what it changes is put back, no more than that. */
+struct slots {
+    struct mmsghdr msgs[BATCH];
+    struct iovec iov[BATCH];
+    struct sockaddr_storage from[BATCH];
+    union in_control control[BATCH];
+    size_t filled; /* so many from the first on, by the last call */
+};
+
 struct sp_dgram_pool {
     struct sp_ticker *ticker;
     struct sp_deferred flush;
@@ -58,6 +67,7 @@ struct sp_dgram_pool {
     struct waiting waiting[BATCH];
     struct mmsghdr out[BATCH];
     bool no_segments; /* the kernel cuts none (UDP_SEGMENT) */
+    struct slots slots;
     uint8_t arena[ARENA_BYTES];
     uint8_t in[BATCH][DATAGRAM]; /* touched, and so in memory, only as far as datagrams are long */
 };
@@ -399,27 +409,28 @@ static void take_piece(struct told *t, struct msghdr *h, struct sp_span piece, b
     } while (piece.len > 0 && !*t->closed);
 }
 
+static void empty_slots(struct slots *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        s->msgs[i].msg_hdr.msg_namelen = sizeof s->from[i];
+        s->msgs[i].msg_hdr.msg_controllen = sizeof s->control[i];
+    }
+}
+
 /* Receives one batch and tells it. Returns how many pieces the kernel had; *used: how many
  * datagrams were worth it. */
 static int receive(struct sp_dgram *d, bool *closed, size_t *used)
 {
     struct sp_dgram_pool *p = d->pool;
-    struct mmsghdr msgs[BATCH];
-    struct iovec iov[BATCH];
-    struct sockaddr_storage from[BATCH];
-    union in_control control[BATCH];
-    struct told t = {.d = d, .closed = closed};
+    struct mmsghdr *msgs = p->slots.msgs;
+    struct told t; /* not by an initializer: that would clear in[] as well, for each batch */
 
-    for (size_t i = 0; i < BATCH; i++) {
-        iov[i] = (struct iovec){p->in[i], DATAGRAM};
-        msgs[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
-                                          .msg_namelen = sizeof from[i],
-                                          .msg_iov = &iov[i],
-                                          .msg_iovlen = 1,
-                                          .msg_control = &control[i],
-                                          .msg_controllen = sizeof control[i]};
-    }
+    t.d = d;
+    t.closed = closed;
+    t.n = t.all = 0;
+    empty_slots(&p->slots, p->slots.filled);
     int n = recvmmsg(d->fd, msgs, BATCH, MSG_DONTWAIT, NULL);
+    p->slots.filled = n > 0 ? (size_t)n : 0;
     int n_late = count_late(d, msgs, n);
     for (int i = 0; i < n && !*closed; i++) {
         if (msgs[i].msg_hdr.msg_flags & MSG_TRUNC)
@@ -452,6 +463,20 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 
 /* --- life ----------------------------------------------------------------------------------- */
 
+static void make_slots(struct sp_dgram_pool *p)
+{
+    struct slots *s = &p->slots;
+
+    for (size_t i = 0; i < BATCH; i++) {
+        s->iov[i] = (struct iovec){p->in[i], DATAGRAM};
+        s->msgs[i].msg_hdr = (struct msghdr){.msg_name = &s->from[i],
+                                             .msg_iov = &s->iov[i],
+                                             .msg_iovlen = 1,
+                                             .msg_control = &s->control[i]};
+    }
+    s->filled = BATCH;
+}
+
 int sp_dgram_pool_new(struct sp_ticker *ticker, struct sp_dgram_pool **out)
 {
     struct sp_dgram_pool *p = malloc(sizeof *p); /* not cleared: most of it is never touched */
@@ -462,6 +487,7 @@ int sp_dgram_pool_new(struct sp_ticker *ticker, struct sp_dgram_pool **out)
     p->n = p->used = 0;
     p->no_segments = false;
     p->late_us = p->late_since_us = 0;
+    make_slots(p);
     sp_deferred_init(&p->flush, on_flush, p);
     *out = p;
     return 0;

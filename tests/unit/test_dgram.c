@@ -265,6 +265,33 @@ START_TEST(asked_address)
 }
 END_TEST
 
+/* What the kernel said of one datagram leaves no less room for what it says of the next, which has
+ * a longer address, or tells where it was sent to. */
+START_TEST(short_then_long)
+{
+    struct rig r;
+    open_rig(&r);
+    struct end *from = open_end(&r, "127.0.0.2:0"), *to = open_end(&r, "127.0.0.1:0");
+    struct end *from6 = open_end(&r, "[::1]:0"), *to6 = open_end(&r, "[::]:0");
+    struct sp_addr asked;
+
+    ck_assert_int_eq(sp_addr_parse("[::1]:1", &asked), 0);
+    asked.port = sp_dgram_local(to6->d)->port;
+    send_bytes(from, sp_dgram_local(to->d), "short", 5);
+    ck_assert(until(&r, to, 1));
+    ck_assert(sp_addr_eq(&to->remote, sp_dgram_local(from->d)));
+    send_bytes(from6, &asked, "long", 4);
+    ck_assert(until(&r, to6, 1));
+    ck_assert(sp_addr_eq(&to6->remote, sp_dgram_local(from6->d)));
+    ck_assert(sp_addr_eq(&to6->local, &asked));
+    close_end(from);
+    close_end(to);
+    close_end(from6);
+    close_end(to6);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(largest)
 {
     static uint8_t data[70000];
@@ -472,6 +499,7 @@ int main(void)
     tcase_add_test(tc, frames);
     tcase_add_loop_test(tc, burst_and_answers, 0, 2);
     tcase_add_test(tc, asked_address);
+    tcase_add_test(tc, short_then_long);
     tcase_add_test(tc, largest);
     tcase_add_test(tc, unreachable);
     tcase_add_test(tc, closed_within);
