@@ -549,9 +549,13 @@ void sp_stream_tune_sole(struct sp_stream *s, const char *congestion)
 
 /* --- questions ------------------------------------------------------------------------------ */
 
-int sp_stream_tcp_info(const struct sp_stream *s, struct sp_sock_tcp *out)
+int sp_stream_tcp_info(struct sp_stream *s, struct sp_sock_tcp *out)
 {
-    return sp_sock_tcp_info(s->fd, out);
+    int err = sp_sock_tcp_info(s->fd, out);
+
+    if (err == 0)
+        stream_know_unsent(s, out->notsent_bytes);
+    return err;
 }
 
 const struct sp_addr *sp_stream_remote(const struct sp_stream *s)

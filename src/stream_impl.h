@@ -63,6 +63,8 @@ struct sp_buf *stream_cipher_out(const struct sp_stream *s);
 void stream_lend_out(struct sp_stream *s);
 /* False: no memory for what is left. */
 bool stream_settle_out(struct sp_stream *s);
+/* So much has not left the kernel: what there is room for follows from it. */
+void stream_know_unsent(struct sp_stream *s, size_t unsent);
 void stream_ask_room(struct sp_stream *s);
 void stream_ask_burst(struct sp_stream *s);
 void stream_flush(struct sp_stream *s);

@@ -63,6 +63,12 @@ bool stream_settle_out(struct sp_stream *s)
     return err == 0;
 }
 
+void stream_know_unsent(struct sp_stream *s, size_t unsent)
+{
+    s->behind = unsent > 0;
+    s->room = unsent < s->unsent_max ? s->unsent_max - unsent : 0;
+}
+
 /* Asking the kernel costs a call: not before all of the room may be used up, and somebody wants to
  * know. */
 void stream_ask_room(struct sp_stream *s)
@@ -71,8 +77,7 @@ void stream_ask_room(struct sp_stream *s)
 
     if (sp_sock_notsent(s->fd, &unsent) != 0)
         unsent = 0;
-    s->behind = unsent > 0;
-    s->room = unsent < s->unsent_max ? s->unsent_max - unsent : 0;
+    stream_know_unsent(s, unsent);
 }
 
 /* The same, and what would leave at once. */

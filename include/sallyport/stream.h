@@ -108,8 +108,8 @@ void sp_stream_expect_queue(struct sp_stream *s, bool queue);
 /* From now on it is the only connection that somebody has (sp_sock_tune_sole). */
 void sp_stream_tune_sole(struct sp_stream *s, const char *congestion);
 
-/* The kernel's side of it. SP_ESYS. */
-int sp_stream_tcp_info(const struct sp_stream *s, struct sp_sock_tcp *out);
+/* The kernel's side of it, from which the stream learns as well how much room there is. SP_ESYS. */
+int sp_stream_tcp_info(struct sp_stream *s, struct sp_sock_tcp *out);
 
 /* Sends what waits, then FIN, as who has said all and still listens. Of a plain stream only. */
 void sp_stream_half_close(struct sp_stream *s);
