@@ -18,7 +18,7 @@
 #define RUN_US    SP_MS(40)
 #define WINDOW_US SP_MS(500)
 #define RUN_BYTES 6000
-#define DENSE_US  SP_MS(70) /* between arrivals, or lanes wait for what was lost */
+#define DENSE_US  SP_MS(120) /* between arrivals, or lanes wait for what was lost */
 #define SEEN_US   SP_SEC(1)
 #define LEAST     8000  /* bytes a second */
 #define WORTH     30000 /* so few are no burden for any line: it is lanes of different ways */
@@ -27,13 +27,18 @@
 
 #define HELD_US        SP_MS(50)  /* what waited within that is still waiting, more or less */
 #define USELESS_US     SP_SEC(3)  /* no line that we alone fill needs longer to become empty */
-#define STAYS_US       SP_MS(500) /* then it is to be seen whose queue it is; a short one: */
+#define STAYS_US       SP_MS(300) /* then it is to be seen whose queue it is; a short one: */
 #define STAYS_SHORT_US SP_SEC(2)
 #define DRAIN_MAX_US   SP_MS(500)
-#define FEW            3000  /* bytes that come anyway */
-#define BEHIND         12000 /* so much was lost in the queue: it is we who fill it */
+#define DRAINED_US     SP_MS(25) /* before its end: what leaves sees whether it ends */
+#define FEW            3000      /* bytes that come anyway */
+#define BEHIND         12000     /* so much was lost in the queue: it is we who fill it */
+#define OURS           (2 * BEHIND)
+#define OURS_QUEUE_US  SP_MS(50)
+#define OURS_US        SP_SEC(1)
 #define PAUSE_US       SP_SEC(15)
 #define PAUSE_MAX_US   SP_SEC(60)
+#define EASE_US        SP_MS(250)
 #define FORGET_US      SP_SEC(30)
 #define FRESH_US       SP_MS(200)
 #define FULL_US        SP_MS(200) /* it was so */
@@ -49,6 +54,11 @@ static uint64_t backlog_us(const struct sp_bottleneck *b, uint64_t now_us)
     return b->busy_until_us > now_us ? b->busy_until_us - now_us : 0;
 }
 
+static bool is_easing(const struct sp_bottleneck *b)
+{
+    return b->ease_us != 0;
+}
+
 static uint64_t later(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -62,7 +72,7 @@ static uint64_t record_us(const struct sp_bottleneck *b)
 /* A slow line is at work for a while with each record: then these are longer. */
 static uint64_t hold_us(const struct sp_bottleneck *b)
 {
-    return later(HOLD_US, 2 * record_us(b));
+    return later(HOLD_US, record_us(b));
 }
 
 static uint64_t long_us(const struct sp_bottleneck *b)
@@ -110,13 +120,16 @@ void sp_bottleneck_left(struct sp_bottleneck *b, uint32_t seq, uint64_t now_us)
         .seq = seq, .queue_us = b->ahead_us, .left_us = now_us, .sent_bytes = b->sent_bytes};
 }
 
-/* That under which the datagram left; NULL: it is not known, or has not left at all. */
+/* That under which the datagram left, or the oldest: it met a queue at least that long. NULL: it is
+ * not known, or has not left at all. */
 static const struct sp_bottleneck_mark *mark_of(struct sp_bottleneck *b, uint32_t seq)
 {
     unsigned i = b->n;
 
     while (i > 0 && (int32_t)(mark_at(b, i - 1)->seq - seq) > 0)
         i--;
+    if (i == 0 && b->n == SP_BOTTLENECK_MARKS)
+        return mark_at(b, 0);
     return i > 0 ? mark_at(b, i - 1) : NULL;
 }
 
@@ -272,16 +285,24 @@ static uint64_t drain_us(const struct sp_bottleneck *b, uint32_t queue_us, uint6
     return us < DRAIN_MAX_US ? us : DRAIN_MAX_US;
 }
 
+/* What waited leaves not all at once: the queue has no room for it. */
+static void ease(struct sp_bottleneck *b, uint64_t now_us)
+{
+    b->rate += b->rate / 2;
+    b->ease_us = now_us;
+}
+
 static void give_up(struct sp_bottleneck *b, uint64_t now_us)
 {
     b->pause_us = b->pause_us == 0                 ? PAUSE_US
                   : b->pause_us < PAUSE_MAX_US / 2 ? b->pause_us * 2
                                                    : PAUSE_MAX_US;
     b->pause_until_us = now_us + b->pause_us;
-    b->rate = 0;
+    b->anothers_us = now_us;
     b->busy_until_us = b->drain_until_us = 0;
-    b->way.is_known = b->behind.is_known = false;
+    b->behind.is_known = false;
     b->n_past = 0;
+    ease(b, now_us);
 }
 
 /* One datagram may have been lost, and held up for it: a queue is what the next one meets, too. */
@@ -316,6 +337,20 @@ static uint64_t short_us(const struct sp_bottleneck *b)
     return later(BUSY_US, 2 * record_us(b));
 }
 
+static void drain(struct sp_bottleneck *b, uint32_t queue_us, uint64_t now_us)
+{
+    b->drained_us = queue_us;
+    b->drain_until_us = now_us + drain_us(b, queue_us, now_us);
+}
+
+/* Or half of what would have passed by then, if it were ours, has. */
+static bool is_ending(const struct sp_bottleneck *b, uint32_t queue_us, uint64_t ours_us)
+{
+    uint64_t gone_us = b->drained_us < DRAIN_MAX_US ? b->drained_us : DRAIN_MAX_US;
+
+    return queue_us + gone_us / 2 < ours_us + b->drained_us;
+}
+
 static void queue_ended(struct sp_bottleneck *b, uint64_t now_us)
 {
     b->clear_us = now_us;
@@ -336,16 +371,30 @@ static bool is_anothers(struct sp_bottleneck *b, const struct sp_bottleneck_mark
         b->pause_us = 0;
         queue_ended(b, now_us);
     } else if (b->drain_until_us == 0) {
-        if (now_us - b->clear_us <= stays_us)
-            return false;
-        b->drained_us = queue_us;
-        b->drain_until_us = now_us + drain_us(b, queue_us, now_us);
-    } else if (m->left_us >= b->drain_until_us) {
-        if (queue_us >= m->queue_us + later(b->drained_us / 3, short_us(b)))
-            return behind < BEHIND || now_us - b->clear_us > USELESS_US;
-        queue_ended(b, now_us);
+        if (now_us - b->clear_us > stays_us)
+            drain(b, queue_us, now_us);
+    } else if (m->left_us + DRAINED_US >= b->drain_until_us) {
+        bool useless = now_us - b->clear_us > USELESS_US;
+        uint64_t ours_us =
+            m->left_us < b->drain_until_us ? b->drain_until_us - m->left_us : hold_us(b);
+        if (queue_us < ours_us + short_us(b))
+            queue_ended(b, now_us);
+        else if (!useless && is_ending(b, queue_us, ours_us))
+            drain(b, queue_us, now_us);
+        else
+            return behind < BEHIND || useless;
     }
     return false;
+}
+
+/* The queue has grown since, or much of ours is lost in it: it is ours now. */
+static void doubt_pause(struct sp_bottleneck *b, uint32_t queue_us, uint32_t behind,
+                        uint64_t now_us)
+{
+    if (behind < OURS && queue_us < 2 * b->drained_us + OURS_QUEUE_US)
+        b->anothers_us = now_us;
+    else if (now_us - b->anothers_us > OURS_US)
+        b->pause_until_us = now_us;
 }
 
 void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, uint32_t spread_us,
@@ -363,10 +412,12 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
     if (queue_us >= long_us(b))
         b->full_us = now_us;
     b->told_us = now_us;
+    if (now_us < b->pause_until_us)
+        doubt_pause(b, queue_us, behind, now_us);
     if (now_us >= b->pause_until_us)
         look_at_rate(b, a, queue_us, now_us);
     b->last = *a;
-    if (b->rate == 0)
+    if (b->rate == 0 || is_easing(b))
         return;
     struct sp_bottleneck_reached reached = {m->left_us + met_us, m->sent_bytes};
     if (!fresh) { /* one says nothing */
@@ -383,17 +434,26 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
     follow(b, &reached, now_us);
 }
 
-void sp_bottleneck_lost(struct sp_bottleneck *b)
+void sp_bottleneck_lost(struct sp_bottleneck *b, size_t bytes)
 {
-    b->behind.is_known = false;
+    b->behind.of[0] += (uint32_t)bytes;
+    b->behind.of[1] += (uint32_t)bytes;
 }
 
 /* --- may it leave? -------------------------------------------------------------------------- */
 
+static void forget_what_is_old(struct sp_bottleneck *b, uint64_t now_us)
+{
+    if (is_easing(b) && now_us - b->ease_us >= EASE_US)
+        ease(b, now_us);
+    if (is_easing(b) ? !holds_something(b, now_us)
+                     : now_us - later(b->held_us, b->changed_us) > FORGET_US)
+        b->rate = b->ease_us = 0;
+}
+
 bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us)
 {
-    if (b->rate != 0 && now_us - later(b->held_us, b->changed_us) > FORGET_US)
-        b->rate = 0;
+    forget_what_is_old(b, now_us);
     if (b->rate == 0 || (now_us >= b->drain_until_us && backlog_us(b, now_us) <= hold_us(b)))
         return false;
     if (!holds_something(b, now_us))

@@ -85,13 +85,13 @@ size_t arrival_ride(struct sp_tunnel *t, struct sp_span record,
     return header + len;
 }
 
-/* How much longer the way of one lane is than that of another. Who joins while there is a queue
- * knows no other round trip: then it stays what it was. */
+/* How much longer the way of one lane is than that of another. Who joins while a line is full, or
+ * kept from being so, knows no other round trip: then it stays what it was. */
 static uint32_t spread_us(struct sp_tunnel *t, uint64_t now_us)
 {
     uint32_t least_us = 0, most_us = 0;
 
-    if (sp_bottleneck_is_tight(&t->bottleneck, now_us))
+    if (sp_bottleneck_is_known(&t->bottleneck) || sp_bottleneck_is_tight(&t->bottleneck, now_us))
         return t->arrival.spread_us;
     for (size_t i = 0; i < t->lanes_end; i++) {
         uint32_t rtt_us = t->lanes[i] != NULL ? t->lanes[i]->least_rtt_us : 0;

@@ -308,6 +308,8 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us);
 /* Asks the transport, unless it was asked just now. */
 void lane_measure(struct sp_lane *l, uint64_t now_us);
 /* Nothing of it is on the way, as far as is known. */
+/* Bytes that it took, and that have not come yet as far as is known. */
+size_t lane_unacked(const struct sp_lane *l);
 bool lane_is_idle(const struct sp_lane *l);
 /* What it holds should have been acknowledged by now: something was lost, more often than not. */
 bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us);

@@ -39,9 +39,14 @@ static uint64_t ping_interval_us(const struct sp_lane *l)
     return l->tunnel->config.role == SP_TUNNEL_GATEWAY ? PING_GATEWAY_US : PING_EDGE_US;
 }
 
+size_t lane_unacked(const struct sp_lane *l)
+{
+    return l->measure.unacked_bytes + l->sent_since;
+}
+
 bool lane_is_idle(const struct sp_lane *l)
 {
-    return l->measure.unacked_bytes == 0 && l->sent_since == 0;
+    return lane_unacked(l) == 0;
 }
 
 static bool is_fresh(const struct sp_lane *l, uint64_t now_us)

@@ -112,7 +112,7 @@ static struct sp_lane_view view_lane(const struct sp_lane *l, uint64_t now_us)
     return (struct sp_lane_view){.usable = !l->suspect && !lane_is_stalled(l, now_us),
                                  .doubtful = lane_is_doubtful(l, now_us),
                                  .owes = lane_owes(l, now_us),
-                                 .queued_bytes = l->measure.unacked_bytes + l->sent_since,
+                                 .queued_bytes = lane_unacked(l),
                                  .turn = l->turn};
 }
 

@@ -15,7 +15,8 @@
  * before that which came, and has not come, was lost in the queue: it will pass the line again, and
  * is waited for, too. A queue that stays though we hold back may be another's: then for as long as
  * ours would need to pass nothing leaves that can wait, and if what leaves next meets it all the
- * same, waiting helps nobody but him, and ends.
+ * same, waiting helps nobody but him, and ends; what waited leaves by and by. It begins again after
+ * a pause, or when the queue grows, or much of ours is lost in it.
  *
  * A pure machine: no timer, no memory but its own. As long as no queue was seen nothing waits.
  */
@@ -81,6 +82,8 @@ struct sp_bottleneck {
     uint64_t drain_until_us; /* nothing leaves that can wait, so that the queue is seen to end */
     uint32_t drained_us;     /* that queue */
     uint64_t pause_us, pause_until_us;
+    uint64_t ease_us;     /* 0: no; what waited before a pause leaves sooner and sooner */
+    uint64_t anothers_us; /* in a pause: it may still have been another's queue then */
 };
 
 void sp_bottleneck_init(struct sp_bottleneck *b);
@@ -95,8 +98,8 @@ void sp_bottleneck_left(struct sp_bottleneck *b, uint32_t seq, uint64_t now_us);
 void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, uint32_t spread_us,
                            uint64_t now_us);
 
-/* A lane has ended: what it had taken may never come. */
-void sp_bottleneck_lost(struct sp_bottleneck *b);
+/* A lane has ended: so many bytes that it had taken, or less, will never come. */
+void sp_bottleneck_lost(struct sp_bottleneck *b, size_t bytes);
 
 /* Whether what is patient should wait; and that it does, which is remembered. */
 bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us);

@@ -269,6 +269,94 @@ START_TEST(others_do_not_give_way)
 }
 END_TEST
 
+static void meet_others(void)
+{
+    begin(750000, 900000);
+    run(2000);
+    rate_is(750000);
+    w.others_us = SP_MS(120);
+    for (unsigned ms = 0; ms < 5000 && w.b.pause_until_us == 0; ms++)
+        run(1);
+    ck_assert_uint_gt(w.b.pause_until_us, w.now_us);
+}
+
+/* There is no room for what waited. */
+START_TEST(what_waited_for_others_leaves_by_and_by)
+{
+    meet_others();
+    ck_assert_uint_gt(w.waiting, 80000);
+    uint64_t sent = w.b.sent_bytes;
+    run(50);
+    ck_assert_uint_lt(w.b.sent_bytes - sent, 2 * 750000 / 20);
+    w.offered = 300000;
+    run(1000);
+    ck_assert_uint_lt(w.waiting, SIZE);
+}
+END_TEST
+
+/* A queue that grows when they have gone is ours, whatever it was before. */
+START_TEST(others_have_gone)
+{
+    meet_others();
+    w.others_us = 0;
+    run(4000);
+    ck_assert_uint_gt(w.waiting, SIZE);
+    run(4000);
+    rate_is(750000);
+    ck_assert_uint_lt(queue_us(), SP_MS(40));
+}
+END_TEST
+
+/* Of ours much stands in the line's queue when it becomes narrow, which takes long to end. */
+START_TEST(a_long_queue_of_ours)
+{
+    begin(750000, 900000);
+    run(2000);
+    w.rate = 37500;
+    w.offered = 100000;
+    run(15000);
+    ck_assert_uint_eq(w.b.pause_until_us, 0);
+    rate_is(37500);
+}
+END_TEST
+
+/* The line becomes slower while it is seen whether the queue ends: it does, later. */
+START_TEST(a_queue_of_ours_that_takes_longer)
+{
+    begin(750000, 900000);
+    run(2000);
+    w.rate = 150000;
+    for (unsigned ms = 0; ms < 3000 && w.b.drain_until_us == 0; ms++)
+        run(1);
+    ck_assert_uint_gt(w.b.drain_until_us, w.now_us);
+    w.rate = 90000;
+    run(8000);
+    ck_assert_uint_eq(w.b.pause_until_us, 0);
+    rate_is(90000);
+}
+END_TEST
+
+/* What met a queue of seconds had left before all that is remembered. */
+START_TEST(a_queue_longer_than_its_memory)
+{
+    struct sp_arrival a = {.seq = 0};
+
+    begin(0, 0);
+    for (; a.seq < 2; a.seq++, w.now_us += SP_MS(25)) {
+        a.at_us = (uint32_t)(w.now_us + ONE_WAY);
+        sp_bottleneck_left(&w.b, a.seq, w.now_us);
+        sp_bottleneck_arrived(&w.b, &a, 0, w.now_us + 2 * ONE_WAY);
+    }
+    for (uint32_t seq = a.seq; seq < 2 * SP_BOTTLENECK_MARKS; seq++, w.now_us += SP_MS(5))
+        sp_bottleneck_left(&w.b, seq, w.now_us);
+    for (uint32_t last = a.seq + 2; a.seq < last; a.seq++, w.now_us += SP_MS(25)) {
+        a.at_us = (uint32_t)w.now_us;
+        sp_bottleneck_arrived(&w.b, &a, 0, w.now_us);
+    }
+    ck_assert(sp_bottleneck_is_full(&w.b, w.now_us));
+}
+END_TEST
+
 /* --- lanes ---------------------------------------------------------------------------------- */
 
 /* What takes longer by a longer way met no queue. */
@@ -315,9 +403,27 @@ END_TEST
 START_TEST(what_a_lane_took_with_it_is_not)
 {
     lose();
-    sp_bottleneck_lost(&w.b);
+    sp_bottleneck_lost(&w.b, w.lost);
     run(1000);
     ck_assert_uint_lt(w.waiting, SIZE);
+}
+END_TEST
+
+/* A lane ends that took so much of it: what leaves in the next while. */
+static uint64_t sent_without(uint32_t bytes)
+{
+    lose();
+    sp_bottleneck_lost(&w.b, bytes);
+    w.offered = 300000;
+    uint64_t sent = w.b.sent_bytes;
+    run(200);
+    return w.b.sent_bytes - sent;
+}
+
+/* What others took is waited for all the same. */
+START_TEST(what_a_lane_took_with_it_is_no_more_than_that)
+{
+    ck_assert_uint_lt(sent_without(12000), sent_without(60000) * 2 / 3);
 }
 END_TEST
 
@@ -378,9 +484,15 @@ int main(void)
     tcase_add_test(tc, asks_again_in_time);
     tcase_add_test(tc, says_when_it_is_full);
     tcase_add_test(tc, others_do_not_give_way);
+    tcase_add_test(tc, what_waited_for_others_leaves_by_and_by);
+    tcase_add_test(tc, others_have_gone);
+    tcase_add_test(tc, a_long_queue_of_ours);
+    tcase_add_test(tc, a_queue_of_ours_that_takes_longer);
+    tcase_add_test(tc, a_queue_longer_than_its_memory);
     tcase_add_loop_test(tc, lanes_of_different_ways, 0, 2);
     tcase_add_test(tc, what_was_lost_is_waited_for);
     tcase_add_test(tc, what_a_lane_took_with_it_is_not);
+    tcase_add_test(tc, what_a_lane_took_with_it_is_no_more_than_that);
     tcase_add_test(tc, unknown_numbers);
     tcase_add_loop_test(tc, forged, 1, 5);
     srunner_run_all(runner, CK_ENV);
