@@ -30,9 +30,10 @@
 #define STAYS_US       SP_MS(300) /* then it is to be seen whose queue it is; a short one: */
 #define STAYS_SHORT_US SP_SEC(2)
 #define DRAIN_MAX_US   SP_MS(500)
-#define DRAINED_US     SP_MS(25) /* before its end: what leaves sees whether it ends */
-#define FEW            3000      /* bytes that come anyway */
-#define BEHIND         12000     /* so much was lost in the queue: it is we who fill it */
+#define DRAINED_US     SP_MS(25)  /* before its end: what leaves sees whether it ends */
+#define FEW            3000       /* bytes that come anyway */
+#define BEHIND         12000      /* so much was lost in the queue: it is we who fill it */
+#define AGAIN_US       SP_MS(500) /* to be sent again takes so long, and what the line needs */
 #define OURS           (2 * BEHIND)
 #define OURS_QUEUE_US  SP_MS(50)
 #define OURS_US        SP_SEC(1)
@@ -97,6 +98,8 @@ void sp_bottleneck_sent(struct sp_bottleneck *b, size_t bytes, uint64_t now_us)
     if (bytes > SMALL)
         b->ahead_us += (uint32_t)((bytes - SMALL) * SP_SEC(1) / b->rate);
     set_busy(b, later(b->busy_until_us, now_us) + bytes * SP_SEC(1) / b->rate, now_us);
+    if (now_us < b->drain_until_us)
+        b->drain_until_us += bytes * SP_SEC(1) / b->rate;
 }
 
 static struct sp_bottleneck_mark *mark_at(struct sp_bottleneck *b, unsigned i)
@@ -259,6 +262,12 @@ static void compare(struct sp_bottleneck *b, uint32_t met_us, uint32_t meant_us,
     }
 }
 
+/* Much of ours was lost before the line, and lanes can't have sent it all again by now. */
+static bool will_pass_again(const struct sp_bottleneck *b, uint32_t behind, uint64_t now_us)
+{
+    return behind >= BEHIND && now_us - b->whole_us < AGAIN_US + behind * SP_SEC(1) / b->rate;
+}
+
 /* What left since the last change met less of a queue than it was to, or much more. Less is also
  * met where much of ours was lost before it. */
 static void adapt(struct sp_bottleneck *b, const struct sp_bottleneck_mark *m, uint32_t met_us,
@@ -272,7 +281,7 @@ static void adapt(struct sp_bottleneck *b, const struct sp_bottleneck_mark *m, u
         return;
     }
     b->longs = 0;
-    if (m->queue_us >= BUSY_US && behind < BEHIND && holds_something(b, now_us))
+    if (m->queue_us >= BUSY_US && !will_pass_again(b, behind, now_us) && holds_something(b, now_us))
         compare(b, met_us, m->queue_us, now_us);
 }
 
@@ -292,13 +301,14 @@ static void ease(struct sp_bottleneck *b, uint64_t now_us)
     b->ease_us = now_us;
 }
 
-static void give_up(struct sp_bottleneck *b, uint64_t now_us)
+static void give_up(struct sp_bottleneck *b, uint32_t queue_us, uint64_t now_us)
 {
     b->pause_us = b->pause_us == 0                 ? PAUSE_US
                   : b->pause_us < PAUSE_MAX_US / 2 ? b->pause_us * 2
                                                    : PAUSE_MAX_US;
     b->pause_until_us = now_us + b->pause_us;
     b->anothers_us = now_us;
+    b->anothers_queue_us = queue_us;
     b->busy_until_us = b->drain_until_us = 0;
     b->behind.is_known = false;
     b->n_past = 0;
@@ -339,16 +349,15 @@ static uint64_t short_us(const struct sp_bottleneck *b)
 
 static void drain(struct sp_bottleneck *b, uint32_t queue_us, uint64_t now_us)
 {
-    b->drained_us = queue_us;
+    b->drain_from_us = now_us;
     b->drain_until_us = now_us + drain_us(b, queue_us, now_us);
 }
 
-/* Or half of what would have passed by then, if it were ours, has. */
-static bool is_ending(const struct sp_bottleneck *b, uint32_t queue_us, uint64_t ours_us)
+/* What left before met more of ours than was known when it began. */
+static void drain_longer(struct sp_bottleneck *b, uint64_t left_us)
 {
-    uint64_t gone_us = b->drained_us < DRAIN_MAX_US ? b->drained_us : DRAIN_MAX_US;
-
-    return queue_us + gone_us / 2 < ours_us + b->drained_us;
+    if (left_us < b->drain_from_us)
+        b->drain_until_us = later(b->drain_until_us, b->busy_until_us);
 }
 
 static void queue_ended(struct sp_bottleneck *b, uint64_t now_us)
@@ -374,15 +383,12 @@ static bool is_anothers(struct sp_bottleneck *b, const struct sp_bottleneck_mark
         if (now_us - b->clear_us > stays_us)
             drain(b, queue_us, now_us);
     } else if (m->left_us + DRAINED_US >= b->drain_until_us) {
-        bool useless = now_us - b->clear_us > USELESS_US;
         uint64_t ours_us =
             m->left_us < b->drain_until_us ? b->drain_until_us - m->left_us : hold_us(b);
         if (queue_us < ours_us + short_us(b))
             queue_ended(b, now_us);
-        else if (!useless && is_ending(b, queue_us, ours_us))
-            drain(b, queue_us, now_us);
         else
-            return behind < BEHIND || useless;
+            return behind < BEHIND || now_us - b->clear_us > USELESS_US;
     }
     return false;
 }
@@ -391,10 +397,12 @@ static bool is_anothers(struct sp_bottleneck *b, const struct sp_bottleneck_mark
 static void doubt_pause(struct sp_bottleneck *b, uint32_t queue_us, uint32_t behind,
                         uint64_t now_us)
 {
-    if (behind < OURS && queue_us < 2 * b->drained_us + OURS_QUEUE_US)
+    if (behind < OURS && queue_us < 2 * b->anothers_queue_us + OURS_QUEUE_US) {
         b->anothers_us = now_us;
-    else if (now_us - b->anothers_us > OURS_US)
+    } else if (now_us - b->anothers_us > OURS_US) {
         b->pause_until_us = now_us;
+        b->ease_us = 0;
+    }
 }
 
 void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, uint32_t spread_us,
@@ -411,6 +419,8 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
     uint32_t behind = more_than_least(&b->behind, (uint32_t)m->sent_bytes - a->bytes, now_us);
     if (queue_us >= long_us(b))
         b->full_us = now_us;
+    if (behind < BEHIND)
+        b->whole_us = now_us;
     b->told_us = now_us;
     if (now_us < b->pause_until_us)
         doubt_pause(b, queue_us, behind, now_us);
@@ -425,13 +435,15 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
         return;
     }
     if (is_anothers(b, m, queue_us, behind, now_us)) {
-        give_up(b, now_us);
+        give_up(b, queue_us, now_us);
         return;
     }
     adapt(b, m, met_us, queue_us, behind, now_us);
     if (behind > BEHIND)
         reached.until_us += (behind - BEHIND) * SP_SEC(1) / b->rate;
     follow(b, &reached, now_us);
+    if (b->drain_until_us != 0)
+        drain_longer(b, m->left_us);
 }
 
 void sp_bottleneck_lost(struct sp_bottleneck *b, size_t bytes)

@@ -117,7 +117,7 @@ int sp_tunnel_lane_add(struct sp_tunnel *t, unsigned number, const struct sp_lan
     lane_measure(l, now_us); /* its handshake was a round trip already */
     if (old != NULL) {
         sp_timerq_cancel(t->timers, &old->check);
-        sp_bottleneck_lost(&t->bottleneck, lane_unacked(old));
+        arrival_on_lane_end(t, old, now_us);
         old->ops->close(old->arg);
         free(old);
     }
@@ -137,7 +137,7 @@ void sp_tunnel_lane_remove(struct sp_lane *l, uint64_t now_us)
         t->lanes_end--;
     t->n_lanes--;
     t->counters.lanes_lost++;
-    sp_bottleneck_lost(&t->bottleneck, lane_unacked(l));
+    arrival_on_lane_end(t, l, now_us);
     free(l);
     if (t->n_lanes == 0 && t->config.role == SP_TUNNEL_EDGE)
         sp_timerq_set(t->timers, &t->linger, now_us + (t->drain.heard ? 0 : t->config.linger_us));

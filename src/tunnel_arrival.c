@@ -11,8 +11,9 @@
 #define RIDE_BYTES  2000 /* that came since: fewer are no burden for any path */
 #define ALONE_BYTES 8000
 #define ALONE_US    SP_MS(40)
-#define NOISE_US    SP_MS(20) /* of round trips */
-#define LIVELY_US   SP_SEC(5) /* after so many bytes came, all that comes is told of */
+#define NOISE_US    SP_MS(20)  /* of round trips */
+#define GONE_US     SP_SEC(60) /* till then the way of a lane that has ended is the least known */
+#define LIVELY_US   SP_SEC(5)  /* after so many bytes came, all that comes is told of */
 
 static void on_alone(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -89,7 +90,8 @@ size_t arrival_ride(struct sp_tunnel *t, struct sp_span record,
  * kept from being so, knows no other round trip: then it stays what it was. */
 static uint32_t spread_us(struct sp_tunnel *t, uint64_t now_us)
 {
-    uint32_t least_us = 0, most_us = 0;
+    uint32_t least_us = now_us - t->arrival.gone_us < GONE_US ? t->arrival.gone_rtt_us : 0;
+    uint32_t most_us = 0;
 
     if (sp_bottleneck_is_known(&t->bottleneck) || sp_bottleneck_is_tight(&t->bottleneck, now_us))
         return t->arrival.spread_us;
@@ -102,7 +104,7 @@ static uint32_t spread_us(struct sp_tunnel *t, uint64_t now_us)
         if (rtt_us > most_us)
             most_us = rtt_us;
     }
-    t->arrival.spread_us = most_us - least_us > NOISE_US ? (most_us - least_us) / 2 : 0;
+    t->arrival.spread_us = most_us > least_us + NOISE_US ? (most_us - least_us) / 2 : 0;
     return t->arrival.spread_us;
 }
 
@@ -129,4 +131,16 @@ void arrival_on_lane(struct sp_tunnel *t, struct sp_lane *l)
 {
     if (t->arrival.narrow)
         expect_queue(l, true);
+}
+
+void arrival_on_lane_end(struct sp_tunnel *t, const struct sp_lane *l, uint64_t now_us)
+{
+    struct arrival *a = &t->arrival;
+
+    sp_bottleneck_lost(&t->bottleneck, lane_unacked(l));
+    if (l->least_rtt_us != 0 && (a->gone_rtt_us == 0 || now_us - a->gone_us >= GONE_US ||
+                                 l->least_rtt_us <= a->gone_rtt_us)) {
+        a->gone_rtt_us = l->least_rtt_us;
+        a->gone_us = now_us;
+    }
 }

@@ -146,6 +146,8 @@ struct arrival {
     uint64_t told_us, lively_until_us;
     struct sp_timer alone; /* nothing left that it could have ridden with */
     uint32_t spread_us;    /* of the lanes' ways */
+    uint32_t gone_rtt_us;  /* the least of lanes that have ended; */
+    uint64_t gone_us;      /* when */
     bool narrow;           /* the path, as lanes were told */
 };
 
@@ -300,6 +302,7 @@ void arrival_came(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
 size_t arrival_ride(struct sp_tunnel *t, struct sp_span record,
                     uint8_t out[static SP_TUNNEL_RECORD_TARGET], uint64_t now_us);
 void arrival_on_lane(struct sp_tunnel *t, struct sp_lane *l);
+void arrival_on_lane_end(struct sp_tunnel *t, const struct sp_lane *l, uint64_t now_us);
 void arrival_on_told(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us);
 
 /* tunnel_lane.c */

@@ -73,17 +73,19 @@ struct sp_bottleneck {
     } past[SP_BOTTLENECK_PAST];       /* what was told; a ring */
     unsigned n_past;
 
+    uint64_t whole_us;         /* nothing worth mentioning was lost last */
     uint64_t changed_us;       /* the rate was */
     unsigned growths, longs;   /* in a row: it grew; the queue was too long */
     uint64_t met_us, meant_us; /* queues, in sum */
     unsigned n_compared;
     uint64_t held_us;        /* something waited last */
     uint64_t clear_us;       /* last without a queue, or before anything waited */
-    uint64_t drain_until_us; /* nothing leaves that can wait, so that the queue is seen to end */
-    uint32_t drained_us;     /* that queue */
+    uint64_t drain_from_us;  /* since then nothing leaves that can wait, so that the */
+    uint64_t drain_until_us; /* queue is seen to end; 0: it does */
     uint64_t pause_us, pause_until_us;
     uint64_t ease_us;     /* 0: no; what waited before a pause leaves sooner and sooner */
     uint64_t anothers_us; /* in a pause: it may still have been another's queue then */
+    uint32_t anothers_queue_us;
 };
 
 void sp_bottleneck_init(struct sp_bottleneck *b);

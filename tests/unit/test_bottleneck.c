@@ -294,6 +294,24 @@ START_TEST(what_waited_for_others_leaves_by_and_by)
 }
 END_TEST
 
+/* Theirs grows while it is seen whether it ends: it is theirs all the same. */
+START_TEST(others_join_by_and_by)
+{
+    begin(750000, 900000);
+    run(2000);
+    for (unsigned ms = 0; ms < 5000 && w.b.pause_until_us == 0; ms++) {
+        if (w.others_us < SP_MS(300))
+            w.others_us += SP_MS(1);
+        run(1);
+    }
+    uint64_t until_us = w.b.pause_until_us;
+    ck_assert_uint_gt(until_us, w.now_us);
+    w.offered = 300000;
+    run(4000);
+    ck_assert_uint_eq(w.b.pause_until_us, until_us);
+}
+END_TEST
+
 /* A queue that grows when they have gone is ours, whatever it was before. */
 START_TEST(others_have_gone)
 {
@@ -320,19 +338,21 @@ START_TEST(a_long_queue_of_ours)
 }
 END_TEST
 
-/* The line becomes slower while it is seen whether the queue ends: it does, later. */
+/* Longer than the time for which it is looked whether it ends; what is urgent sees it meanwhile. */
+static const uint64_t falls[] = {150000, 75000, 37500};
+
 START_TEST(a_queue_of_ours_that_takes_longer)
 {
     begin(750000, 900000);
     run(2000);
-    w.rate = 150000;
-    for (unsigned ms = 0; ms < 3000 && w.b.drain_until_us == 0; ms++)
-        run(1);
-    ck_assert_uint_gt(w.b.drain_until_us, w.now_us);
-    w.rate = 90000;
-    run(8000);
+    w.rate = falls[_i];
+    uint64_t each_ms = 3000000 / falls[_i];
+    for (unsigned i = 0; i < 20000 / each_ms; i++) {
+        run(each_ms);
+        send_one();
+    }
     ck_assert_uint_eq(w.b.pause_until_us, 0);
-    rate_is(90000);
+    ck_assert_uint_lt(queue_us(), SP_MS(100));
 }
 END_TEST
 
@@ -382,6 +402,17 @@ static void lose(void)
     w.waiting = 0;
     w.offered = 100000;
 }
+
+/* Nor for ever: what has not come by then does not come, and the line is another now. */
+START_TEST(what_was_lost_is_not_waited_for_long)
+{
+    lose();
+    w.offered = 450000;
+    w.rate = 0;
+    run(3000);
+    ck_assert_uint_lt(w.waiting, SIZE);
+}
+END_TEST
 
 /* It is sent again by its lane, and little else goes before: the line would take 75,000 bytes. */
 START_TEST(what_was_lost_is_waited_for)
@@ -485,12 +516,14 @@ int main(void)
     tcase_add_test(tc, says_when_it_is_full);
     tcase_add_test(tc, others_do_not_give_way);
     tcase_add_test(tc, what_waited_for_others_leaves_by_and_by);
+    tcase_add_test(tc, others_join_by_and_by);
     tcase_add_test(tc, others_have_gone);
     tcase_add_test(tc, a_long_queue_of_ours);
-    tcase_add_test(tc, a_queue_of_ours_that_takes_longer);
+    tcase_add_loop_test(tc, a_queue_of_ours_that_takes_longer, 0, 3);
     tcase_add_test(tc, a_queue_longer_than_its_memory);
     tcase_add_loop_test(tc, lanes_of_different_ways, 0, 2);
     tcase_add_test(tc, what_was_lost_is_waited_for);
+    tcase_add_test(tc, what_was_lost_is_not_waited_for_long);
     tcase_add_test(tc, what_a_lane_took_with_it_is_not);
     tcase_add_test(tc, what_a_lane_took_with_it_is_no_more_than_that);
     tcase_add_test(tc, unknown_numbers);

@@ -143,6 +143,31 @@ START_TEST(alone_when_nothing_leaves)
 }
 END_TEST
 
+static uint32_t spread_us(void)
+{
+    bring(RIDE);
+    e.now_us += APART;
+    answer();
+    ends_settle(&e);
+    return tunnel()->arrival.spread_us;
+}
+
+/* The shortest way of all is remembered when its lane has ended: against it all others are long. */
+START_TEST(the_way_of_a_lane_that_has_ended)
+{
+    gw = ends_begin(&e, 8, SP_MS(100), 0, &edge);
+    sp_tunnel_lane(tunnel(), 1)->least_rtt_us = SP_MS(20);
+    ck_assert_uint_eq(spread_us(), SP_MS(40));
+    ends_lose_both(&e, 1);
+    ck_assert_uint_eq(spread_us(), SP_MS(40));
+    ends_lose_both(&e, 2);
+    ck_assert_uint_eq(spread_us(), SP_MS(40));
+    e.now_us += SP_SEC(60);
+    ck_assert_uint_eq(spread_us(), 0);
+    ends_close(&e);
+}
+END_TEST
+
 /* --- what waits ----------------------------------------------------------------------------- */
 
 /* The path is known to take so little, and to have enough of it. */
@@ -326,6 +351,7 @@ int main(void)
     tcase_add_test(tc, not_too_often);
     tcase_add_test(tc, not_of_a_few_bytes);
     tcase_add_test(tc, alone_when_nothing_leaves);
+    tcase_add_test(tc, the_way_of_a_lane_that_has_ended);
     tcase_add_loop_test(tc, the_patient_wait, 0, (int)SP_ARRAY_LEN(kinds));
     tcase_add_test(tc, too_long);
     tcase_add_loop_test(tc, stops_copies, 0, 2);
