@@ -22,8 +22,15 @@
 #define SEEN_US   SP_SEC(1)
 #define LEAST     8000  /* bytes a second */
 #define WORTH     30000 /* so few are no burden for any line: it is lanes of different ways */
-#define COMPARED  4     /* arrivals: what they met, with what they were to meet */
-#define SMALL     200   /* a record that the line needs no time for, so to speak */
+#define NOISE_US  SP_MS(1)
+#define COMPARED  4   /* arrivals: what they met, with what they were to meet */
+#define SMALL     200 /* a record that the line needs no time for, so to speak */
+
+/* As long as no queue was seen bursts leave no faster than is guessed: twice as fast where the line
+ * is seen to take more, or a burst takes long. */
+#define GUESS_MAX     20000000 /* faster than that is at once */
+#define GUESS_US      SP_MS(5) /* what may stand there */
+#define GUESS_LONG_US SP_MS(40)
 
 #define HELD_US        SP_MS(50)  /* what waited within that is still waiting, more or less */
 #define USELESS_US     SP_SEC(3)  /* no line that we alone fill needs longer to become empty */
@@ -33,6 +40,7 @@
 #define DRAINED_US     SP_MS(25)  /* before its end: what leaves sees whether it ends */
 #define FEW            3000       /* bytes that come anyway */
 #define BEHIND         12000      /* so much was lost in the queue: it is we who fill it */
+#define WHOLE          4500       /* and less than so much is only on its way */
 #define AGAIN_US       SP_MS(500) /* to be sent again takes so long, and what the line needs */
 #define OURS           (2 * BEHIND)
 #define OURS_QUEUE_US  SP_MS(50)
@@ -45,14 +53,20 @@
 #define FULL_US        SP_MS(200) /* it was so */
 #define TIGHT_US       SP_SEC(1)
 
-void sp_bottleneck_init(struct sp_bottleneck *b)
+void sp_bottleneck_init(struct sp_bottleneck *b, uint64_t burst_rate)
 {
-    *b = (struct sp_bottleneck){.rate = 0};
+    *b = (struct sp_bottleneck){.burst_rate = burst_rate, .guess = burst_rate};
 }
 
 static uint64_t backlog_us(const struct sp_bottleneck *b, uint64_t now_us)
 {
     return b->busy_until_us > now_us ? b->busy_until_us - now_us : 0;
+}
+
+/* No faster than that; 0: any. */
+static uint64_t pace(const struct sp_bottleneck *b)
+{
+    return b->rate != 0 ? b->rate : b->guess < GUESS_MAX ? b->guess : 0;
 }
 
 static bool is_easing(const struct sp_bottleneck *b)
@@ -73,6 +87,8 @@ static uint64_t record_us(const struct sp_bottleneck *b)
 /* A slow line is at work for a while with each record: then these are longer. */
 static uint64_t hold_us(const struct sp_bottleneck *b)
 {
+    if (b->rate == 0)
+        return GUESS_US;
     return later(HOLD_US, record_us(b));
 }
 
@@ -91,15 +107,19 @@ static void set_busy(struct sp_bottleneck *b, uint64_t until_us, uint64_t now_us
 
 void sp_bottleneck_sent(struct sp_bottleneck *b, size_t bytes, uint64_t now_us)
 {
+    uint64_t rate = pace(b);
+
     b->sent_bytes += bytes;
     b->ahead_us = (uint32_t)backlog_us(b, now_us);
-    if (b->rate == 0)
+    if (rate == 0)
         return;
+    if (b->ahead_us == 0)
+        b->burst_us = now_us;
     if (bytes > SMALL)
-        b->ahead_us += (uint32_t)((bytes - SMALL) * SP_SEC(1) / b->rate);
-    set_busy(b, later(b->busy_until_us, now_us) + bytes * SP_SEC(1) / b->rate, now_us);
+        b->ahead_us += (uint32_t)((bytes - SMALL) * SP_SEC(1) / rate);
+    set_busy(b, later(b->busy_until_us, now_us) + bytes * SP_SEC(1) / rate, now_us);
     if (now_us < b->drain_until_us)
-        b->drain_until_us += bytes * SP_SEC(1) / b->rate;
+        b->drain_until_us += bytes * SP_SEC(1) / rate;
 }
 
 static struct sp_bottleneck_mark *mark_at(struct sp_bottleneck *b, unsigned i)
@@ -244,22 +264,28 @@ static void shrink(struct sp_bottleneck *b, uint64_t now_us)
     b->growths = b->longs = 0;
 }
 
-/* Is the line idle while something waits here? */
-static void compare(struct sp_bottleneck *b, uint32_t met_us, uint32_t meant_us, uint64_t now_us)
+/* Less of a queue than was meant is a line that takes more; hardly any, while something waits
+ * here, one that is idle. */
+static void compare(struct sp_bottleneck *b, uint32_t met_us, uint32_t meant_us, bool whole,
+                    uint64_t now_us)
 {
     if (b->n_compared == 0)
         b->met_us = b->meant_us = 0;
-    b->met_us += met_us < 2 * meant_us ? met_us + SP_MS(2) : 2 * meant_us;
+    b->met_us += met_us < 2 * meant_us ? met_us + NOISE_US : 2 * meant_us;
     b->meant_us += meant_us;
     if (++b->n_compared < COMPARED)
         return;
     b->n_compared = 0;
-    if (b->met_us >= b->meant_us * 3 / 4) {
-        b->growths = 0;
-    } else {
-        set_rate(b, b->rate + b->rate / (b->growths == 0 ? 8 : b->growths == 1 ? 4 : 2), now_us);
+    bool is_idle = b->met_us + COMPARED * NOISE_US < b->meant_us * 3 / 4;
+    if (is_idle && holds_something(b, now_us)) {
+        unsigned n = b->growths + (b->met_us < b->meant_us / 4);
+        set_rate(b, b->rate + b->rate * (1 << (n < 3 ? n : 3)) / 8, now_us);
         b->growths++;
+        return;
     }
+    b->growths = 0;
+    if (b->met_us < b->meant_us && whole)
+        set_rate(b, is_idle ? b->rate + b->rate / 8 : b->rate * b->meant_us / b->met_us, now_us);
 }
 
 /* Much of ours was lost before the line, and lanes can't have sent it all again by now. */
@@ -281,8 +307,8 @@ static void adapt(struct sp_bottleneck *b, const struct sp_bottleneck_mark *m, u
         return;
     }
     b->longs = 0;
-    if (m->queue_us >= BUSY_US && !will_pass_again(b, behind, now_us) && holds_something(b, now_us))
-        compare(b, met_us, m->queue_us, now_us);
+    if (m->queue_us >= BUSY_US && !will_pass_again(b, behind, now_us))
+        compare(b, met_us, m->queue_us, behind < WHOLE, now_us);
 }
 
 /* Until all that stands there now has passed; where it is long it may have grown since. */
@@ -405,6 +431,25 @@ static void doubt_pause(struct sp_bottleneck *b, uint32_t queue_us, uint32_t beh
     }
 }
 
+static void guess_more(struct sp_bottleneck *b, uint64_t now_us)
+{
+    b->busy_until_us = now_us + backlog_us(b, now_us) / 2;
+    b->guess *= 2;
+    b->guessed = 0;
+    b->burst_us = b->changed_us = now_us;
+}
+
+/* A burst that left since the last change met half of the queue that it was to meet, or less. */
+static void check_guess(struct sp_bottleneck *b, const struct sp_bottleneck_mark *m,
+                        uint32_t met_us, uint64_t now_us)
+{
+    if (b->guess >= GUESS_MAX || m->left_us < b->changed_us || m->queue_us < GUESS_US)
+        return;
+    b->guessed = met_us <= m->queue_us / 2 ? b->guessed + 1 : 0;
+    if (b->guessed == 2)
+        guess_more(b, now_us);
+}
+
 void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, uint32_t spread_us,
                            uint64_t now_us)
 {
@@ -427,6 +472,8 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
     if (now_us >= b->pause_until_us)
         look_at_rate(b, a, queue_us, now_us);
     b->last = *a;
+    if (b->rate == 0)
+        check_guess(b, m, met_us, now_us);
     if (b->rate == 0 || is_easing(b))
         return;
     struct sp_bottleneck_reached reached = {m->left_us + met_us, m->sent_bytes};
@@ -454,24 +501,43 @@ void sp_bottleneck_lost(struct sp_bottleneck *b, size_t bytes)
 
 /* --- may it leave? -------------------------------------------------------------------------- */
 
+/* Who eased off found no limit. */
+static void forget(struct sp_bottleneck *b, uint64_t now_us)
+{
+    b->guess = is_easing(b) ? GUESS_MAX : b->burst_rate != 0 ? later(b->rate, b->burst_rate) : 0;
+    b->guessed = 0;
+    b->changed_us = now_us;
+    b->busy_until_us = b->drain_until_us = 0;
+    b->rate = b->ease_us = 0;
+}
+
 static void forget_what_is_old(struct sp_bottleneck *b, uint64_t now_us)
 {
+    if (b->rate == 0)
+        return;
     if (is_easing(b) && now_us - b->ease_us >= EASE_US)
         ease(b, now_us);
     if (is_easing(b) ? !holds_something(b, now_us)
                      : now_us - later(b->held_us, b->changed_us) > FORGET_US)
-        b->rate = b->ease_us = 0;
+        forget(b, now_us);
 }
 
 bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us)
 {
     forget_what_is_old(b, now_us);
-    if (b->rate == 0 || (now_us >= b->drain_until_us && backlog_us(b, now_us) <= hold_us(b)))
+    if (now_us >= b->drain_until_us && backlog_us(b, now_us) <= hold_us(b))
         return false;
+    if (b->rate == 0 && now_us - b->burst_us > GUESS_LONG_US)
+        guess_more(b, now_us);
     if (!holds_something(b, now_us))
         b->clear_us = now_us;
     b->held_us = now_us;
     return true;
+}
+
+bool sp_bottleneck_held(const struct sp_bottleneck *b, uint64_t now_us)
+{
+    return holds_something(b, now_us);
 }
 
 uint64_t sp_bottleneck_next(const struct sp_bottleneck *b, uint64_t now_us)

@@ -24,6 +24,7 @@ void sp_tunnel_config_default(struct sp_tunnel_config *c, enum sp_tunnel_role ro
         .max_age_us = SP_MS(400),       /* beyond it a player has given up on a datagram */
         .max_queue_bytes = 1024 * 1024, /* 400 ms of 20 Mbit/s */
         .max_flows = 1024,              /* an office on one gateway */
+        .burst_rate = 1250000,          /* a key frame of 40 KB in 32 ms */
     };
 }
 

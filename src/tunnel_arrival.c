@@ -20,7 +20,7 @@ static void on_alone(struct sp_timer *timer, uint64_t now_us, void *arg);
 void arrival_init(struct sp_tunnel *t)
 {
     sp_timer_init(&t->arrival.alone, on_alone, t);
-    sp_bottleneck_init(&t->bottleneck);
+    sp_bottleneck_init(&t->bottleneck, t->config.burst_rate);
 }
 
 void arrival_fini(struct sp_tunnel *t)

@@ -126,14 +126,17 @@ static void send_parity(struct sp_tunnel *t, struct sp_span payload, uint64_t no
     lane_send(t->lanes[lane], sp_span(frame, len), now_us);
 }
 
+/* Where something is held back, parity would make it later. */
 static void close_group(struct sp_tunnel *t, uint64_t now_us)
 {
     struct parity *p = &t->parity;
     struct sp_span payloads[SP_PARITY_MAX_M];
     size_t n = sp_parity_enc_close(&p->enc, payloads);
+    bool room =
+        !sp_bottleneck_held(&t->bottleneck, now_us) || sp_classq_first(&t->queue) == SP_N_CLASSES;
 
     sp_timerq_cancel(t->timers, &p->close);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && room; i++)
         send_parity(t, payloads[i], now_us);
     p->lanes = 0;
 }

@@ -18,7 +18,11 @@
  * same, waiting helps nobody but him, and ends; what waited leaves by and by. It begins again after
  * a pause, or when the queue grows, or much of ours is lost in it.
  *
- * A pure machine: no timer, no memory but its own. As long as no queue was seen nothing waits.
+ * Before the first queue was seen there is a guess: what is patient leaves no faster than that, or
+ * the first key frames would stand before everything else for longer than it takes to learn of it.
+ * Where a burst meets no queue the guess is soon high enough to hold back nothing.
+ *
+ * A pure machine: no timer, no memory but its own.
  */
 #ifndef SALLYPORT_BOTTLENECK_H
 #define SALLYPORT_BOTTLENECK_H
@@ -38,7 +42,10 @@ struct sp_arrival {
 #define SP_BOTTLENECK_PAST  24
 
 struct sp_bottleneck {
-    uint64_t rate; /* bytes a second; 0: no limit was seen */
+    uint64_t rate;              /* bytes a second; 0: no limit was seen */
+    uint64_t burst_rate, guess; /* till then: at first, and now; 0: at once */
+    uint64_t burst_us;          /* what is on its way to the line began to leave */
+    unsigned guessed;           /* bursts in a row that the line took faster */
 
     uint64_t busy_until_us; /* the line has work until then, as far as we sent it */
     uint64_t sent_bytes;
@@ -88,7 +95,9 @@ struct sp_bottleneck {
     uint32_t anothers_queue_us;
 };
 
-void sp_bottleneck_init(struct sp_bottleneck *b);
+/* As long as no limit was seen, and the line was not seen to take more either, what is patient
+ * leaves at so many bytes a second; 0: at once. */
+void sp_bottleneck_init(struct sp_bottleneck *b, uint64_t burst_rate);
 
 /* So many bytes leave now. */
 void sp_bottleneck_sent(struct sp_bottleneck *b, size_t bytes, uint64_t now_us);
@@ -105,6 +114,8 @@ void sp_bottleneck_lost(struct sp_bottleneck *b, size_t bytes);
 
 /* Whether what is patient should wait; and that it does, which is remembered. */
 bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us);
+/* Something should have waited just now. */
+bool sp_bottleneck_held(const struct sp_bottleneck *b, uint64_t now_us);
 /* When to ask again. */
 uint64_t sp_bottleneck_next(const struct sp_bottleneck *b, uint64_t now_us);
 

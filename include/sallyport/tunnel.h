@@ -90,6 +90,7 @@ struct sp_tunnel_config {
     uint64_t max_age_us;    /* a datagram that waited longer is dropped */
     size_t max_queue_bytes; /* of datagrams that wait for a lane */
     size_t max_flows;       /* open at once */
+    uint64_t burst_rate;    /* bytes a second of what is patient, till the path is known; 0: any */
 };
 void sp_tunnel_config_default(struct sp_tunnel_config *c, enum sp_tunnel_role role);
 

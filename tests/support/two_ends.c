@@ -182,8 +182,10 @@ static int open_side(struct two_ends *e, unsigned side, const struct sp_tunnel_c
         end->lanes[i].end = end;
         end->lanes[i].number = i;
     }
-    return sp_tunnel_new(config != NULL ? config : &c, &tunnel_events, end, &e->timers, &e->rng.rng,
-                         &end->tunnel);
+    if (config != NULL)
+        c = *config;
+    c.burst_rate = 0; /* what waits does so for the reason that is tested */
+    return sp_tunnel_new(&c, &tunnel_events, end, &e->timers, &e->rng.rng, &end->tunnel);
 }
 
 int ends_open(struct two_ends *e, const struct sp_tunnel_config *gateway,

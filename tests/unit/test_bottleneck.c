@@ -56,7 +56,7 @@ static void begin(uint64_t rate, uint64_t offered)
                        .offered = offered,
                        .clock_us = UINT32_MAX - SP_SEC(1002), /* and wraps soon */
                        .seq = UINT32_MAX - 500};
-    sp_bottleneck_init(&w.b);
+    sp_bottleneck_init(&w.b, 1250000);
 }
 
 static uint64_t queue_us(void)
@@ -145,6 +145,43 @@ START_TEST(no_queue_no_limit)
 }
 END_TEST
 
+/* Till more is known a burst leaves at 10 Mbit/s, and a long one at more. */
+START_TEST(bursts_at_first)
+{
+    begin(0, 0);
+    burst(50000);
+    run(10);
+    ck_assert_uint_gt(w.b.sent_bytes, 15000);
+    ck_assert_uint_lt(w.b.sent_bytes, 22000);
+    run(30);
+    ck_assert_uint_lt(w.waiting, SIZE);
+    burst(90000);
+    run(40);
+    ck_assert_uint_gt(w.waiting, 30000);
+    run(22);
+    ck_assert_uint_lt(w.waiting, SIZE);
+}
+END_TEST
+
+/* Where the line takes it faster they leave at once before long, and never faster than it takes
+ * them where it does not. */
+START_TEST(bursts_without_a_queue)
+{
+    begin(_i == 0 ? 5000000 : 700000, 0);
+    for (unsigned i = 0; i < 10; i++) {
+        burst(9000);
+        run(100);
+    }
+    run(40000); /* which is not forgotten */
+    burst(20000);
+    run(4);
+    ck_assert_int_eq(w.waiting < SIZE, _i == 0);
+    run(200);
+    ck_assert_uint_eq(w.b.rate, 0);
+    ck_assert_uint_lt(w.waiting, SIZE);
+}
+END_TEST
+
 static const uint64_t rates[] = {60000, 125000, 375000, 750000, 5000000};
 
 /* More than the line takes: from then on it is never idle, and nothing waits there for long. */
@@ -179,6 +216,23 @@ START_TEST(bursts)
         ck_assert_uint_lt(most_us, i == 0 ? SP_MS(200) : SP_MS(60));
     }
     rate_is(375000);
+}
+END_TEST
+
+/* What was learned is a little too low, and nothing waits for long: bursts show it all the same. */
+START_TEST(a_little_too_low)
+{
+    begin(700000, 0);
+    run(1000);
+    burst(100000);
+    run(1000);
+    w.b.rate = 560000;
+    for (unsigned i = 0; i < 40; i++) {
+        burst(9000);
+        run(100);
+    }
+    ck_assert_uint_gt(w.b.rate, 630000);
+    ck_assert_uint_lt(w.b.rate, 750000);
 }
 END_TEST
 
@@ -508,8 +562,11 @@ int main(void)
 
     suite_add_tcase(suite, tc);
     tcase_add_test(tc, no_queue_no_limit);
+    tcase_add_test(tc, bursts_at_first);
+    tcase_add_loop_test(tc, bursts_without_a_queue, 0, 2);
     tcase_add_loop_test(tc, too_much, 0, (int)(sizeof rates / sizeof rates[0]));
     tcase_add_test(tc, bursts);
+    tcase_add_test(tc, a_little_too_low);
     tcase_add_test(tc, the_line_gets_slower_and_faster);
     tcase_add_test(tc, is_forgotten);
     tcase_add_test(tc, asks_again_in_time);
