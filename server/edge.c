@@ -218,12 +218,18 @@ static void say_room(const struct edge *e)
 static void say_congestion(const struct edge *e)
 {
     const struct sp_edge_config *c = e->config;
-    const char *name = c->worker.turn_congestion;
+    const char *wanted = c->worker.turn_congestion;
+    char name[SP_CONGESTION_MAX];
 
-    if ((c->shared.serve & (SP_SERVE_TURN | SP_SERVE_ICE_TCP)) && name != NULL &&
-        sp_sock_try_congestion(name) != 0)
-        sp_log_info(&c->log, "who comes without a gateway has the system's congestion control",
-                    SP_F_STR("wanted", name), SP_F_STR("reason", strerrordesc_np(errno)));
+    if (!(c->shared.serve & (SP_SERVE_TURN | SP_SERVE_ICE_TCP)))
+        return;
+    if (sp_sock_try_congestion(wanted, name) == 0)
+        sp_log_info(&c->log, "congestion control for who comes without a gateway",
+                    SP_F_STR("name", name));
+    else
+        sp_log_info(&c->log, "congestion control for who comes without a gateway",
+                    SP_F_STR("name", name), SP_F_STR("wanted", wanted),
+                    SP_F_STR("reason", strerrordesc_np(errno)));
 }
 
 int sp_edge_run(const struct sp_edge_config *c)

@@ -251,8 +251,9 @@ static const struct sp_option table[] = {
      .help = "congestion control of TURN by TCP and TLS",
      .more = "Who comes without a gateway, by TURN or ICE-TCP, has one connection for all media, "
              "and by cubic it carries less than a call wants where one packet in fifty is lost; "
-             "bbr carries more, whatever it takes from others. Where the kernel lacks the one you "
-             "name, or keeps it for root, the system's is used. Linux: modprobe tcp_bbr.",
+             "bbr carries more. Where the kernel lacks the one you name (modprobe tcp_bbr), or "
+             "keeps it for root, the system's is used, as by system; the log says at start which "
+             "it is.",
      .preset = SP_EDGE_CONGESTION,
      .words = "system",
      .flags = SP_OPTION_RARE,

@@ -231,11 +231,23 @@ void sp_sock_tune_sole(int fd, const char *congestion)
         (void)set_congestion(fd, congestion);
 }
 
-int sp_sock_try_congestion(const char *name)
+static int get_congestion(int fd, char name[static SP_CONGESTION_MAX])
+{
+    socklen_t len = SP_CONGESTION_MAX - 1;
+
+    memset(name, 0, SP_CONGESTION_MAX);
+    return getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len);
+}
+
+int sp_sock_try_congestion(const char *name, char got[static SP_CONGESTION_MAX])
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool set = fd >= 0 && (name == NULL || set_congestion(fd, name) == 0);
+    int err = errno;
 
-    if (fd < 0 || set_congestion(fd, name) != 0)
+    (void)get_congestion(fd, got);
+    errno = err;
+    if (!set)
         return fail(fd);
     close(fd);
     return 0;
@@ -315,11 +327,9 @@ int sp_sock_notsent(int fd, size_t *out)
  * keep to it; but a system may have them keep to it, and doesn't tell. */
 static bool is_paced(int fd)
 {
-    char name[SP_CONGESTION_MAX] = "";
-    socklen_t len = sizeof name - 1;
+    char name[SP_CONGESTION_MAX];
 
-    return getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) != 0 ||
-           strncmp(name, "bbr", 3) == 0;
+    return get_congestion(fd, name) != 0 || strncmp(name, "bbr", 3) == 0;
 }
 
 static size_t least(uint64_t a, uint64_t b)

@@ -85,9 +85,10 @@ void sp_sock_tune_sole(int fd, const char *congestion);
 #define SP_SOCK_BURST_MAX 16384
 int sp_sock_burst(int fd, size_t *notsent, size_t *at_once);
 
-/* Whether that congestion control is to be had. SP_ESYS, with errno. */
+/* Whether that congestion control is to be had (NULL: the system's), and the name of what a
+ * connection has then, which is the system's where it is not. SP_ESYS, with errno. */
 #define SP_CONGESTION_MAX 16 /* bytes of a name, with the end */
-int sp_sock_try_congestion(const char *name);
+int sp_sock_try_congestion(const char *name, char got[static SP_CONGESTION_MAX]);
 
 /* How much of it there is. SP_ESYS: not TCP. */
 int sp_sock_notsent(int fd, size_t *out);

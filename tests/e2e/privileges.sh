@@ -114,11 +114,19 @@ confined gateway
 descriptors=$(awk '/^Max open files/ { print $4 }' "/proc/$(lab_pid server)/limits")
 logs server "room for clients descriptors=$descriptors by_tls=[1-9][0-9]* behind_gateways=[1-9]"
 [ $((0x$(status server CapEff) & ~(1 << 12 | 1 << 2))) = 0 ] || fail "root keeps $(status server CapEff)"
+congestion="congestion control for who comes without a gateway name=\""
+system=$(cat /proc/sys/net/ipv4/tcp_congestion_control)
+if grep -qw bbr /proc/sys/net/ipv4/tcp_allowed_congestion_control; then
+    logs server "${congestion}bbr\"$"
+else
+    logs server "$congestion$system\" wanted=\"bbr\" reason="
+fi
 call_works "as root"
 not_refused server
 not_refused gateway
 host_stop gateway && host_stop server || exit 1
-server_start --relay-ip $edge4 --sandbox off
+server_start --relay-ip $edge4 --sandbox off --turn-congestion no-such-one
 logs server 'no sandbox reason="--sandbox off"'
+logs server "$congestion$system\" wanted=\"no-such-one\" reason=\"No such file"
 [ "$(status server Seccomp)" = 0 ] || fail "a sandbox that was switched off"
 ok "as root no more is kept than files of others and larger buffers need; the sandbox can be switched off"

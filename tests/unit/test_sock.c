@@ -175,11 +175,22 @@ START_TEST(a_sole_connection_is_tuned)
     check_congestion(a, "reno");
     sp_sock_tune_sole(a, "no-such-control");
     check_congestion(a, "reno");
-    ck_assert_int_eq(sp_sock_try_congestion("reno"), 0);
-    ck_assert_int_eq(sp_sock_try_congestion("no-such-control"), SP_ESYS);
-    ck_assert_int_ne(errno, 0);
     close(a);
     close(b);
+}
+END_TEST
+
+START_TEST(what_congestion_control_is_to_be_had)
+{
+    char system[SP_CONGESTION_MAX], got[SP_CONGESTION_MAX];
+
+    ck_assert_int_eq(sp_sock_try_congestion(NULL, system), 0);
+    ck_assert_str_ne(system, "");
+    ck_assert_int_eq(sp_sock_try_congestion("reno", got), 0);
+    ck_assert_str_eq(got, "reno");
+    ck_assert_int_eq(sp_sock_try_congestion("no-such-control", got), SP_ESYS);
+    ck_assert_int_eq(errno, ENOENT);
+    ck_assert_str_eq(got, system);
 }
 END_TEST
 
@@ -365,6 +376,7 @@ int main(void)
     tcase_add_test(tc, a_lane_is_tuned);
     tcase_add_test(tc, a_burst);
     tcase_add_test(tc, a_sole_connection_is_tuned);
+    tcase_add_test(tc, what_congestion_control_is_to_be_had);
     tcase_add_test(tc, tcp_info);
     tcase_add_test(tc, ports_taken);
     tcase_add_test(tc, not_our_address);

@@ -44,7 +44,7 @@ START_TEST(defaults)
     ck_assert_uint_eq(c.worker.min_port, 49152);
     ck_assert_uint_eq(c.worker.max_port, 65535);
     ck_assert_uint_eq(c.worker.linger_us, SP_SEC(30));
-    ck_assert_ptr_null(c.worker.turn_congestion);
+    ck_assert_str_eq(c.worker.turn_congestion, "bbr");
     ck_assert(c.has_admin);
     ck_assert_str_eq(sp_addr_format(&c.admin, text), "127.0.0.1:9641");
     ck_assert_int_eq(c.log.level, SP_LOG_INFO);
