@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# browser_row.sh NETWORK PATH SEED SECONDS VIDEO-KBPS CONGESTION-CONTROL
+# browser_row.sh NETWORK PATH SEED SECONDS VIDEO-KBPS CONGESTION-CONTROL [SERVER-CONGESTION-CONTROL]
 #
 # One measurement of the browser bench: a call of two Chromium in a lab of its own; quality_lab.sh explains NETWORK
 # and PATH. SECONDS count from when each sees the other. Writes one JSON object. Called by browser.sh.
@@ -16,7 +16,7 @@ page=127.0.0.1:8443 # on each caller's own host: nothing of it crosses the links
 lab_origin=https://$page
 exec 3>&1 >&2 # the result alone goes to standard output
 lab_hosts "$network" "$seed" "$seconds" "$cc"
-lab_path "$path"
+lab_path "$path" "${7:-}"
 
 # ice_of WAY: what the pages get as iceServers.
 ice_of() {

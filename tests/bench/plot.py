@@ -20,6 +20,8 @@ from pathlib import Path
 # Fractions that media_tally.c prints quantiles for.
 LEVELS = [i / 100 for i in range(100)] + [i / 1000 for i in range(990, 1001)]
 LEAST_SHARE = 0.01  # %, where a logarithmic axis begins
+# Above the plot: within it there is no corner that no line ever passes.
+KEY = "set key tmargin center horizontal noenhanced"
 NAMES = {
     "udp": "plain UDP",
     "coturn": "coturn, TURN over TLS",
@@ -35,7 +37,12 @@ def flows(rows, what):
 
 
 def by_path(rows):
-    return [(p, some) for p in NAMES if (some := [r for r in rows if r["path"] == p])]
+    """[(title, its rows)]; one for each congestion control of the server's half, where that is the server's own choice."""
+    for path, title in NAMES.items():
+        mine = [r for r in rows if r["path"] == path]
+        for half in dict.fromkeys(r.get("server_cc") for r in mine):
+            by = "" if half is None else f" (server: {half})"
+            yield title + by, [r for r in mine if r.get("server_cc") == half]
 
 
 def distribution(rows, what):
@@ -62,7 +69,7 @@ def gnuplot(file, settings, curves):
     """curves: [(title, points)]"""
     for terminal in ("svg size 800,500 dynamic background '#ffffff'", "png size 1000,620"):
         kind = terminal.split()[0]
-        lines = [f"set terminal {terminal}", f"set output '{file}.{kind}'", "set grid", *settings]
+        lines = [f"set terminal {terminal}", f"set output '{file}.{kind}'", "set grid", KEY, *settings]
         styles = [f"'-' with linespoints pointsize 0.4 linewidth 2 title '{title}'" for title, _ in curves]
         lines.append("plot " + ", ".join(styles))
         for _, points in curves:
@@ -72,14 +79,13 @@ def gnuplot(file, settings, curves):
 
 def plot_distributions(rows, folder, name):
     for what in ("voice", "video"):
-        curves = [(NAMES[p], list(distribution(some, what))) for p, some in by_path(rows)]
+        curves = [(title, list(distribution(some, what))) for title, some in by_path(rows)]
         settings = [
             f"set title '{what}, {name}' noenhanced",
             "set xlabel 'ms over the floor'",
             "set ylabel '% of what was sent is there'",
             "set xrange [-2:300]",
             "set yrange [0:100.5]",
-            "set key bottom right",
         ]
         gnuplot(folder / f"{name}-{what}", settings, curves)
 
@@ -87,17 +93,16 @@ def plot_distributions(rows, folder, name):
 def plot_loss(rows, folder, name):
     for what in ("voice", "video"):
         curves = []
-        for path, some in by_path(rows):
+        for title, some in by_path(rows):
             losses = sorted({r["loss"] for r in some})
             of = {loss: late_share([r for r in some if r["loss"] == loss], what) for loss in losses}
-            curves.append((NAMES[path], [(loss, max(LEAST_SHARE, share)) for loss, share in of.items()]))
+            curves.append((title, [(loss, max(LEAST_SHARE, share)) for loss, share in of.items()]))
         settings = [
             f"set title '{what}, {name}' noenhanced",
             "set xlabel 'lost on each link, %'",
             "set ylabel '% later than 50 ms over the floor, or lost'",
             "set logscale y",
-            f"set yrange [{LEAST_SHARE}:100]",
-            "set key bottom right",
+            f"set yrange [{LEAST_SHARE}:120]",
         ]
         gnuplot(folder / f"late-{name}-{what}", settings, curves)
 

@@ -4,12 +4,14 @@
 # quality.sh [OPTION...]
 #
 # How well voice and video do by each path on links that delay and lose; scripts/bench.sh quality runs it.
-# Every measured row is kept, by commit, network, path, rate, congestion control, time and seed, so a run that
+# Every measured row is kept, by commit, network, path, rate, congestion controls, time and seed, so a run that
 # was ended goes on where it was, and what was measured once is shown at once.
 #
 #     --network LIST    of names as 30ms-2% (tests/bench/quality_networks.sh), with commas; default: six
 #     --path LIST       of udp,coturn,one-lane,ours,turns,ice-tcp; default: all
 #     --cc NAME         TCP's congestion control on all hosts, as cubic or bbr; default: cubic
+#     --server-cc NAME  that of the server's own half of turns and ice-tcp, its --turn-congestion; system: that of all
+#                       hosts; default: SALLYPORT_TURN_CONGESTION, or what the server takes by itself
 #     --video LIST      kbit/s of video; default: 2000
 #     --seconds N       of media in each row; default: 30
 #     --seeds N         rows of each kind, with seeds 1 to N; default: 3

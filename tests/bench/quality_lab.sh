@@ -14,7 +14,8 @@
 # In this order:
 #
 #     lab_hosts NETWORK SEED SECONDS CC   caller a, a link, the server, a link, caller b
-#     lab_path PATH                       what carries the media; $way is how callers come: direct, or
+#     lab_path PATH [SERVER-CC]           what carries the media, the server with that --turn-congestion where that counts;
+#                                         $way is how callers come: direct, or
 #                                         udp:ADDR:PORT or tls:ADDR:PORT of a TURN server that knows test:test, or
 #                                         ice-tcp:ADDR:PORT of one that knows a session, with these tickets: $tickets;
 #                                         its API answers pages of $lab_origin
@@ -49,6 +50,7 @@ lab_hosts() {
 }
 
 lab_path() {
+    local half=(${2:+--turn-congestion "$2"})
     case $1 in
         udp) way=direct ;;
         coturn)
@@ -62,11 +64,11 @@ lab_path() {
         one-lane) _lab_gateways --lanes 1 ;;
         ours) _lab_gateways ;;
         turns)
-            _lab_server
+            _lab_server "${half[@]}"
             way=tls:198.51.100.2:443
             ;;
         ice-tcp)
-            _lab_server --serve ice-tcp,api,site ${lab_origin:+--origin "$lab_origin"}
+            _lab_server --serve ice-tcp,api,site "${half[@]}" ${lab_origin:+--origin "$lab_origin"}
             _lab_session
             # No way is shorter: callers reach the server, and not each other.
             _lab_sysctl edge net/ipv4/ip_forward 0
@@ -80,6 +82,11 @@ lab_path() {
 _lab_server() {
     doors_server --relay-ip 198.51.100.2 --user test:test --listen-udp none "$@"
     lab_programs=(server)
+}
+
+# What the server's half of turns and ice-tcp goes by, as the server says itself.
+_lab_server_cc() {
+    sed -n 's/.*congestion control for who comes without a gateway name="\([a-z0-9_-]*\)".*/\1/p' "$LAB_DIR/server.err"
 }
 
 # A ticket for each caller.
@@ -148,6 +155,7 @@ lab_counts() {
     [ ! "$bulk" ] || lab_wait bulk || fail "$lab_network, $1: $(tail -n 1 "$LAB_DIR/bulk.err")"
     printf '"network": "%s", "path": "%s", "seed": %d, "video_kbps": %d, "cc": "%s", "commit": "%s", ' \
         "$lab_network" "$1" "$lab_seed" "$2" "$links_cc" "${BENCH_COMMIT:-unknown}"
+    case $1 in turns | ice-tcp) printf '"server_cc": "%s", ' "$(_lab_server_cc)" ;; esac
     printf '"wire_bytes": %d, "cpu_ns": {' $((${lab_noted[after.wire]} - ${lab_noted[before.wire]}))
     for program in "${lab_programs[@]}" link-a link-b; do
         printf '%s"%s": %d' "$comma" "$program" \

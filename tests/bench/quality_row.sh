@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# quality_row.sh NETWORK PATH SEED SECONDS VIDEO-KBPS CONGESTION-CONTROL
+# quality_row.sh NETWORK PATH SEED SECONDS VIDEO-KBPS CONGESTION-CONTROL [SERVER-CONGESTION-CONTROL]
 #
 # One measurement of the quality bench, in a lab of its own; quality_lab.sh explains NETWORK and PATH. Writes one
 # JSON object. Called by quality.sh.
@@ -13,7 +13,7 @@ network=$1 path=$2 seed=$3 seconds=$4 kbps=$5 cc=$6
 export BUILD_DIR=${BUILD_DIR:-$root/build}
 exec 3>&1 >&2 # the result alone goes to standard output
 lab_hosts "$network" "$seed" "$seconds" "$cc"
-lab_path "$path"
+lab_path "$path" "${7:-}"
 
 # join END HOST UFRAG:PASSWORD: takes that end of the session, as a browser there would.
 join() {

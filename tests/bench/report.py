@@ -28,6 +28,15 @@ def groups(results, *keys):
     return list(found.items())
 
 
+def ways(results):
+    """[(path, and the congestion control of the server's half where that is the server's own choice; their results)]"""
+    for (path,), some in groups(results, "path"):
+        halves = dict.fromkeys(r["server_cc"] for r in some if "server_cc" in r)
+        for half in halves or [None]:
+            name = path if half is None else f"{path} (server: {half})"
+            yield name, [r for r in some if r.get("server_cc", half) == half]
+
+
 def delay(results):
     """Per rate and path p50 and p99, and what both are above the direct path's p50 and p99."""
     head = ["p50, µs", "p99, µs", "added p50", "added p99", "lost", "of"]
@@ -96,10 +105,9 @@ def quality(results):
 def quality_table(results):
     head = ["path", "of", "late 50", "late 100", "lost", "p50", "p95", "p99", "p99.9", "max", "gap", "sent"]
     head += ["wire", "server", "gateways", "download", "back", "seeds", "commit"]
-    paths = groups(results, "path")
     beside_udp = [goodput(r) for r in results if r["path"] == "udp" and r.get("bulk")]
     rows = []
-    for (path,), some in paths:
+    for path, some in ways(results):
         ran = [r for r in some if "media" in r]
         if not ran:
             rows.append([path, "not run"] + [""] * (len(head) - 2))
@@ -227,7 +235,7 @@ def browser_table(results):
     rows = []
     for (network,), same in groups(results, "network"):
         name = network
-        for (path,), some in groups(same, "path"):
+        for path, some in ways(same):
             ran = [r for r in some if "call" in r]
             figures = browser_row(some, ran) if ran else ["not run"] + [""] * (len(head) - 3)
             rows.append([name, path, *figures])

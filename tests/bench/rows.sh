@@ -5,6 +5,7 @@
 # by one and kept, and rows that were not run. Source it, don't run it. Then:
 #
 #     rows_row=quality_row.sh       measures one row: NETWORK PATH SEED SECONDS VIDEO-KBPS CONGESTION-CONTROL
+#                                   [that of the server's --turn-congestion]
 #     rows_made_of=(FILE...)        the files of tests/ that figures depend on, beside those that both have
 #     rows_with=TEXT                what else they depend on
 #     rows_seeds=3                  default of --seeds, if not 1
@@ -19,7 +20,7 @@
 rows_paths=(udp coturn one-lane ours turns ice-tcp)
 rows_row="" rows_made_of=() rows_with="" rows_seeds=1 rows_full_rates=()
 networks=("${quality_networks[@]}") paths=("${rows_paths[@]}") rates=(2000)
-cc=cubic seconds=30 full="" again="" show="" until="" tries=3 not_run=0
+cc=cubic server_cc=${SALLYPORT_TURN_CONGESTION:-} seconds=30 full="" again="" show="" until="" tries=3 not_run=0
 row_pid="" part=""
 export BUILD_DIR=${BUILD_DIR:-$root/build}
 
@@ -60,13 +61,14 @@ rows_options() {
     local list
     while [ $# -gt 0 ]; do
         case $1 in
-            --network | --path | --cc | --video | --seconds | --seeds | --minutes | --tries)
+            --network | --path | --cc | --server-cc | --video | --seconds | --seeds | --minutes | --tries)
                 [ $# -gt 1 ] || die 2 "$1 wants a value (--help says more)"
                 IFS=, read -r -a list <<<"$2"
                 ;;&
             --network) networks=("${list[@]}") ;;
             --path) paths=("${list[@]}") ;;
             --cc) cc=$2 ;;
+            --server-cc) server_cc=$2 ;;
             --video) rates=("${list[@]}") ;;
             --seconds) whole "$2" 2 240 "$1" && seconds=$2 ;;
             --seeds) whole "$2" 1 1000 "$1" && seeds=$2 ;;
@@ -82,7 +84,7 @@ rows_options() {
             *) die 2 "unknown option $1 (--help says which there are)" ;;
         esac
         case $1 in
-            --network | --path | --cc | --video | --seconds | --seeds | --minutes | --tries) shift ;;
+            --network | --path | --cc | --server-cc | --video | --seconds | --seeds | --minutes | --tries) shift ;;
         esac
         shift
     done
@@ -97,8 +99,11 @@ rows_check() {
         network_read "$network" "$seconds" ||
             die 2 "--network $network: want a name as ${quality_networks[*]} (tests/bench/quality_networks.sh)"
     done
-    [[ " $(cat /proc/sys/net/ipv4/tcp_available_congestion_control) " = *" $cc "* ]] ||
-        die 2 "--cc $cc: this kernel has $(cat /proc/sys/net/ipv4/tcp_available_congestion_control)"
+    local have
+    have=$(cat /proc/sys/net/ipv4/tcp_available_congestion_control)
+    [[ " $have " = *" $cc "* ]] || die 2 "--cc $cc: this kernel has $have"
+    [[ -z $server_cc || " $have system " = *" $server_cc "* ]] ||
+        die 2 "--server-cc $server_cc: this kernel has $have, and system"
     for rate in "${rates[@]}"; do
         whole "$rate" 50 50000 --video
     done
@@ -124,9 +129,12 @@ rows_keys() {
 
 # row_file NETWORK PATH RATE SEED
 row_file() {
-    local by=$bench_id/$commit
-    case $2 in udp | coturn) by=$bench_id/peers ;; esac
-    echo "$kept/$by/$1,$2,$3k,$cc,${seconds}s,seed$4.json"
+    local by=$bench_id/$commit half=""
+    case $2 in
+        udp | coturn) by=$bench_id/peers ;;
+        turns | ice-tcp) half=${server_cc:+,server-$server_cc} ;;
+    esac
+    echo "$kept/$by/$1,$2,$3k,$cc$half,${seconds}s,seed$4.json"
 }
 
 # ---- measuring -----------------------------------------------------------------------------------------
@@ -145,7 +153,8 @@ measure() {
     part=$file.part.$$
     for ((try = 1; try <= tries; try++)); do
         say "$1, $2, $3 kbit/s, $cc, seed $4"
-        timeout $((seconds + 90)) "$root/tests/bench/$rows_row" "$1" "$2" "$4" "$seconds" "$3" "$cc" >"$part" &
+        timeout $((seconds + 90)) "$root/tests/bench/$rows_row" "$1" "$2" "$4" "$seconds" "$3" "$cc" "$server_cc" \
+            >"$part" &
         row_pid=$!
         if wait $row_pid; then
             mv "$part" "$file"

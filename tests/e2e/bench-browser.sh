@@ -25,7 +25,7 @@ bench() {
 
 bench --path ours,ice-tcp --again || fail "bench.sh browser ended with status $?"
 grep -Eq "^\| 10ms-0% \| ours \| [0-9.]+ .* 1 \|" "$out" || fail "no row: $(cat "$out")"
-grep -Eq "^\|  \| ice-tcp \| [0-9.]+ .* 1 \|" "$out" || fail "no row for ICE-TCP: $(cat "$out")"
+grep -Eq "^\|  \| ice-tcp \(server: [a-z]+\) \| [0-9.]+ .* 1 \|" "$out" || fail "no row for ICE-TCP: $(cat "$out")"
 python3 - "$root/build/bench/quick/browser.json" $seconds <<'PYTHON'
 import json, sys
 
@@ -76,6 +76,7 @@ ours, ice_tcp = [json.loads(line) for line in open(sys.argv[1])]
 # By the gateway, and by the server's relay.
 check(ours, "ours", ["gateway-a", "gateway-b"], {"candidateType": "relay", "relayProtocol": "udp", "address": "198.51.100.2"})
 check(ice_tcp, "ice-tcp", [], {"protocol": "tcp"})
+assert ice_tcp["server_cc"] and "server_cc" not in ours, ice_tcp.get("server_cc")
 assert all(side[-1]["local"]["candidateType"] != "relay" for side in (ice_tcp["call"]["a"], ice_tcp["call"]["b"]))
 PYTHON
 ok "the rows of calls are whole"

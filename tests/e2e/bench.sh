@@ -26,13 +26,24 @@ quality() {
 }
 quality --path udp,coturn,ours,ice-tcp --seeds 1 --again || fail "bench.sh quality ended with status $?"
 for path in udp coturn ours ice-tcp; do
+    grep -Eq "^\| $path( \(server: [a-z]+\))? \| voice \| [0-9.]+ .* 200 \|.* 1 \|" "$out" ||
+        fail "no row for $path: $(cat "$out")"
+done
+# What the server's half goes by belongs to the rows that it counts for.
+quality --path turns,ours --seeds 1 --server-cc reno || fail "bench.sh quality --server-cc ended with status $?"
+for path in "turns \(server: reno\)" ours; do
     grep -Eq "^\| $path \| voice \| [0-9.]+ .* 200 \|.* 1 \|" "$out" || fail "no row for $path: $(cat "$out")"
 done
+status=0
+SALLYPORT_TURN_CONGESTION=reno quality --path ice-tcp,turns --seeds 1 --show || status=$?
+[ "$status" = 1 ] || fail "with a row by another congestion control of the server the status is $status"
+grep -Eq "^\| turns \(server: reno\) \| voice " "$out" || fail "the environment was not heard: $(cat "$out")"
+grep -Eq "^\| ice-tcp \| not run " "$out" || fail "a row by another congestion control is shown: $(cat "$out")"
 status=0
 quality --path ours --seeds 2 --show || status=$?
 [ "$status" = 1 ] || fail "with a row that was not run the status is $status"
 grep -Eq "^\| ours \| voice \|.* 1 \(not run: 2\) \|" "$out" || fail "what was not run is not shown: $(cat "$out")"
-for wrong in "--network 10ms" "--network 10ms-1%-3fast" "--path car" "--seconds 1" "--cc hope" "--speed"; do
+for wrong in "--network 10ms" "--network 10ms-1%-3fast" "--path car" "--seconds 1" "--cc hope" "--server-cc hope" "--speed"; do
     status=0
     # shellcheck disable=SC2086
     "$root/scripts/bench.sh" --quick quality $wrong >/dev/null 2>&1 || status=$?
