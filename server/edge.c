@@ -214,22 +214,28 @@ static void say_room(const struct edge *e)
                 SP_F_UINT("behind_gateways", sockets ? least(clients, room) : clients));
 }
 
+#define WITHOUT_GATEWAY "congestion control for who comes without a gateway"
+
 /* As who we are from now on. */
 static void say_congestion(const struct edge *e)
 {
     const struct sp_edge_config *c = e->config;
-    const char *wanted = c->worker.turn_congestion;
+    const struct sp_stream_congestion *cc = &c->worker.turn_congestion;
+    const char *wanted = cc->name != NULL ? cc->name : cc->on_loss;
     char name[SP_CONGESTION_MAX];
 
     if (!(c->shared.serve & (SP_SERVE_TURN | SP_SERVE_ICE_TCP)))
         return;
-    if (sp_sock_try_congestion(wanted, name) == 0)
-        sp_log_info(&c->log, "congestion control for who comes without a gateway",
-                    SP_F_STR("name", name));
-    else
-        sp_log_info(&c->log, "congestion control for who comes without a gateway",
-                    SP_F_STR("name", name), SP_F_STR("wanted", wanted),
+    if (sp_sock_try_congestion(wanted, name) != 0) {
+        sp_log_info(&c->log, WITHOUT_GATEWAY, SP_F_STR("name", name), SP_F_STR("wanted", wanted),
                     SP_F_STR("reason", strerrordesc_np(errno)));
+    } else if (cc->on_loss != NULL) {
+        (void)sp_sock_try_congestion(NULL, name);
+        sp_log_info(&c->log, WITHOUT_GATEWAY, SP_F_STR("name", name),
+                    SP_F_STR("on_loss", cc->on_loss));
+    } else {
+        sp_log_info(&c->log, WITHOUT_GATEWAY, SP_F_STR("name", name));
+    }
 }
 
 int sp_edge_run(const struct sp_edge_config *c)

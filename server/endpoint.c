@@ -198,7 +198,7 @@ int sp_endpoint_from_stream(const struct sp_env *env, struct sp_stream *s, struc
         sp_endpoint_free(ep);
         return err;
     }
-    sp_stream_tune_sole(s, env->congestion);
+    sp_stream_tune_sole(s, &env->congestion);
     sp_msg_stream_count_drops(ep->stream, env->turn_dropped);
     return 0;
 }

@@ -92,7 +92,7 @@ static int become_path(struct sp_ends *e, struct sp_stream *s, const struct sp_r
         return SP_ENOMEM;
     }
     sp_rdv_path_set_remote(v->path, sp_stream_remote(s));
-    sp_stream_tune_sole(s, e->env.congestion);
+    sp_stream_tune_sole(s, &e->env.congestion);
     sp_msg_stream_count_drops(v->stream, &e->counters.stream_dropped);
     return 0;
 }

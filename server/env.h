@@ -13,6 +13,7 @@
 #include "sallyport/dgram.h"
 #include "sallyport/log.h"
 #include "sallyport/rng.h"
+#include "sallyport/stream.h"
 #include "sallyport/ticker.h"
 #include "turn.h"
 
@@ -29,7 +30,7 @@ struct sp_env {
     struct sp_post *post; /* to the other workers; NULL: there is none */
     const struct sp_keyring *keys;
     uint64_t *turn_dropped; /* counts what TURN clients by TCP and TLS don't read; or NULL */
-    const char *congestion; /* of TURN connections by TCP and TLS; NULL: the system's */
+    struct sp_stream_congestion congestion; /* of who comes without a gateway */
     const struct sp_bounds *bounds;
     struct sp_bound_hits *hits;
     struct sp_commons *commons; /* what bounds are counted in, with the other workers */

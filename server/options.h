@@ -35,7 +35,7 @@ struct sp_edge_config {
 };
 
 #define SP_EDGE_ADMIN      "127.0.0.1:9641" /* default of --admin */
-#define SP_EDGE_CONGESTION "bbr"            /* of --turn-congestion */
+#define SP_EDGE_CONGESTION "auto"           /* of --turn-congestion */
 
 /* The table, for --help and for tests. */
 extern const struct sp_options_spec sp_edge_options;

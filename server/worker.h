@@ -28,7 +28,7 @@ struct sp_worker_config {
     size_t n_relay_ips;
     uint16_t min_port, max_port; /* 0: virtual relayed addresses */
     uint64_t linger_us, session_idle_us;
-    const char *turn_congestion; /* sp_env's */
+    struct sp_stream_congestion turn_congestion; /* sp_env's */
     struct sp_bounds bounds;
     bool share_ports; /* with other workers, who listen on the same */
 };

@@ -219,33 +219,32 @@ void sp_sock_expect_queue(int fd, bool queue)
     (void)set_int(fd, IPPROTO_TCP, TCP_RTO_MIN_US, (queue ? 100 : 20) * 1000);
 }
 
-static int set_congestion(int fd, const char *name)
-{
-    return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name));
-}
-
-void sp_sock_tune_sole(int fd, const char *congestion)
+void sp_sock_tune_sole(int fd)
 {
     (void)set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, SP_SOCK_NOTSENT_SOLE);
-    if (congestion != NULL)
-        (void)set_congestion(fd, congestion);
 }
 
-static int get_congestion(int fd, char name[static SP_CONGESTION_MAX])
+int sp_sock_set_congestion(int fd, const char *name)
+{
+    socklen_t len = (socklen_t)strlen(name);
+    return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, len) == 0 ? 0 : SP_ESYS;
+}
+
+int sp_sock_congestion(int fd, char name[static SP_CONGESTION_MAX])
 {
     socklen_t len = SP_CONGESTION_MAX - 1;
 
     memset(name, 0, SP_CONGESTION_MAX);
-    return getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len);
+    return getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len) == 0 ? 0 : SP_ESYS;
 }
 
 int sp_sock_try_congestion(const char *name, char got[static SP_CONGESTION_MAX])
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool set = fd >= 0 && (name == NULL || set_congestion(fd, name) == 0);
+    bool set = fd >= 0 && (name == NULL || sp_sock_set_congestion(fd, name) == 0);
     int err = errno;
 
-    (void)get_congestion(fd, got);
+    (void)sp_sock_congestion(fd, got);
     errno = err;
     if (!set)
         return fail(fd);
@@ -329,7 +328,7 @@ static bool is_paced(int fd)
 {
     char name[SP_CONGESTION_MAX];
 
-    return get_congestion(fd, name) != 0 || strncmp(name, "bbr", 3) == 0;
+    return sp_sock_congestion(fd, name) != 0 || strncmp(name, "bbr", 3) == 0;
 }
 
 static size_t least(uint64_t a, uint64_t b)
@@ -337,7 +336,7 @@ static size_t least(uint64_t a, uint64_t b)
     return (size_t)(a < b ? a : b);
 }
 
-int sp_sock_burst(int fd, size_t *notsent, size_t *at_once)
+int sp_sock_burst(int fd, struct sp_sock_burst *out)
 {
     struct tcp_info ti = {0};
     socklen_t len = sizeof ti;
@@ -352,8 +351,12 @@ int sp_sock_burst(int fd, size_t *notsent, size_t *at_once)
 
     if (leaves > 0 && is_paced(fd))
         leaves = least(leaves, ti.tcpi_pacing_rate / 1000);
-    *notsent = ti.tcpi_notsent_bytes;
-    *at_once = leaves;
+    *out = (struct sp_sock_burst){
+        .notsent = ti.tcpi_notsent_bytes,
+        .at_once = leaves,
+        .segments = ti.tcpi_data_segs_out,
+        .retransmits = ti.tcpi_total_retrans,
+    };
     return 0;
 }
 

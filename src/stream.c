@@ -540,9 +540,13 @@ void sp_stream_expect_queue(struct sp_stream *s, bool queue)
     sp_sock_expect_queue(s->fd, queue);
 }
 
-void sp_stream_tune_sole(struct sp_stream *s, const char *congestion)
+void sp_stream_tune_sole(struct sp_stream *s, const struct sp_stream_congestion *c)
 {
-    sp_sock_tune_sole(s->fd, congestion);
+    sp_sock_tune_sole(s->fd);
+    if (c->name != NULL)
+        (void)sp_sock_set_congestion(s->fd, c->name);
+    if (c->on_loss != NULL && sp_sock_congestion(s->fd, s->usual) == 0)
+        s->on_loss = c->on_loss;
     s->unsent_max = SP_SOCK_NOTSENT_SOLE;
     s->room = 0; /* to be asked for */
 }

@@ -7,6 +7,7 @@
 #ifndef SALLYPORT_STREAM_IMPL_H
 #define SALLYPORT_STREAM_IMPL_H
 
+#include "sallyport/losses.h"
 #include "sallyport/stream.h"
 
 enum state {
@@ -35,6 +36,9 @@ struct sp_stream {
     struct sp_tls *tls;      /* NULL: plain */
     size_t unsent_max;       /* what the kernel may hold unsent … */
     size_t room;             /* … less what it may hold by now */
+    struct sp_losses losses;
+    const char *on_loss;           /* congestion control while it has many; NULL: as ever */
+    char usual[SP_CONGESTION_MAX]; /* the one that it has otherwise */
     unsigned news;
     bool lent;      /* its buffers of input lie in the loop's scratch memory */
     bool corked;    /* what was put goes at the end of the loop turn */

@@ -83,12 +83,13 @@ void stream_ask_room(struct sp_stream *s)
 /* The same, and what would leave at once. */
 void stream_ask_burst(struct sp_stream *s)
 {
-    size_t unsent = 0, at_once = 0;
+    struct sp_sock_burst b = {0};
 
-    if (sp_sock_burst(s->fd, &unsent, &at_once) != 0)
-        unsent = at_once = 0;
-    s->behind = unsent > 0;
-    s->room = unsent < s->unsent_max ? s->unsent_max - unsent + at_once : 0;
+    (void)sp_sock_burst(s->fd, &b);
+    s->behind = b.notsent > 0;
+    s->room = b.notsent < s->unsent_max ? s->unsent_max - b.notsent + b.at_once : 0;
+    if (s->on_loss != NULL && sp_losses_tell(&s->losses, b.segments, b.retransmits))
+        (void)sp_sock_set_congestion(s->fd, s->losses.many ? s->on_loss : s->usual);
 }
 
 /* As much as the socket takes. False: it takes no more, or broke. */

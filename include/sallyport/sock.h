@@ -70,25 +70,33 @@ void sp_sock_ack_now(int fd);
 /*
  * The only connection that somebody has, and so what voice and video share: no more than
  * SP_SOCK_NOTSENT_SOLE unsent in the kernel, since on a lossy link, where a round trip carries some
- * ten segments, 16 KB would be 80 ms that voice waits behind video; and this congestion control, if
- * the kernel has it and lets us (NULL: the system's). The far end is a browser's, which is free
- * with its acknowledgements: sooner retransmission and acknowledgements, as lanes have, were
- * measured to be of no use.
+ * ten segments, 16 KB would be 80 ms that voice waits behind video. The far end is a browser's,
+ * which is free with its acknowledgements: sooner retransmission and acknowledgements, as lanes
+ * have, were measured to be of no use.
  */
 #define SP_SOCK_NOTSENT_SOLE 4096
-void sp_sock_tune_sole(int fd, const char *congestion);
+void sp_sock_tune_sole(int fd);
 
-/*
- * How much of it there is, and how much more would leave at once, as the path's window is now,
- * without adding to it; at most SP_SOCK_BURST_MAX. SP_ESYS: not TCP.
- */
-#define SP_SOCK_BURST_MAX 16384
-int sp_sock_burst(int fd, size_t *notsent, size_t *at_once);
-
+/* Of a connection; a name as the kernel has it. SP_ESYS: it has not, or keeps it for root, and
+ * nothing has changed. */
+#define SP_CONGESTION_MAX 16 /* bytes of a name, with the end */
+int sp_sock_set_congestion(int fd, const char *name);
+int sp_sock_congestion(int fd, char name[static SP_CONGESTION_MAX]);
 /* Whether that congestion control is to be had (NULL: the system's), and the name of what a
  * connection has then, which is the system's where it is not. SP_ESYS, with errno. */
-#define SP_CONGESTION_MAX 16 /* bytes of a name, with the end */
 int sp_sock_try_congestion(const char *name, char got[static SP_CONGESTION_MAX]);
+
+/*
+ * How much of it there is unsent, how much more would leave at once, as the path's window is now,
+ * without adding to it, at most SP_SOCK_BURST_MAX; and how many segments were sent, and of these
+ * again, since the connection began. SP_ESYS: not TCP.
+ */
+#define SP_SOCK_BURST_MAX 16384
+struct sp_sock_burst {
+    size_t notsent, at_once;
+    uint32_t segments, retransmits;
+};
+int sp_sock_burst(int fd, struct sp_sock_burst *out);
 
 /* How much of it there is. SP_ESYS: not TCP. */
 int sp_sock_notsent(int fd, size_t *out);

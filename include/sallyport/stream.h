@@ -105,8 +105,13 @@ size_t sp_stream_pending(const struct sp_stream *s);
 void sp_stream_tune_lane(struct sp_stream *s);
 /* Of a lane: sp_sock_expect_queue. */
 void sp_stream_expect_queue(struct sp_stream *s, bool queue);
+/* Names as the kernel has them, which stay valid. What is not to be had changes nothing. */
+struct sp_stream_congestion {
+    const char *name;    /* NULL: the system's */
+    const char *on_loss; /* instead, while it loses packets all the time (losses.h); or NULL */
+};
 /* From now on it is the only connection that somebody has (sp_sock_tune_sole). */
-void sp_stream_tune_sole(struct sp_stream *s, const char *congestion);
+void sp_stream_tune_sole(struct sp_stream *s, const struct sp_stream_congestion *c);
 
 /* The kernel's side of it, from which the stream learns as well how much room there is. SP_ESYS. */
 int sp_stream_tcp_info(struct sp_stream *s, struct sp_sock_tcp *out);

@@ -11,8 +11,8 @@
 #     --network LIST    of names as 30ms-2% (tests/bench/quality_networks.sh), with commas; default: six
 #     --path LIST       of udp,coturn,one-lane,ours,turns,ice-tcp; default: all
 #     --cc NAME         TCP's congestion control on all hosts, as cubic or bbr; default: cubic
-#     --server-cc NAME  that of the server's own half of turns and ice-tcp, its --turn-congestion; system: that of all
-#                       hosts; default: SALLYPORT_TURN_CONGESTION, or what the server takes by itself
+#     --server-cc NAME  the server's --turn-congestion, which is of its own half of turns and ice-tcp: auto, system (what
+#                       --cc says) or a name; default: SALLYPORT_TURN_CONGESTION or auto
 #     --video LIST      kbit/s that video may take at most; default: 2000
 #     --seconds N       of each call once both see each other; default: 30
 #     --seeds N         rows of each kind, with links of seeds 1 to N; the browsers have none; default: 1

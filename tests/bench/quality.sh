@@ -10,8 +10,8 @@
 #     --network LIST    of names as 30ms-2% (tests/bench/quality_networks.sh), with commas; default: six
 #     --path LIST       of udp,coturn,one-lane,ours,turns,ice-tcp; default: all
 #     --cc NAME         TCP's congestion control on all hosts, as cubic or bbr; default: cubic
-#     --server-cc NAME  that of the server's own half of turns and ice-tcp, its --turn-congestion; system: that of all
-#                       hosts; default: SALLYPORT_TURN_CONGESTION, or what the server takes by itself
+#     --server-cc NAME  the server's --turn-congestion, which is of its own half of turns and ice-tcp: auto, system (what
+#                       --cc says) or a name; default: SALLYPORT_TURN_CONGESTION or auto
 #     --video LIST      kbit/s of video; default: 2000
 #     --seconds N       of media in each row; default: 30
 #     --seeds N         rows of each kind, with seeds 1 to N; default: 3

@@ -50,7 +50,7 @@ lab_hosts() {
 }
 
 lab_path() {
-    local half=(${2:+--turn-congestion "$2"})
+    lab_server_cc=${2:-auto}
     case $1 in
         udp) way=direct ;;
         coturn)
@@ -64,11 +64,11 @@ lab_path() {
         one-lane) _lab_gateways --lanes 1 ;;
         ours) _lab_gateways ;;
         turns)
-            _lab_server "${half[@]}"
+            _lab_server --turn-congestion "$lab_server_cc"
             way=tls:198.51.100.2:443
             ;;
         ice-tcp)
-            _lab_server --serve ice-tcp,api,site "${half[@]}" ${lab_origin:+--origin "$lab_origin"}
+            _lab_server --serve ice-tcp,api,site --turn-congestion "$lab_server_cc" ${lab_origin:+--origin "$lab_origin"}
             _lab_session
             # No way is shorter: callers reach the server, and not each other.
             _lab_sysctl edge net/ipv4/ip_forward 0
@@ -84,9 +84,9 @@ _lab_server() {
     lab_programs=(server)
 }
 
-# What the server's half of turns and ice-tcp goes by, as the server says itself.
+# What the server's half of turns and ice-tcp goes by: what was wanted, unless the server said that it is not to be had.
 _lab_server_cc() {
-    sed -n 's/.*congestion control for who comes without a gateway name="\([a-z0-9_-]*\)".*/\1/p' "$LAB_DIR/server.err"
+    if grep -q 'congestion control for .* reason=' "$LAB_DIR/server.err"; then echo system; else echo "$lab_server_cc"; fi
 }
 
 # A ticket for each caller.

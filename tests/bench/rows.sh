@@ -5,7 +5,7 @@
 # by one and kept, and rows that were not run. Source it, don't run it. Then:
 #
 #     rows_row=quality_row.sh       measures one row: NETWORK PATH SEED SECONDS VIDEO-KBPS CONGESTION-CONTROL
-#                                   [that of the server's --turn-congestion]
+#                                   [the server's --turn-congestion]
 #     rows_made_of=(FILE...)        the files of tests/ that figures depend on, beside those that both have
 #     rows_with=TEXT                what else they depend on
 #     rows_seeds=3                  default of --seeds, if not 1
@@ -20,7 +20,7 @@
 rows_paths=(udp coturn one-lane ours turns ice-tcp)
 rows_row="" rows_made_of=() rows_with="" rows_seeds=1 rows_full_rates=()
 networks=("${quality_networks[@]}") paths=("${rows_paths[@]}") rates=(2000)
-cc=cubic server_cc=${SALLYPORT_TURN_CONGESTION:-} seconds=30 full="" again="" show="" until="" tries=3 not_run=0
+cc=cubic server_cc=${SALLYPORT_TURN_CONGESTION:-auto} seconds=30 full="" again="" show="" until="" tries=3 not_run=0
 row_pid="" part=""
 export BUILD_DIR=${BUILD_DIR:-$root/build}
 
@@ -102,8 +102,8 @@ rows_check() {
     local have
     have=$(cat /proc/sys/net/ipv4/tcp_available_congestion_control)
     [[ " $have " = *" $cc "* ]] || die 2 "--cc $cc: this kernel has $have"
-    [[ -z $server_cc || " $have system " = *" $server_cc "* ]] ||
-        die 2 "--server-cc $server_cc: this kernel has $have, and system"
+    [[ " $have auto system " = *" $server_cc "* ]] ||
+        die 2 "--server-cc $server_cc: auto, system, or what this kernel has: $have"
     for rate in "${rates[@]}"; do
         whole "$rate" 50 50000 --video
     done
@@ -132,7 +132,7 @@ row_file() {
     local by=$bench_id/$commit half=""
     case $2 in
         udp | coturn) by=$bench_id/peers ;;
-        turns | ice-tcp) half=${server_cc:+,server-$server_cc} ;;
+        turns | ice-tcp) half=,server-$server_cc ;;
     esac
     echo "$kept/$by/$1,$2,$3k,$cc$half,${seconds}s,seed$4.json"
 }

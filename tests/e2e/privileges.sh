@@ -117,7 +117,7 @@ logs server "room for clients descriptors=$descriptors by_tls=[1-9][0-9]* behind
 congestion="congestion control for who comes without a gateway name=\""
 system=$(cat /proc/sys/net/ipv4/tcp_congestion_control)
 if grep -qw bbr /proc/sys/net/ipv4/tcp_allowed_congestion_control; then
-    logs server "${congestion}bbr\"$"
+    logs server "$congestion$system\" on_loss=\"bbr\"$"
 else
     logs server "$congestion$system\" wanted=\"bbr\" reason="
 fi

@@ -127,23 +127,26 @@ END_TEST
 START_TEST(a_burst)
 {
     static uint8_t bytes[1 << 20];
-    size_t unsent = 7, at_once = 0;
+    struct sp_sock_burst burst = {.notsent = 7};
     int a, b;
 
     connect_pair(&a, &b);
-    ck_assert_int_eq(sp_sock_burst(a, &unsent, &at_once), 0);
-    ck_assert_uint_eq(unsent, 0);
-    ck_assert_uint_ge(at_once, 1000);
-    ck_assert_uint_le(at_once, SP_SOCK_BURST_MAX);
+    ck_assert_int_eq(sp_sock_burst(a, &burst), 0);
+    ck_assert_uint_eq(burst.notsent, 0);
+    ck_assert_uint_ge(burst.at_once, 1000);
+    ck_assert_uint_le(burst.at_once, SP_SOCK_BURST_MAX);
+    ck_assert_uint_eq(burst.segments, 0);
     while (send(a, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
         ;
-    ck_assert_int_eq(sp_sock_burst(a, &unsent, &at_once), 0);
-    ck_assert_uint_gt(unsent, 0);
-    ck_assert_uint_eq(at_once, 0);
+    ck_assert_int_eq(sp_sock_burst(a, &burst), 0);
+    ck_assert_uint_gt(burst.notsent, 0);
+    ck_assert_uint_eq(burst.at_once, 0);
+    ck_assert_uint_gt(burst.segments, 0);
+    ck_assert_uint_le(burst.retransmits, burst.segments);
     close(a);
     close(b);
     int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(sp_sock_burst(udp, &unsent, &at_once), SP_ESYS);
+    ck_assert_int_eq(sp_sock_burst(udp, &burst), SP_ESYS);
     close(udp);
 }
 END_TEST
@@ -168,13 +171,15 @@ START_TEST(a_sole_connection_is_tuned)
     connect_pair(&a, &b);
     ck_assert_int_eq(sp_sock_tune_stream(a), 0);
     ck_assert_int_eq(getsockopt(a, IPPROTO_TCP, TCP_CONGESTION, before, &len), 0);
-    sp_sock_tune_sole(a, NULL);
+    sp_sock_tune_sole(a);
     check_congestion(a, before);
     ck_assert_int_eq(get_int(a, IPPROTO_TCP, TCP_NOTSENT_LOWAT), SP_SOCK_NOTSENT_SOLE);
-    sp_sock_tune_sole(a, "reno");
+    ck_assert_int_eq(sp_sock_set_congestion(a, "reno"), 0);
     check_congestion(a, "reno");
-    sp_sock_tune_sole(a, "no-such-control");
+    ck_assert_int_eq(sp_sock_set_congestion(a, "no-such-control"), SP_ESYS);
     check_congestion(a, "reno");
+    ck_assert_int_eq(sp_sock_congestion(a, before), 0);
+    ck_assert_str_eq(before, "reno");
     close(a);
     close(b);
 }

@@ -118,7 +118,7 @@ START_TEST(tuned_while_the_kernel_is_full)
     }
     ck_assert_uint_lt(sent, total);
     ck_assert_uint_gt(sp_stream_room(r.a.s), 0);
-    sp_stream_tune_sole(r.a.s, NULL);
+    sp_stream_tune_sole(r.a.s, &(struct sp_stream_congestion){0});
     ck_assert_uint_eq(sp_stream_room(r.a.s), 0);
     io_loop_for(&r.loop, 20);
     ck_assert_int_eq(r.a.writables, 0);

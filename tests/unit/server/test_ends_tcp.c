@@ -25,7 +25,7 @@ static void open_rig(unsigned workers)
     worker_rig_init(&r);
     r.sc.serve |= SP_SERVE_ICE_TCP;
     r.wc.session_idle_us = SP_SEC(30);
-    r.wc.turn_congestion = "reno"; /* which every kernel has */
+    r.wc.turn_congestion.name = "reno"; /* which every kernel has */
     ck_assert_msg((workers == 1 ? worker_rig_start(&r) : worker_rig_start_crew(&r, workers)) == 0,
                   "%s", r.why);
 }

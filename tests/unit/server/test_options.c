@@ -44,7 +44,8 @@ START_TEST(defaults)
     ck_assert_uint_eq(c.worker.min_port, 49152);
     ck_assert_uint_eq(c.worker.max_port, 65535);
     ck_assert_uint_eq(c.worker.linger_us, SP_SEC(30));
-    ck_assert_str_eq(c.worker.turn_congestion, "bbr");
+    ck_assert_ptr_null(c.worker.turn_congestion.name);
+    ck_assert_str_eq(c.worker.turn_congestion.on_loss, "bbr");
     ck_assert(c.has_admin);
     ck_assert_str_eq(sp_addr_format(&c.admin, text), "127.0.0.1:9641");
     ck_assert_int_eq(c.log.level, SP_LOG_INFO);
@@ -64,10 +65,12 @@ START_TEST(congestion)
     char why[SP_OPTIONS_ERR_MAX];
 
     ck_assert_int_eq(parse(GOOD "--turn-congestion dctcp", &c, why), 0);
-    ck_assert_str_eq(c.worker.turn_congestion, "dctcp");
+    ck_assert_str_eq(c.worker.turn_congestion.name, "dctcp");
+    ck_assert_ptr_null(c.worker.turn_congestion.on_loss);
     sp_edge_config_fini(&c);
     ck_assert_int_eq(parse(GOOD "--turn-congestion system", &c, why), 0);
-    ck_assert_ptr_null(c.worker.turn_congestion);
+    ck_assert_ptr_null(c.worker.turn_congestion.name);
+    ck_assert_ptr_null(c.worker.turn_congestion.on_loss);
     sp_edge_config_fini(&c);
 }
 END_TEST
