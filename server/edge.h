@@ -6,7 +6,7 @@
 #ifndef SALLYPORT_SERVER_EDGE_H
 #define SALLYPORT_SERVER_EDGE_H
 
-#include "options.h"
+#include "edge_config.h"
 
 /* Runs until a signal ends it. Returns the exit status: 0, 2 for a setting that is wrong, 1 when
  * the system refused; both are said in one line on standard error. */

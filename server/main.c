@@ -5,6 +5,7 @@
 #include "credentials.h"
 #include "edge.h"
 #include "manual.h"
+#include "options.h"
 #include "sallyport/bytes.h"
 #include "sallyport/health.h"
 #include "sallyport/options_shared.h"

@@ -1,116 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "sallyport/clock.h"
-#include "sallyport/err.h"
+#include "bounds.h"
+#include "option_values.h"
+#include "origin.h"
 #include "sallyport/options_shared.h"
-#include "sallyport/process.h"
-#include "sallyport/upgrade.h"
-
-/* --- the table ------------------------------------------------------------------------------ */
-
-static const struct {
-    const char *name;
-    unsigned bit;
-} services[] = {
-    {"tunnel", SP_SERVE_TUNNEL}, {"turn", SP_SERVE_TURN}, {"ice-tcp", SP_SERVE_ICE_TCP},
-    {"api", SP_SERVE_API},       {"site", SP_SERVE_SITE},
-};
-
-/* Without --serve; and with --demo, whose page wants the API and, without a gateway, ICE-TCP. */
-#define SERVE      "tunnel,turn,site"
-#define SERVE_DEMO "tunnel,turn,ice-tcp,api,site"
-
-static int parse_serve(const char *value, unsigned *out)
-{
-    unsigned bits = 0;
-
-    for (const char *p = value;; p++) {
-        size_t len = strcspn(p, ","), i;
-        for (i = 0; i < SP_ARRAY_LEN(services); i++)
-            if (strlen(services[i].name) == len && memcmp(services[i].name, p, len) == 0)
-                break;
-        if (i == SP_ARRAY_LEN(services))
-            return SP_EINVAL;
-        bits |= services[i].bit;
-        p += len;
-        if (*p == '\0')
-            break;
-    }
-    *out = bits;
-    return 0;
-}
+#include "sallyport/sock.h"
 
 static const char *check_serve(const char *value)
 {
     unsigned bits;
-    return parse_serve(value, &bits) == 0 ? NULL : "wants a list of tunnel,turn,ice-tcp,api,site";
-}
-
-/* ADDR[=PUBLIC], both of one family. */
-static int parse_relay_ip(const char *value, struct sp_relay_ip *out)
-{
-    char local[SP_ADDR_STRLEN];
-    const char *eq = strchr(value, '=');
-    size_t len = eq != NULL ? (size_t)(eq - value) : strlen(value);
-    struct sp_relay_ip ip;
-
-    if (len >= sizeof local)
-        return SP_EINVAL;
-    memcpy(local, value, len);
-    local[len] = '\0';
-    if (sp_addr_parse_ip(local, &ip.local) != 0)
-        return SP_EINVAL;
-    ip.public_ = ip.local;
-    if (eq != NULL && sp_addr_parse_ip(eq + 1, &ip.public_) != 0)
-        return SP_EINVAL;
-    if (ip.public_.family != ip.local.family || sp_addr_is_any(&ip.local) ||
-        sp_addr_is_any(&ip.public_))
-        return SP_EINVAL;
-    *out = ip;
-    return 0;
+    return sp_value_serve(value, &bits) == 0 ? NULL
+                                             : "wants a list of tunnel,turn,ice-tcp,api,site";
 }
 
 static const char *check_relay_ip(const char *value)
 {
     struct sp_relay_ip ip;
-    return parse_relay_ip(value, &ip) == 0 ? NULL
-                                           : "wants ADDR or ADDR=PUBLIC, two IP addresses of one "
-                                             "family and neither 0.0.0.0 nor ::";
-}
-
-/* MIN-MAX, or "none" for 0. */
-static int parse_ports(const char *value, uint16_t *min, uint16_t *max)
-{
-    unsigned long lo, hi;
-    char *end;
-
-    if (strcmp(value, "none") == 0) {
-        *min = *max = 0;
-        return 0;
-    }
-    if (value[0] < '0' || value[0] > '9')
-        return SP_EINVAL;
-    lo = strtoul(value, &end, 10);
-    if (*end != '-' || end[1] < '0' || end[1] > '9')
-        return SP_EINVAL;
-    hi = strtoul(end + 1, &end, 10);
-    if (*end != '\0' || lo < 1024 || hi > 65535 || lo > hi)
-        return SP_EINVAL;
-    *min = (uint16_t)lo;
-    *max = (uint16_t)hi;
-    return 0;
+    return sp_value_relay_ip(value, &ip) == 0
+               ? NULL
+               : "wants ADDR or ADDR=PUBLIC, two IP addresses of one "
+                 "family and neither 0.0.0.0 nor ::";
 }
 
 static const char *check_ports(const char *value)
 {
     uint16_t min, max;
-    return parse_ports(value, &min, &max) == 0
+    return sp_value_ports(value, &min, &max) == 0
                ? NULL
                : "wants MIN-MAX, two ports from 1024 to 65535 such as 49152-65535, or none";
 }
@@ -129,23 +47,10 @@ static const char *check_fallback(const char *value)
                : "wants the ADDR:PORT of a web server, such as 127.0.0.1:8080";
 }
 
-/* ADDR, ADDR:PORT, [ADDR]:PORT; without a port it is 0. */
-static int parse_alternate(const char *value, struct sp_addr *out)
-{
-    struct sp_addr a;
-
-    if (sp_addr_parse_ip(value, &a) != 0 && (sp_addr_parse(value, &a) != 0 || a.port == 0))
-        return SP_EINVAL;
-    if (sp_addr_is_any(&a))
-        return SP_EINVAL;
-    *out = a;
-    return 0;
-}
-
 static const char *check_alternate(const char *value)
 {
     struct sp_addr a;
-    return parse_alternate(value, &a) == 0
+    return sp_value_alternate(value, &a) == 0
                ? NULL
                : "wants ADDR, ADDR:PORT or [ADDR]:PORT of another server, an IP address and not a "
                  "name";
@@ -184,7 +89,7 @@ static const struct sp_option table[] = {
              "api (to make such sessions, for whoever has a token: credentials --scope session) "
              "and site (an ordinary web site for everyone else). STUN answers strangers by its "
              "nature: tunnel,site cannot be told from a web server.",
-     .preset = SERVE,
+     .preset = SP_EDGE_SERVE,
      .words = "tunnel|turn|ice-tcp|api|site",
      .flags = SP_OPTION_LIST,
      .check = check_serve},
@@ -342,316 +247,3 @@ const struct sp_options_spec sp_edge_options = {
     .table = table,
     .n = SP_ARRAY_LEN(table),
 };
-
-/* --- what they come to ---------------------------------------------------------------------- */
-
-static int set_listen(const struct sp_options *o, const char *name, const char *preset,
-                      struct sp_addr *out, size_t *n, char why[static SP_OPTIONS_ERR_MAX])
-{
-    size_t given;
-    int err = sp_options_count_most(o, name, SP_LISTEN_MAX, &given, why);
-
-    *n = 0;
-    if (err != 0)
-        return err;
-    if (given == 0)
-        return sp_addr_parse(preset, &out[(*n)++]);
-    for (size_t i = 0; i < given; i++) {
-        const char *value = sp_options_nth(o, name, i);
-        if (strcmp(value, "none") == 0) {
-            if (given > 1) {
-                snprintf(why, SP_OPTIONS_ERR_MAX, "--%s: none stands alone", name);
-                return SP_EINVAL;
-            }
-            return 0;
-        }
-        sp_addr_parse(value, &out[(*n)++]);
-    }
-    return 0;
-}
-
-static int set_rules(const struct sp_options *o, const char *name, struct sp_cidr *out, size_t *n,
-                     char why[static SP_OPTIONS_ERR_MAX])
-{
-    int err = sp_options_count_most(o, name, SP_PEER_RULES_MAX, n, why);
-
-    if (err != 0)
-        return err;
-    for (size_t i = 0; i < *n; i++)
-        sp_cidr_parse(sp_options_nth(o, name, i), &out[i]);
-    return 0;
-}
-
-static void set_shared(struct sp_edge_config *c, const struct sp_options *o)
-{
-    struct sp_shared_config *s = &c->shared;
-
-    s->demo = sp_options_switch(o, "demo");
-    parse_serve(sp_options_get(o, "serve", s->demo ? SERVE_DEMO : SERVE), &s->serve);
-    s->allow = c->allow;
-    s->deny = c->deny;
-    s->own = c->own;
-    s->tunnel_path = SP_UPGRADE_PATH;
-}
-
-static int set_keys(struct sp_edge_config *c, const struct sp_options *o,
-                    char why[static SP_OPTIONS_ERR_MAX])
-{
-    struct sp_keys_config *k = &c->keys;
-
-    k->cert_file = sp_options_get(o, "cert", NULL);
-    k->key_file = sp_options_get(o, "key", NULL);
-    k->turn_in_tls = c->shared.serve & SP_SERVE_TURN;
-    k->secret_file = sp_options_get(o, "secret-file", NULL);
-    k->secret = sp_options_get(o, "secret", NULL);
-    k->user_file = sp_options_get(o, "user-file", NULL);
-    k->n_users = sp_options_count(o, "user");
-    k->users = c->users;
-
-    if (gethostname(c->host_name, sizeof c->host_name - 1) != 0 || c->host_name[0] == '\0')
-        snprintf(c->host_name, sizeof c->host_name, "localhost");
-    k->realm = sp_options_get(o, "realm", c->host_name);
-    if (k->n_users > SP_PEER_RULES_MAX)
-        return sp_options_refuse(why,
-                                 "--user: too many for a command line; put them into --user-file");
-    for (size_t i = 0; i < k->n_users; i++)
-        c->users[i] = sp_options_nth(o, "user", i);
-    if ((k->cert_file == NULL) != (k->key_file == NULL))
-        return sp_options_refuse(why, "--cert and --key: one is of no use without the other");
-    return 0;
-}
-
-/* Whether what is served has all it needs. */
-static int check_keys(const struct sp_keys_config *k, unsigned serve,
-                      char why[static SP_OPTIONS_ERR_MAX])
-{
-    bool has_secret = k->secret_file != NULL || k->secret != NULL;
-
-    if (k->secret_file != NULL && k->secret != NULL)
-        return sp_options_refuse(why, "--secret-file and SALLYPORT_SECRET: one of them, not both");
-    if (serve & (SP_SERVE_TUNNEL | SP_SERVE_API)) {
-        if (k->cert_file == NULL)
-            return sp_options_refuse(
-                why, "--cert and --key are needed to serve the tunnel or the API (--serve): the "
-                     "certificate chain of this server's name and its key, PEM");
-        if (!has_secret)
-            return sp_options_refuse(
-                why, "--secret-file is needed to serve the tunnel or the API (--serve): a file "
-                     "with a line of, say, `openssl rand -hex 32`");
-    }
-    if (!has_secret && k->user_file == NULL && k->n_users == 0 && (serve & SP_SERVE_TURN))
-        return sp_options_refuse(
-            why, "--secret-file, --user-file or --user is needed to serve TURN (--serve)");
-    return 0;
-}
-
-/* Whether what listens at `a` is reached by connecting to `to`. */
-static bool leads_to(const struct sp_addr *to, const struct sp_addr *a)
-{
-    struct sp_addr own[SP_PEER_RULES_MAX];
-
-    if (to->port != a->port)
-        return false;
-    if (!sp_addr_is_any(a))
-        return sp_addr_eq(to, a);
-    size_t n = sp_sock_own_addrs(own, SP_ARRAY_LEN(own));
-    for (size_t i = 0; i < n && i < SP_ARRAY_LEN(own); i++) {
-        own[i].port = to->port;
-        if (sp_addr_eq(to, &own[i]))
-            return true;
-    }
-    return sp_addr_is_loopback(to);
-}
-
-static int set_site(struct sp_edge_config *c, const struct sp_options *o,
-                    char why[static SP_OPTIONS_ERR_MAX])
-{
-    struct sp_shared_config *s = &c->shared;
-    const char *fallback = sp_options_get(o, "fallback", NULL);
-
-    s->site = sp_options_get(o, "site", NULL);
-    s->has_fallback = fallback != NULL;
-    if (s->site != NULL && fallback != NULL)
-        return sp_options_refuse(why,
-                                 "--site and --fallback: strangers see one or the other; give one");
-    if ((s->site != NULL || fallback != NULL) && !(s->serve & SP_SERVE_SITE)) {
-        snprintf(why, SP_OPTIONS_ERR_MAX, "--%s: is for strangers, and --serve leaves site out",
-                 fallback != NULL ? "fallback" : "site");
-        return SP_EINVAL;
-    }
-    if (fallback == NULL)
-        return 0;
-    sp_addr_parse(fallback, &s->fallback);
-    for (size_t i = 0; i < c->worker.n_listen; i++)
-        if (leads_to(&s->fallback, &c->worker.listen[i]))
-            return sp_options_refuse(
-                why, "--fallback: wants another server, and this is what --listen names");
-    return 0;
-}
-
-static int set_origins(struct sp_edge_config *c, const struct sp_options *o,
-                       char why[static SP_OPTIONS_ERR_MAX])
-{
-    struct sp_origins *all = &c->shared.origins;
-    int err = sp_options_count_most(o, "origin", SP_ORIGINS_MAX, &all->n, why);
-
-    if (err != 0)
-        return err;
-    if (all->n > 0 && !(c->shared.serve & SP_SERVE_API))
-        return sp_options_refuse(why,
-                                 "--origin: is for the control API, and --serve leaves api out");
-    if (c->shared.demo && !(c->shared.serve & SP_SERVE_API))
-        return sp_options_refuse(why, "--demo: its page uses the control API, and --serve leaves "
-                                      "api out");
-    all->own = c->shared.demo;
-    for (size_t i = 0; i < all->n; i++)
-        c->origins[i] = sp_options_nth(o, "origin", i);
-    all->items = c->origins;
-    return 0;
-}
-
-static int set_drain(struct sp_drain_config *d, const struct sp_options *o,
-                     char why[static SP_OPTIONS_ERR_MAX])
-{
-    d->timeout_us = SP_SEC(sp_options_number(o, "drain-timeout", 60));
-    for (size_t i = 0; i < sp_options_count(o, "alternate-server"); i++) {
-        struct sp_addr a;
-        if (parse_alternate(sp_options_nth(o, "alternate-server", i), &a) != 0)
-            return SP_EINVAL; /* not to be had: it was checked with the command line */
-        struct sp_addr *to = a.family == SP_IPV6 ? &d->alternates.v6 : &d->alternates.v4;
-        if (to->family != SP_FAMILY_NONE)
-            return sp_options_refuse(why, "--alternate-server: at most one for IPv4 and one for "
-                                          "IPv6");
-        *to = a;
-    }
-    return 0;
-}
-
-static int set_relays(struct sp_edge_config *c, const struct sp_options *o,
-                      char why[static SP_OPTIONS_ERR_MAX])
-{
-    static const uint16_t families[] = {SP_IPV4, SP_IPV6};
-    struct sp_worker_config *w = &c->worker;
-    size_t given;
-    int err = sp_options_count_most(o, "relay-ip", SP_RELAY_IPS_MAX, &given, why);
-
-    if (err != 0)
-        return err;
-    parse_ports(sp_options_get(o, "relay-ports", "49152-65535"), &w->min_port, &w->max_port);
-    w->relay_ips = c->relay_ips;
-    for (size_t i = 0; i < given; i++) {
-        parse_relay_ip(sp_options_nth(o, "relay-ip", i), &c->relay_ips[i]);
-        c->own[i] = c->relay_ips[i].public_;
-    }
-    w->n_relay_ips = c->shared.n_own = given;
-    if (given > 0)
-        return 0;
-    if (w->min_port == 0)
-        return sp_options_refuse(
-            why, "--relay-ports none: wants --relay-ip, an address that is unique to this "
-                 "server; two that share one would mix up their callers");
-    for (size_t i = 0; i < SP_ARRAY_LEN(families); i++) {
-        struct sp_addr a;
-        if (sp_sock_default_addr(families[i], &a) == 0)
-            c->relay_ips[w->n_relay_ips++] = (struct sp_relay_ip){a, a};
-    }
-    if (w->n_relay_ips == 0)
-        return sp_options_refuse(
-            why, "--relay-ip: this host has no default route to take an address from; "
-                 "name one");
-    return 0;
-}
-
-/* UDP serves nothing but TURN. */
-static int drop_udp(struct sp_worker_config *w, const struct sp_options *o,
-                    char why[static SP_OPTIONS_ERR_MAX])
-{
-    if (w->n_listen_udp > 0 && sp_options_count(o, "listen-udp") > 0)
-        return sp_options_refuse(why,
-                                 "--listen-udp: serves TURN alone, and --serve leaves turn out");
-    w->n_listen_udp = 0;
-    return 0;
-}
-
-/* Each has its part of the places that strangers stand in. */
-static unsigned default_workers(const struct sp_bounds *b)
-{
-    unsigned n = sp_process_cpus(), most = SP_WORKERS_MAX;
-
-    if (b->strangers < most)
-        most = (unsigned)b->strangers;
-    return n < most ? n : most;
-}
-
-static int check_workers(const struct sp_edge_config *c, char why[static SP_OPTIONS_ERR_MAX])
-{
-    if (c->workers <= c->worker.bounds.strangers)
-        return 0;
-    snprintf(why, SP_OPTIONS_ERR_MAX,
-             "--workers %u: wants no more than --max-strangers, which is %u; each has its part",
-             c->workers, (unsigned)c->worker.bounds.strangers);
-    return SP_EINVAL;
-}
-
-/* BBR does not take a lost packet for a full path. On paths that lose none it is of no use, and
- * holds back for 0.2 s every ten to see how long the way is. */
-static void set_congestion(struct sp_options *o, struct sp_stream_congestion *c)
-{
-    const char *name = sp_options_get(o, "turn-congestion", SP_EDGE_CONGESTION);
-
-    if (strcmp(name, "auto") == 0)
-        c->on_loss = "bbr";
-    else if (strcmp(name, "system") != 0)
-        c->name = name;
-}
-
-int sp_edge_config_init(struct sp_edge_config *c, struct sp_options *o,
-                        char why[static SP_OPTIONS_ERR_MAX])
-{
-    struct sp_worker_config *w = &c->worker;
-
-    memset(c, 0, sizeof *c);
-    c->options = o;
-    sp_options_log(o, &c->log);
-    sp_options_confine(o, &c->confine);
-    sp_bounds_read(o, &w->bounds);
-    w->linger_us = SP_SEC(sp_options_number(o, "linger", 30));
-    w->session_idle_us = SP_SEC(sp_options_number(o, "session-idle", 30));
-    set_congestion(o, &w->turn_congestion);
-    c->workers = (unsigned)sp_options_number(o, "workers", default_workers(&w->bounds));
-    c->has_admin = sp_options_addr(o, "admin", SP_EDGE_ADMIN, &c->admin);
-
-    int err = set_listen(o, "listen", "[::]:443", w->listen, &w->n_listen, why);
-    if (err == 0)
-        err = set_listen(o, "listen-udp", "[::]:3478", w->listen_udp, &w->n_listen_udp, why);
-    if (err == 0)
-        err = check_workers(c, why);
-    if (err == 0)
-        err = set_rules(o, "allow-peer", c->allow, &c->shared.n_allow, why);
-    if (err == 0)
-        err = set_rules(o, "deny-peer", c->deny, &c->shared.n_deny, why);
-    set_shared(c, o);
-    if (err == 0)
-        err = set_keys(c, o, why);
-    if (err == 0)
-        err = check_keys(&c->keys, c->shared.serve, why);
-    if (err == 0)
-        err = set_site(c, o, why);
-    if (err == 0)
-        err = set_origins(c, o, why);
-    if (err == 0)
-        err = set_relays(c, o, why);
-    if (err == 0)
-        err = set_drain(&c->drain, o, why);
-    if (err == 0 && !(c->shared.serve & SP_SERVE_TURN))
-        err = drop_udp(w, o, why);
-    if (err != 0)
-        sp_edge_config_fini(c);
-    return err;
-}
-
-void sp_edge_config_fini(struct sp_edge_config *c)
-{
-    sp_options_free(c->options);
-    c->options = NULL;
-}

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../../client/options.h"
+#include "../../server/edge_config.h"
 #include "../../server/options.h"
 #include "sallyport/err.h"
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "edge_config.h"
 #include "option_table.h"
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
