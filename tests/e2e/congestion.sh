@@ -11,8 +11,10 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../bench/quality_lab.sh"
 set -euo pipefail
 
+links_need
 need_commands ss=iproute2
-grep -qw bbr /proc/sys/net/ipv4/tcp_allowed_congestion_control || skip "this kernel has no BBR for everybody (modprobe tcp_bbr)"
+modprobe -q tcp_bbr 2>/dev/null || true
+grep -qw bbr /proc/sys/net/ipv4/tcp_allowed_congestion_control || skip "this kernel has no BBR"
 
 # goes_by NAME: the connections of both callers, each of them.
 goes_by() {
