@@ -170,7 +170,9 @@ load() {
     timeout 300 "${load_on[@]}" "${BUILD_DIR:-$root/build}/tests/load" ca="$LAB_DIR/ca.pem" token="$LAB_DIR/token" \
         sources=10.64.0.1 server="$(lab_pid "$server")" from="$from" to="$to" "$@" >"$LAB_DIR/load.out" ||
         fail "$part, $path, $server: the generator ended with status $?"
-    sed "s/^{/{\"part\": \"$part\", \"path\": \"$path\", \"server\": \"$server\", /" "$LAB_DIR/load.out" | tee -a /dev/fd/3
+    sed "s/^{/{\"part\": \"$part\", \"path\": \"$path\", \"server\": \"$server\", /" "$LAB_DIR/load.out" >"$LAB_DIR/lines"
+    cat "$LAB_DIR/lines" >&3 # /dev/fd/3 would open a file anew, and what others write there would overwrite it
+    cat "$LAB_DIR/lines"
 }
 
 # figure KEY LOAD: of what load said last.
