@@ -17,6 +17,7 @@
 #define STALLED_US      SP_MS(100)
 #define CHECK_US        SP_MS(250) /* while something is not acknowledged */
 #define MEASURE_US      SP_MS(2)   /* a measurement is good for that long */
+#define NARROW_US       SP_MS(5)   /* where one lane carries all: half of the slack before doubt */
 
 static void check(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -77,7 +78,10 @@ bool lane_owes(const struct sp_lane *l, uint64_t now_us)
 
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us)
 {
-    return !lane_is_idle(l) && !is_fresh(l, now_us) && now_us - l->busy_us >= sp_lane_rtt_us(l);
+    uint64_t apart_us = l->tunnel->width.wide ? MEASURE_US : NARROW_US;
+
+    return !lane_is_idle(l) && now_us - l->measured_us >= apart_us &&
+           now_us - l->busy_us >= sp_lane_rtt_us(l);
 }
 
 void lane_measure(struct sp_lane *l, uint64_t now_us)
