@@ -459,6 +459,8 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
         return; /* by another lane something newer was told */
     uint32_t way_us = more_than_least(&b->way, a->at_us - (uint32_t)m->left_us, now_us);
     uint32_t met_us = way_us > spread_us ? way_us - spread_us : 0;
+    if (way_us < BUSY_US)
+        b->short_us = m->left_us;
     bool fresh = b->told_us != 0 && now_us - b->told_us < FRESH_US;
     uint32_t queue_us = least_of_two(b, met_us, fresh);
     uint32_t behind = more_than_least(&b->behind, (uint32_t)m->sent_bytes - a->bytes, now_us);
@@ -497,6 +499,15 @@ void sp_bottleneck_lost(struct sp_bottleneck *b, size_t bytes)
 {
     b->behind.of[0] += (uint32_t)bytes;
     b->behind.of[1] += (uint32_t)bytes;
+}
+
+void sp_bottleneck_moved(struct sp_bottleneck *b)
+{
+    b->way.is_known = b->behind.is_known = false;
+    b->rate = b->busy_until_us = b->drain_until_us = b->ease_us = 0;
+    b->pause_us = b->pause_until_us = 0;
+    b->full_us = b->short_us = b->last_queue_us = 0;
+    b->n_past = b->n_compared = 0;
 }
 
 /* --- may it leave? -------------------------------------------------------------------------- */

@@ -108,6 +108,15 @@ static uint32_t spread_us(struct sp_tunnel *t, uint64_t now_us)
     return t->arrival.spread_us;
 }
 
+/* The shortest way that is known was that of lanes of which none is left. */
+static bool has_moved(const struct sp_tunnel *t)
+{
+    for (size_t i = 0; i < t->lanes_end; i++)
+        if (t->lanes[i] != NULL && t->lanes[i]->joined_us <= t->bottleneck.short_us)
+            return false;
+    return t->bottleneck.short_us != 0;
+}
+
 static void expect_queue(struct sp_lane *l, bool queue)
 {
     if (l->ops->expect_queue != NULL)
@@ -116,6 +125,8 @@ static void expect_queue(struct sp_lane *l, bool queue)
 
 void arrival_on_told(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us)
 {
+    if (has_moved(t))
+        sp_bottleneck_moved(&t->bottleneck);
     sp_bottleneck_arrived(&t->bottleneck, &c->arrival, spread_us(t, now_us), now_us);
     bool narrow = sp_bottleneck_is_known(&t->bottleneck);
     if (narrow == t->arrival.narrow)

@@ -66,6 +66,7 @@ struct sp_bottleneck {
 
     struct sp_arrival last; /* that was told */
     uint64_t told_us;       /* and when */
+    uint64_t short_us;      /* when that left last whose way was the least, more or less */
     uint32_t last_queue_us; /* that it met */
     uint64_t full_us;       /* when that was long last */
 
@@ -111,6 +112,10 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
 
 /* A lane has ended: so many bytes that it had taken, or less, will never come. */
 void sp_bottleneck_lost(struct sp_bottleneck *b, size_t bytes);
+
+/* None of the lanes that there are had joined by `short_us`: it is another path, whose way may be
+ * longer. What was known of the old one is forgotten. */
+void sp_bottleneck_moved(struct sp_bottleneck *b);
 
 /* Whether what is patient should wait; and that it does, which is remembered. */
 bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us);
