@@ -7,12 +7,15 @@
 PID is the server's, TARGET "udp:ADDR:PORT" of it, PEER an address of this host that it may relay to;
 the user is test:test. Prints one line:
 
-    old=N sent=N came=N refresh=N newcomer=N later=yes|no
+    old=N sent=N came=N refresh=N newcomer=N later=yes|no crowd=N crowd_refresh=N after=N
 
 old counts media that had waited for a second and came all the same; sent and came what was sent in a
 whole second after the first one, and what of it came: of the best of four, since a busy machine may stand
 still by itself; refresh and newcomer are the codes (0: success)
-that a client with an allocation and one without got for what they asked while the server stood.
+that a client with an allocation and one without got for what they asked while the server stood. Then it
+stands again and again, for as long as media may wait, as one that never catches up: crowd is what a
+newcomer got then, crowd_refresh what who has a call got meanwhile, and after what the newcomer got when
+that was over.
 """
 
 import os
@@ -28,6 +31,8 @@ import turn
 CALLS = 16
 STOOD_S = 1.0
 AFTER_S = 5
+BEHIND_S = 0.45  # longer than media may wait
+TIMES = 8  # that it stands, at most
 FLOOD = 3000  # from each client: far more than the kernel has room for
 MEDIA = struct.Struct("!BBd")  # as RTP begins; what it is; when it was sent
 OLD, FLOODED, STEADY = range(3)
@@ -48,7 +53,10 @@ class Room:
     def __init__(self, target, peer):
         self.callers = [turn.client(target) for _ in range(CALLS)]
         self.newcomer = turn.client(target)
-        for c in self.callers:
+        self.crowd = [turn.client(target) for _ in range(TIMES)]
+        # Nobody sends it anything: its socket has room for an answer at any time.
+        self.quiet = turn.client(target)
+        for c in [*self.callers, self.quiet]:
             c.allocate()
         for a, b in zip(self.callers[::2], self.callers[1::2]):
             a.bind(b.relayed)
@@ -58,10 +66,11 @@ class Room:
         self.peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.peer.bind((peer, 0))
         self.callers[0].bind(self.peer.getsockname(), 0x4001)
-        try:
-            self.newcomer.refresh()
-        except turn.TurnError as error:  # there is nothing to refresh; but now it has a nonce
-            assert error.code == 437, error
+        for c in [self.newcomer, *self.crowd]:
+            try:
+                c.refresh()
+            except turn.TurnError as error:  # there is nothing to refresh; but now it has a nonce
+                assert error.code == 437, error
         self.codes = {}
         self.came = []
 
@@ -74,7 +83,7 @@ class Room:
         self.peer.sendto(media(kind), self.callers[0].relayed)
 
     def hear(self, seconds):
-        clients = {c.sock: c for c in self.callers + [self.newcomer]}
+        clients = {c.sock: c for c in [*self.callers, self.quiet, self.newcomer, *self.crowd]}
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             for sock in select.select(list(clients), [], [], left)[0]:
@@ -99,13 +108,46 @@ def stop(pid):
         time.sleep(0.001)
 
 
+def stand(room, pid, newcomer):
+    """What a newcomer and who has a call get from a server that is behind all the time."""
+    stop(pid)
+    for _ in range(10):
+        room.send_all(OLD)
+    allocate = ask(newcomer, turn.ALLOCATE, [(turn.REQUESTED_TRANSPORT, turn.UDP)])
+    refresh = ask(room.quiet, turn.REFRESH, [(turn.LIFETIME, struct.pack("!I", 600))])
+    time.sleep(BEHIND_S)
+    os.kill(pid, signal.SIGCONT)
+    until = time.monotonic() + turn.PATIENCE_S
+    while not {allocate, refresh} <= room.codes.keys() and time.monotonic() < until:
+        room.hear(0.02)
+    return room.codes.get(allocate), room.codes.get(refresh)
+
+
+def overload(room, pid):
+    """Until one is sent away; then what that one gets when it is over."""
+    for newcomer in room.crowd:
+        code, refresh = stand(room, pid, newcomer)
+        if code != 0:
+            break
+    after = code
+    until = time.monotonic() + turn.PATIENCE_S
+    while after == 508 and time.monotonic() < until:
+        time.sleep(0.1)
+        try:
+            newcomer.allocate()
+            after = 0
+        except turn.TurnError as error:
+            after = error.code
+    return f"crowd={code} crowd_refresh={refresh} after={after}"
+
+
 def main():
     pid, target, peer = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     room = Room(target, peer)
     stop(pid)
     for _ in range(30):
         room.send_all(OLD)
-    refresh = ask(room.callers[0], turn.REFRESH, [(turn.LIFETIME, struct.pack("!I", 600))])
+    refresh = ask(room.quiet, turn.REFRESH, [(turn.LIFETIME, struct.pack("!I", 600))])
     newcomer = ask(room.newcomer, turn.ALLOCATE, [(turn.REQUESTED_TRANSPORT, turn.UDP)])
     for _ in range(70):
         room.send_all(OLD)
@@ -132,7 +174,8 @@ def main():
         later = False
     print(
         f"old={old} sent={sent[best]} came={came[best]} refresh={room.codes.get(refresh)} "
-        f"newcomer={room.codes.get(newcomer)} later={'yes' if later else 'no'}"
+        f"newcomer={room.codes.get(newcomer)} later={'yes' if later else 'no'} "
+        f"{overload(room, pid)}"
     )
 
 
