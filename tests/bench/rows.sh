@@ -112,8 +112,9 @@ rows_check() {
 # ---- what rows are kept by -----------------------------------------------------------------------------
 
 rows_keys() {
-    # The commit that last changed the programs; of uncommitted changes what was built of them.
-    local programs=(src include client server CMakeLists.txt scripts/cmake)
+    # The commit that last changed the programs, and not just a page beside them; of uncommitted changes what was
+    # built of them.
+    local programs=(src include client server CMakeLists.txt scripts/cmake ':(exclude)*.md')
     commit=$(git -C "$root" log -1 --format=%h -- "${programs[@]}" 2>/dev/null || echo unknown)
     if [ "$(git -C "$root" status --porcelain -- "${programs[@]}" 2>/dev/null)" ]; then
         commit+=+$(cat "$BUILD_DIR"/sallyport-{server,client} | sha256sum | cut -c 1-7)
