@@ -132,28 +132,41 @@ void sp_bottleneck_left(struct sp_bottleneck *b, uint32_t seq, uint64_t now_us)
     const struct sp_bottleneck_mark *last = b->n > 0 ? mark_at(b, b->n - 1) : NULL;
     uint64_t apart = b->rate != 0 && b->rate < MARK_BYTES * 1000 ? b->rate / 1000 : MARK_BYTES;
 
-    if (last != NULL && now_us - last->left_us < MARK_US &&
-        b->sent_bytes - last->sent_bytes < apart)
+    if (last != NULL && (uint32_t)now_us - last->left_us < MARK_US &&
+        (uint32_t)b->sent_bytes - last->sent_bytes < apart)
         return;
     if (b->n == SP_BOTTLENECK_MARKS) {
         b->first = (b->first + 1) % SP_BOTTLENECK_MARKS;
         b->n--;
     }
-    *mark_at(b, b->n++) = (struct sp_bottleneck_mark){
-        .seq = seq, .queue_us = b->ahead_us, .left_us = now_us, .sent_bytes = b->sent_bytes};
+    *mark_at(b, b->n++) = (struct sp_bottleneck_mark){.seq = seq,
+                                                      .queue_us = b->ahead_us,
+                                                      .left_us = (uint32_t)now_us,
+                                                      .sent_bytes = (uint32_t)b->sent_bytes};
 }
 
-/* That under which the datagram left, or the oldest: it met a queue at least that long. NULL: it is
- * not known, or has not left at all. */
-static const struct sp_bottleneck_mark *mark_of(struct sp_bottleneck *b, uint32_t seq)
+/* What is known of a datagram that left. */
+struct leaving {
+    uint32_t queue_us;
+    uint64_t left_us, sent_bytes;
+};
+
+/* By the mark under which the datagram left, or by the oldest: it met a queue at least that long.
+ * False: it is not known, or has not left at all. */
+static bool find_leaving(struct sp_bottleneck *b, uint32_t seq, uint64_t now_us,
+                         struct leaving *out)
 {
     unsigned i = b->n;
 
     while (i > 0 && (int32_t)(mark_at(b, i - 1)->seq - seq) > 0)
         i--;
-    if (i == 0 && b->n == SP_BOTTLENECK_MARKS)
-        return mark_at(b, 0);
-    return i > 0 ? mark_at(b, i - 1) : NULL;
+    if (i == 0 && b->n < SP_BOTTLENECK_MARKS)
+        return false;
+    const struct sp_bottleneck_mark *m = mark_at(b, i > 0 ? i - 1 : 0);
+    uint32_t ago_us = (uint32_t)now_us - m->left_us;
+    uint32_t since = (uint32_t)b->sent_bytes - m->sent_bytes;
+    *out = (struct leaving){m->queue_us, now_us - ago_us, b->sent_bytes - since};
+    return true;
 }
 
 /* --- what came ------------------------------------------------------------------------------ */
@@ -296,7 +309,7 @@ static bool will_pass_again(const struct sp_bottleneck *b, uint32_t behind, uint
 
 /* What left since the last change met less of a queue than it was to, or much more. Less is also
  * met where much of ours was lost before it. */
-static void adapt(struct sp_bottleneck *b, const struct sp_bottleneck_mark *m, uint32_t met_us,
+static void adapt(struct sp_bottleneck *b, const struct leaving *m, uint32_t met_us,
                   uint32_t queue_us, uint32_t behind, uint64_t now_us)
 {
     if (m->left_us < b->changed_us)
@@ -395,8 +408,8 @@ static void queue_ended(struct sp_bottleneck *b, uint64_t now_us)
 /* Whether the queue would be the same without us: it stays though we hold back; so for a while
  * nothing leaves that can wait, and what leaves then meets as much as ever. What was lost of ours
  * fills a queue for longer. */
-static bool is_anothers(struct sp_bottleneck *b, const struct sp_bottleneck_mark *m,
-                        uint32_t queue_us, uint32_t behind, uint64_t now_us)
+static bool is_anothers(struct sp_bottleneck *b, const struct leaving *m, uint32_t queue_us,
+                        uint32_t behind, uint64_t now_us)
 {
     uint64_t stays_us = queue_us >= long_us(b) ? STAYS_US : STAYS_SHORT_US;
 
@@ -440,8 +453,8 @@ static void guess_more(struct sp_bottleneck *b, uint64_t now_us)
 }
 
 /* A burst that left since the last change met half of the queue that it was to meet, or less. */
-static void check_guess(struct sp_bottleneck *b, const struct sp_bottleneck_mark *m,
-                        uint32_t met_us, uint64_t now_us)
+static void check_guess(struct sp_bottleneck *b, const struct leaving *m, uint32_t met_us,
+                        uint64_t now_us)
 {
     if (b->guess >= GUESS_MAX || m->left_us < b->changed_us || m->queue_us < GUESS_US)
         return;
@@ -453,17 +466,18 @@ static void check_guess(struct sp_bottleneck *b, const struct sp_bottleneck_mark
 void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, uint32_t spread_us,
                            uint64_t now_us)
 {
-    const struct sp_bottleneck_mark *m = mark_of(b, a->seq);
+    struct leaving m;
 
-    if (m == NULL || (b->told_us != 0 && (int32_t)(a->seq - b->last.seq) <= 0))
+    if (!find_leaving(b, a->seq, now_us, &m) ||
+        (b->told_us != 0 && (int32_t)(a->seq - b->last.seq) <= 0))
         return; /* by another lane something newer was told */
-    uint32_t way_us = more_than_least(&b->way, a->at_us - (uint32_t)m->left_us, now_us);
+    uint32_t way_us = more_than_least(&b->way, a->at_us - (uint32_t)m.left_us, now_us);
     uint32_t met_us = way_us > spread_us ? way_us - spread_us : 0;
     if (way_us < BUSY_US)
-        b->short_us = m->left_us;
+        b->short_us = m.left_us;
     bool fresh = b->told_us != 0 && now_us - b->told_us < FRESH_US;
     uint32_t queue_us = least_of_two(b, met_us, fresh);
-    uint32_t behind = more_than_least(&b->behind, (uint32_t)m->sent_bytes - a->bytes, now_us);
+    uint32_t behind = more_than_least(&b->behind, (uint32_t)m.sent_bytes - a->bytes, now_us);
     if (queue_us >= long_us(b))
         b->full_us = now_us;
     if (behind < BEHIND)
@@ -475,24 +489,24 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
         look_at_rate(b, a, queue_us, now_us);
     b->last = *a;
     if (b->rate == 0)
-        check_guess(b, m, met_us, now_us);
+        check_guess(b, &m, met_us, now_us);
     if (b->rate == 0 || is_easing(b))
         return;
-    struct sp_bottleneck_reached reached = {m->left_us + met_us, m->sent_bytes};
+    struct sp_bottleneck_reached reached = {m.left_us + met_us, m.sent_bytes};
     if (!fresh) { /* one says nothing */
         b->reached = reached;
         return;
     }
-    if (is_anothers(b, m, queue_us, behind, now_us)) {
+    if (is_anothers(b, &m, queue_us, behind, now_us)) {
         give_up(b, queue_us, now_us);
         return;
     }
-    adapt(b, m, met_us, queue_us, behind, now_us);
+    adapt(b, &m, met_us, queue_us, behind, now_us);
     if (behind > BEHIND)
         reached.until_us += (behind - BEHIND) * SP_SEC(1) / b->rate;
     follow(b, &reached, now_us);
     if (b->drain_until_us != 0)
-        drain_longer(b, m->left_us);
+        drain_longer(b, m.left_us);
 }
 
 void sp_bottleneck_lost(struct sp_bottleneck *b, size_t bytes)

@@ -50,10 +50,11 @@ struct sp_bottleneck {
     uint64_t busy_until_us; /* the line has work until then, as far as we sent it */
     uint64_t sent_bytes;
     uint32_t ahead_us; /* the queue that what was sent last was to meet, and itself */
-    /* What left when, some time or bytes apart; a ring. */
+    /* What left when, some time or bytes apart; a ring. Each tunnel has it, idle or not: so times
+     * and bytes are modulo 2^32. */
     struct sp_bottleneck_mark {
         uint32_t seq, queue_us;       /* the first number; the queue that it was to meet */
-        uint64_t left_us, sent_bytes; /* by then, with it */
+        uint32_t left_us, sent_bytes; /* by then, with it */
     } marks[SP_BOTTLENECK_MARKS];
     unsigned first, n;
 
