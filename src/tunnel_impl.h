@@ -93,10 +93,8 @@ struct width {
     bool wide;
     struct sp_timer narrows;
     uint64_t until_us, lossy_until_us, sent_us; /* 0: nothing was sent */
-    unsigned fresh;       /* so many records until nobody is curious any more */
-    uint32_t rtt_us;      /* of late, over all lanes */
-    uint32_t floor_us[2]; /* the least, just now and before */
-    uint64_t floor_since_us;
+    unsigned fresh;  /* so many records until nobody is curious any more */
+    uint32_t rtt_us; /* of late, over all lanes */
 };
 
 /* tunnel_copy.c: second copies that are to leave a moment later, oldest first. */
