@@ -43,6 +43,8 @@
 #define WHOLE          4500       /* and less than so much is only on its way */
 #define AGAIN_US       SP_MS(500) /* to be sent again takes so long, and what the line needs */
 #define OURS           (2 * BEHIND)
+#define FLOOD_QUEUE_US SP_MS(100)
+#define FLOOD_US       SP_MS(300)
 #define OURS_QUEUE_US  SP_MS(50)
 #define OURS_US        SP_SEC(1)
 #define PAUSE_US       SP_SEC(15)
@@ -232,6 +234,29 @@ static const struct sp_bottleneck_past *look_back(struct sp_bottleneck *b)
     return is_long && is_enough ? since : NULL;
 }
 
+static void first_rate(struct sp_bottleneck *b, uint64_t rate, uint64_t now_us)
+{
+    b->clear_us = now_us;
+    set_rate(b, rate, now_us);
+}
+
+/* So much of ours is lost in a long queue that little comes, and no run of it: what does come is
+ * less than the line takes, but to send any more than that is no use. */
+static void look_at_flood(struct sp_bottleneck *b, const struct sp_arrival *a, uint32_t met_us,
+                          uint32_t behind, uint64_t now_us)
+{
+    if (b->rate != 0 || met_us < FLOOD_QUEUE_US || behind < OURS) {
+        b->flood_us = 0;
+    } else if (b->flood_us == 0) {
+        b->flood_us = now_us;
+        b->flood_bytes = a->bytes;
+    } else if (now_us - b->flood_us >= FLOOD_US) {
+        first_rate(b,
+                   later(WORTH, (a->bytes - b->flood_bytes) * SP_SEC(1) / (now_us - b->flood_us)),
+                   now_us);
+    }
+}
+
 /* The more of it was seen, the more it counts; and not at once where it is more: what lanes held
  * back may have come. */
 static void look_at_rate(struct sp_bottleneck *b, const struct sp_arrival *a, uint32_t queue_us,
@@ -253,8 +278,7 @@ static void look_at_rate(struct sp_bottleneck *b, const struct sp_arrival *a, ui
     b->seen = seen;
     b->seen_us = now_us;
     if (b->rate == 0) {
-        b->clear_us = now_us;
-        set_rate(b, seen, now_us);
+        first_rate(b, seen, now_us);
     } else {
         seen = seen < most ? seen : most;
         set_rate(b, (seen * us + b->rate * (WINDOW_US - us)) / WINDOW_US, now_us);
@@ -485,8 +509,10 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
     b->told_us = now_us;
     if (now_us < b->pause_until_us)
         doubt_pause(b, queue_us, behind, now_us);
-    if (now_us >= b->pause_until_us)
+    if (now_us >= b->pause_until_us) {
         look_at_rate(b, a, queue_us, now_us);
+        look_at_flood(b, a, met_us, behind, now_us);
+    }
     b->last = *a;
     if (b->rate == 0)
         check_guess(b, &m, met_us, now_us);
@@ -521,7 +547,8 @@ void sp_bottleneck_moved(struct sp_bottleneck *b)
     b->rate = b->busy_until_us = b->drain_until_us = b->ease_us = 0;
     b->pause_us = b->pause_until_us = 0;
     b->full_us = b->short_us = b->last_queue_us = 0;
-    b->n_past = b->n_compared = 0;
+    b->n_past = b->n_compared = b->guessed = 0;
+    b->guess = b->burst_rate;
 }
 
 /* --- may it leave? -------------------------------------------------------------------------- */

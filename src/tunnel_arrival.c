@@ -125,8 +125,10 @@ static void expect_queue(struct sp_lane *l, bool queue)
 
 void arrival_on_told(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us)
 {
-    if (has_moved(t))
+    if (has_moved(t)) {
         sp_bottleneck_moved(&t->bottleneck);
+        t->arrival.gone_rtt_us = 0;
+    }
     sp_bottleneck_arrived(&t->bottleneck, &c->arrival, spread_us(t, now_us), now_us);
     bool narrow = sp_bottleneck_is_known(&t->bottleneck);
     if (narrow == t->arrival.narrow)

@@ -82,6 +82,8 @@ struct sp_bottleneck {
     } past[SP_BOTTLENECK_PAST];       /* what was told; a ring */
     unsigned n_past;
 
+    uint64_t flood_us;         /* since then much is lost in a long queue; 0: no */
+    uint32_t flood_bytes;      /* that had come by then */
     uint64_t whole_us;         /* nothing worth mentioning was lost last */
     uint64_t changed_us;       /* the rate was */
     unsigned growths, longs;   /* in a row: it grew; the queue was too long */
