@@ -124,27 +124,16 @@ void sp_bottleneck_sent(struct sp_bottleneck *b, size_t bytes, uint64_t now_us)
         b->drain_until_us += bytes * SP_SEC(1) / rate;
 }
 
-static struct sp_bottleneck_mark *mark_at(struct sp_bottleneck *b, unsigned i)
-{
-    return &b->marks[(b->first + i) % SP_BOTTLENECK_MARKS];
-}
-
 void sp_bottleneck_left(struct sp_bottleneck *b, uint32_t seq, uint64_t now_us)
 {
-    const struct sp_bottleneck_mark *last = b->n > 0 ? mark_at(b, b->n - 1) : NULL;
     uint64_t apart = b->rate != 0 && b->rate < MARK_BYTES * 1000 ? b->rate / 1000 : MARK_BYTES;
 
-    if (last != NULL && (uint32_t)now_us - last->left_us < MARK_US &&
-        (uint32_t)b->sent_bytes - last->sent_bytes < apart)
-        return;
-    if (b->n == SP_BOTTLENECK_MARKS) {
-        b->first = (b->first + 1) % SP_BOTTLENECK_MARKS;
-        b->n--;
-    }
-    *mark_at(b, b->n++) = (struct sp_bottleneck_mark){.seq = seq,
-                                                      .queue_us = b->ahead_us,
-                                                      .left_us = (uint32_t)now_us,
-                                                      .sent_bytes = (uint32_t)b->sent_bytes};
+    sp_departed_add(&b->departed,
+                    &(struct sp_departure){.seq = seq,
+                                           .queue_us = b->ahead_us,
+                                           .left_us = (uint32_t)now_us,
+                                           .sent_bytes = (uint32_t)b->sent_bytes},
+                    MARK_US, (uint32_t)apart);
 }
 
 /* What is known of a datagram that left. */
@@ -153,21 +142,15 @@ struct leaving {
     uint64_t left_us, sent_bytes;
 };
 
-/* By the mark under which the datagram left, or by the oldest: it met a queue at least that long.
- * False: it is not known, or has not left at all. */
-static bool find_leaving(struct sp_bottleneck *b, uint32_t seq, uint64_t now_us,
+static bool find_leaving(const struct sp_bottleneck *b, uint32_t seq, uint64_t now_us,
                          struct leaving *out)
 {
-    unsigned i = b->n;
+    struct sp_departure d;
 
-    while (i > 0 && (int32_t)(mark_at(b, i - 1)->seq - seq) > 0)
-        i--;
-    if (i == 0 && b->n < SP_BOTTLENECK_MARKS)
+    if (!sp_departed_find(&b->departed, seq, &d))
         return false;
-    const struct sp_bottleneck_mark *m = mark_at(b, i > 0 ? i - 1 : 0);
-    uint32_t ago_us = (uint32_t)now_us - m->left_us;
-    uint32_t since = (uint32_t)b->sent_bytes - m->sent_bytes;
-    *out = (struct leaving){m->queue_us, now_us - ago_us, b->sent_bytes - since};
+    uint32_t ago_us = (uint32_t)now_us - d.left_us, since = (uint32_t)b->sent_bytes - d.sent_bytes;
+    *out = (struct leaving){d.queue_us, now_us - ago_us, b->sent_bytes - since};
     return true;
 }
 
@@ -587,9 +570,9 @@ bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us)
     return true;
 }
 
-bool sp_bottleneck_held(const struct sp_bottleneck *b, uint64_t now_us)
+bool sp_bottleneck_is_short(const struct sp_bottleneck *b, uint64_t now_us)
 {
-    return holds_something(b, now_us);
+    return holds_something(b, now_us) && (b->rate != 0 || b->guess == b->burst_rate);
 }
 
 uint64_t sp_bottleneck_next(const struct sp_bottleneck *b, uint64_t now_us)

@@ -31,6 +31,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sallyport/departed.h"
+
 /* What the far side tells: of the datagram with the highest number that has come. */
 struct sp_arrival {
     uint32_t seq;
@@ -38,8 +40,7 @@ struct sp_arrival {
     uint32_t bytes; /* that had come by then, since any beginning, modulo 2^32 */
 };
 
-#define SP_BOTTLENECK_MARKS 256
-#define SP_BOTTLENECK_PAST  24
+#define SP_BOTTLENECK_PAST 24
 
 struct sp_bottleneck {
     uint64_t rate;              /* bytes a second; 0: no limit was seen */
@@ -50,13 +51,7 @@ struct sp_bottleneck {
     uint64_t busy_until_us; /* the line has work until then, as far as we sent it */
     uint64_t sent_bytes;
     uint32_t ahead_us; /* the queue that what was sent last was to meet, and itself */
-    /* What left when, some time or bytes apart; a ring. Each tunnel has it, idle or not: so times
-     * and bytes are modulo 2^32. */
-    struct sp_bottleneck_mark {
-        uint32_t seq, queue_us;       /* the first number; the queue that it was to meet */
-        uint32_t left_us, sent_bytes; /* by then, with it */
-    } marks[SP_BOTTLENECK_MARKS];
-    unsigned first, n;
+    struct sp_departed departed;
 
     /* The least just now and before; since when "just now" is. */
     struct sp_bottleneck_least {
@@ -122,8 +117,9 @@ void sp_bottleneck_moved(struct sp_bottleneck *b);
 
 /* Whether what is patient should wait; and that it does, which is remembered. */
 bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us);
-/* Something should have waited just now. */
-bool sp_bottleneck_held(const struct sp_bottleneck *b, uint64_t now_us);
+/* Something had to wait just now, and the line is not known to take more than at first: what is
+ * sent beside it makes it later. */
+bool sp_bottleneck_is_short(const struct sp_bottleneck *b, uint64_t now_us);
 /* When to ask again. */
 uint64_t sp_bottleneck_next(const struct sp_bottleneck *b, uint64_t now_us);
 

@@ -421,7 +421,7 @@ START_TEST(a_queue_longer_than_its_memory)
         sp_bottleneck_left(&w.b, a.seq, w.now_us);
         sp_bottleneck_arrived(&w.b, &a, 0, w.now_us + 2 * ONE_WAY);
     }
-    for (uint32_t seq = a.seq; seq < 2 * SP_BOTTLENECK_MARKS; seq++, w.now_us += SP_MS(5))
+    for (uint32_t seq = a.seq; seq < 2 * SP_DEPARTED_MAX; seq++, w.now_us += SP_MS(5))
         sp_bottleneck_left(&w.b, seq, w.now_us);
     for (uint32_t last = a.seq + 2; a.seq < last; a.seq++, w.now_us += SP_MS(25)) {
         a.at_us = (uint32_t)w.now_us;

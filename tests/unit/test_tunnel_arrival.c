@@ -255,7 +255,7 @@ END_TEST
 static void start_wide(bool full)
 {
     start();
-    uint64_t begun_us = tunnel()->bottleneck.marks[0].left_us;
+    uint64_t begun_us = tunnel()->bottleneck.departed.of[0].left_us;
     struct sp_arrival a = {.seq = 0};
     ck_assert(sp_tunnel_is_wide(tunnel()));
     if (full) {
