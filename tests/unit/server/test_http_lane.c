@@ -131,6 +131,58 @@ START_TEST(lanes)
 }
 END_TEST
 
+static void on_nothing(struct sp_dgram *d, const struct sp_dgram_in *in, size_t n, void *arg)
+{
+    (void)d, (void)in, (void)n, (void)arg;
+}
+
+/* Media is late again and again, as where more comes than can be carried. */
+static void fall_behind(struct http_rig *r)
+{
+    static const uint8_t bytes[100];
+    const struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
+    struct sp_span body = sp_span(bytes, sizeof bytes);
+    struct sp_dgram *d;
+
+    ck_assert_int_eq(sp_dgram_open(r->e.env.dgrams, &any, NULL, on_nothing, NULL, &d), 0);
+    sp_dgram_limit_age(d, SP_MS(50), NULL);
+    io_loop_for(&r->e.loop, 200); /* the kernel begins to take times when it gets to it */
+    for (int i = 0; i < 6; i++) {
+        sp_dgram_send(d, sp_dgram_local(d), NULL, &body, 1);
+        sp_dgram_set_dont_fragment(d, i % 2 == 0); /* sends what waits */
+        usleep(100000);
+        io_loop_for(&r->e.loop, 5);
+    }
+    ck_assert_uint_ge(sp_dgram_counters(d)->dropped_late, 5);
+    sp_dgram_close(d);
+}
+
+/* Then nobody begins a tunnel, and who has one goes on. */
+START_TEST(those_that_are_there_come_first)
+{
+    char good[SP_TOKEN_MAX + 1];
+    struct sp_sessions_counters counters;
+    struct gateway_end a, b;
+    struct http_rig r;
+
+    server_env_token("office", SP_TOKEN_SCOPE_TUNNEL, 60, good);
+    http_rig_open(&r);
+    gateway_end_init(&a, &r.e.loop);
+    gateway_end_init(&b, &r.e.loop);
+    ck_assert_uint_eq(gateway_end_join(&a, r.addr, r.client, good, 0), 101);
+    fall_behind(&r);
+    ck_assert_uint_eq(gateway_end_join(&b, r.addr, r.client, good, 0), 503);
+    ck_assert_uint_eq(gateway_end_join(&a, r.addr, r.client, good, 1), 101);
+    sp_sessions_counters(r.sessions, &counters);
+    ck_assert_uint_eq(counters.busy, 1);
+    io_loop_for(&r.e.loop, 600);
+    ck_assert_uint_eq(gateway_end_join(&b, r.addr, r.client, good, 0), 101);
+    gateway_end_fini(&a);
+    gateway_end_fini(&b);
+    http_rig_close(&r);
+}
+END_TEST
+
 /* Asks for a lane, and the status has to be that; 503 is whole, says when to come again, and is the
  * connection's end. */
 static void asks(struct http_rig *r, const char *token, const char *rest, unsigned status)
@@ -280,6 +332,7 @@ int main(void)
     tcase_add_test(tc, refused_like_a_missing_page);
     tcase_add_test(tc, no_lane_here);
     tcase_add_test(tc, lanes);
+    tcase_add_test(tc, those_that_are_there_come_first);
     tcase_add_test(tc, not_now);
     tcase_add_test(tc, not_now_with_a_fallback);
     tcase_add_test(tc, frames_behind_the_request);
