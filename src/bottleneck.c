@@ -28,9 +28,10 @@
 
 /* As long as no queue was seen bursts leave no faster than is guessed: twice as fast where the line
  * is seen to take more, or a burst takes long. */
-#define GUESS_MAX     20000000 /* faster than that is at once */
-#define GUESS_US      SP_MS(5) /* what may stand there */
-#define GUESS_LONG_US SP_MS(40)
+#define GUESS_MAX      20000000 /* faster than that is at once */
+#define GUESS_US       SP_MS(5) /* what may stand there */
+#define GUESS_LONG_US  SP_MS(40)
+#define GUESS_BEGIN_US SP_MS(250)
 
 #define HELD_US        SP_MS(50)  /* what waited within that is still waiting, more or less */
 #define USELESS_US     SP_SEC(3)  /* no line that we alone fill needs longer to become empty */
@@ -126,6 +127,8 @@ void sp_bottleneck_sent(struct sp_bottleneck *b, size_t bytes, uint64_t now_us)
 
 void sp_bottleneck_left(struct sp_bottleneck *b, uint32_t seq, uint64_t now_us)
 {
+    if (b->begun_us == 0)
+        b->begun_us = now_us;
     uint64_t apart = b->rate != 0 && b->rate < MARK_BYTES * 1000 ? b->rate / 1000 : MARK_BYTES;
 
     sp_departed_add(&b->departed,
@@ -451,23 +454,25 @@ static void doubt_pause(struct sp_bottleneck *b, uint32_t queue_us, uint32_t beh
     }
 }
 
-static void guess_more(struct sp_bottleneck *b, uint64_t now_us)
+static void guess_more(struct sp_bottleneck *b, unsigned times, uint64_t now_us)
 {
-    b->busy_until_us = now_us + backlog_us(b, now_us) / 2;
-    b->guess *= 2;
-    b->guessed = 0;
+    b->busy_until_us = now_us + backlog_us(b, now_us) / times;
+    b->guess *= times;
     b->burst_us = b->changed_us = now_us;
 }
 
-/* A burst that left since the last change met half of the queue that it was to meet, or less. */
+/* A burst that left since the last change met less of a queue than it was to meet. What came first
+ * tells nothing: there is no other way yet to compare its own with. */
 static void check_guess(struct sp_bottleneck *b, const struct leaving *m, uint32_t met_us,
                         uint64_t now_us)
 {
-    if (b->guess >= GUESS_MAX || m->left_us < b->changed_us || m->queue_us < GUESS_US)
+    if (b->guess >= GUESS_MAX || m->left_us < b->changed_us || m->queue_us < GUESS_US ||
+        m->left_us - b->begun_us < GUESS_BEGIN_US)
         return;
-    b->guessed = met_us <= m->queue_us / 2 ? b->guessed + 1 : 0;
-    if (b->guessed == 2)
-        guess_more(b, now_us);
+    if (met_us < m->queue_us / 4)
+        guess_more(b, 4, now_us);
+    else if (met_us < m->queue_us * 3 / 4)
+        guess_more(b, 2, now_us);
 }
 
 void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, uint32_t spread_us,
@@ -530,7 +535,8 @@ void sp_bottleneck_moved(struct sp_bottleneck *b)
     b->rate = b->busy_until_us = b->drain_until_us = b->ease_us = 0;
     b->pause_us = b->pause_until_us = 0;
     b->full_us = b->short_us = b->last_queue_us = 0;
-    b->n_past = b->n_compared = b->guessed = 0;
+    b->n_past = b->n_compared = 0;
+    b->begun_us = 0;
     b->guess = b->burst_rate;
 }
 
@@ -540,7 +546,6 @@ void sp_bottleneck_moved(struct sp_bottleneck *b)
 static void forget(struct sp_bottleneck *b, uint64_t now_us)
 {
     b->guess = is_easing(b) ? GUESS_MAX : b->burst_rate != 0 ? later(b->rate, b->burst_rate) : 0;
-    b->guessed = 0;
     b->changed_us = now_us;
     b->busy_until_us = b->drain_until_us = 0;
     b->rate = b->ease_us = 0;
@@ -563,7 +568,7 @@ bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us)
     if (now_us >= b->drain_until_us && backlog_us(b, now_us) <= hold_us(b))
         return false;
     if (b->rate == 0 && now_us - b->burst_us > GUESS_LONG_US)
-        guess_more(b, now_us);
+        guess_more(b, 2, now_us);
     if (!holds_something(b, now_us))
         b->clear_us = now_us;
     b->held_us = now_us;

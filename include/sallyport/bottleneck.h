@@ -46,7 +46,7 @@ struct sp_bottleneck {
     uint64_t rate;              /* bytes a second; 0: no limit was seen */
     uint64_t burst_rate, guess; /* till then: at first, and now; 0: at once */
     uint64_t burst_us;          /* what is on its way to the line began to leave */
-    unsigned guessed;           /* bursts in a row that the line took faster */
+    uint64_t begun_us;          /* the first datagram left by this path */
 
     uint64_t busy_until_us; /* the line has work until then, as far as we sent it */
     uint64_t sent_bytes;
