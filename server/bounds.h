@@ -70,7 +70,7 @@
       "who come into these rooms, for each /24 or /56",                                           \
       "People open pages by hand; who comes back to a seat is not counted.")                      \
     X(queue_bytes, "max-queue", "BYTES", 1048576, 65536, 67108864,                                \
-      "that wait for a tunnel's lanes, or a connection of TURN or ICE-TCP",                       \
+      "that wait for lanes, or for a TURN or ICE-TCP client",                                     \
       "400 ms of 20 Mbit/s, and what waits longer is dropped for its age.")
 
 #define SP_BOUND_FIELD(field, ...) uint64_t field;
