@@ -118,11 +118,12 @@ void sp_bottleneck_sent(struct sp_bottleneck *b, size_t bytes, uint64_t now_us)
         return;
     if (b->ahead_us == 0)
         b->burst_us = now_us;
+    uint64_t takes_us = bytes * SP_SEC(1) / rate;
     if (bytes > SMALL)
         b->ahead_us += (uint32_t)((bytes - SMALL) * SP_SEC(1) / rate);
-    set_busy(b, later(b->busy_until_us, now_us) + bytes * SP_SEC(1) / rate, now_us);
+    set_busy(b, later(b->busy_until_us, now_us) + takes_us, now_us);
     if (now_us < b->drain_until_us)
-        b->drain_until_us += bytes * SP_SEC(1) / rate;
+        b->drain_until_us += takes_us;
 }
 
 void sp_bottleneck_left(struct sp_bottleneck *b, uint32_t seq, uint64_t now_us)
@@ -220,6 +221,7 @@ static const struct sp_bottleneck_past *look_back(struct sp_bottleneck *b)
     return is_long && is_enough ? since : NULL;
 }
 
+/* From now on something waits, and it is to be seen whether the queue ends. */
 static void first_rate(struct sp_bottleneck *b, uint64_t rate, uint64_t now_us)
 {
     b->clear_us = now_us;
@@ -454,6 +456,7 @@ static void doubt_pause(struct sp_bottleneck *b, uint32_t queue_us, uint32_t beh
     }
 }
 
+/* The line takes so many times more, or is to show that it does not. */
 static void guess_more(struct sp_bottleneck *b, unsigned times, uint64_t now_us)
 {
     b->busy_until_us = now_us + backlog_us(b, now_us) / times;
@@ -486,7 +489,7 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
     uint32_t way_us = more_than_least(&b->way, a->at_us - (uint32_t)m.left_us, now_us);
     uint32_t met_us = way_us > spread_us ? way_us - spread_us : 0;
     if (way_us < BUSY_US)
-        b->short_us = m.left_us;
+        b->shortest_us = m.left_us;
     bool fresh = b->told_us != 0 && now_us - b->told_us < FRESH_US;
     uint32_t queue_us = least_of_two(b, met_us, fresh);
     uint32_t behind = more_than_least(&b->behind, (uint32_t)m.sent_bytes - a->bytes, now_us);
@@ -534,7 +537,7 @@ void sp_bottleneck_moved(struct sp_bottleneck *b)
     b->way.is_known = b->behind.is_known = false;
     b->rate = b->busy_until_us = b->drain_until_us = b->ease_us = 0;
     b->pause_us = b->pause_until_us = 0;
-    b->full_us = b->short_us = b->last_queue_us = 0;
+    b->full_us = b->shortest_us = b->last_queue_us = 0;
     b->n_past = b->n_compared = 0;
     b->begun_us = 0;
     b->guess = b->burst_rate;
@@ -575,7 +578,7 @@ bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us)
     return true;
 }
 
-bool sp_bottleneck_is_short(const struct sp_bottleneck *b, uint64_t now_us)
+bool sp_bottleneck_is_scarce(const struct sp_bottleneck *b, uint64_t now_us)
 {
     return holds_something(b, now_us) && (b->rate != 0 || b->guess == b->burst_rate);
 }

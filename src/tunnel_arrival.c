@@ -112,9 +112,9 @@ static uint32_t spread_us(struct sp_tunnel *t, uint64_t now_us)
 static bool has_moved(const struct sp_tunnel *t)
 {
     for (size_t i = 0; i < t->lanes_end; i++)
-        if (t->lanes[i] != NULL && t->lanes[i]->joined_us <= t->bottleneck.short_us)
+        if (t->lanes[i] != NULL && t->lanes[i]->joined_us <= t->bottleneck.shortest_us)
             return false;
-    return t->bottleneck.short_us != 0;
+    return t->bottleneck.shortest_us != 0;
 }
 
 static void expect_queue(struct sp_lane *l, bool queue)

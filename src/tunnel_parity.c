@@ -132,7 +132,7 @@ static void close_group(struct sp_tunnel *t, uint64_t now_us)
     struct parity *p = &t->parity;
     struct sp_span payloads[SP_PARITY_MAX_M];
     size_t n = sp_parity_enc_close(&p->enc, payloads);
-    bool room = !sp_bottleneck_is_short(&t->bottleneck, now_us) ||
+    bool room = !sp_bottleneck_is_scarce(&t->bottleneck, now_us) ||
                 sp_classq_first(&t->queue) == SP_N_CLASSES;
 
     sp_timerq_cancel(t->timers, &p->close);

@@ -62,7 +62,7 @@ struct sp_bottleneck {
 
     struct sp_arrival last; /* that was told */
     uint64_t told_us;       /* and when */
-    uint64_t short_us;      /* when that left last whose way was the least, more or less */
+    uint64_t shortest_us;   /* when that left last whose way was the least, more or less */
     uint32_t last_queue_us; /* that it met */
     uint64_t full_us;       /* when that was long last */
 
@@ -89,9 +89,9 @@ struct sp_bottleneck {
     uint64_t drain_from_us;  /* since then nothing leaves that can wait, so that the */
     uint64_t drain_until_us; /* queue is seen to end; 0: it does */
     uint64_t pause_us, pause_until_us;
-    uint64_t ease_us;     /* 0: no; what waited before a pause leaves sooner and sooner */
-    uint64_t anothers_us; /* in a pause: it may still have been another's queue then */
-    uint32_t anothers_queue_us;
+    uint64_t ease_us;           /* 0: no; what waited before a pause leaves sooner and sooner */
+    uint64_t anothers_us;       /* in a pause: it may still have been another's queue then */
+    uint32_t anothers_queue_us; /* that it was taken for */
 };
 
 /* As long as no limit was seen, and the line was not seen to take more either, what is patient
@@ -111,15 +111,15 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
 /* A lane has ended: so many bytes that it had taken, or less, will never come. */
 void sp_bottleneck_lost(struct sp_bottleneck *b, size_t bytes);
 
-/* None of the lanes that there are had joined by `short_us`: it is another path, whose way may be
- * longer. What was known of the old one is forgotten. */
+/* None of the lanes that there are had joined by `shortest_us`: it is another path, whose way may
+ * be longer. What was known of the old one is forgotten. */
 void sp_bottleneck_moved(struct sp_bottleneck *b);
 
 /* Whether what is patient should wait; and that it does, which is remembered. */
 bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us);
 /* Something had to wait just now, and the line is not known to take more than at first: what is
  * sent beside it makes it later. */
-bool sp_bottleneck_is_short(const struct sp_bottleneck *b, uint64_t now_us);
+bool sp_bottleneck_is_scarce(const struct sp_bottleneck *b, uint64_t now_us);
 /* When to ask again. */
 uint64_t sp_bottleneck_next(const struct sp_bottleneck *b, uint64_t now_us);
 
