@@ -102,6 +102,26 @@ START_TEST(media_is_covered)
 }
 END_TEST
 
+/* Something is held back when the group is closed: on a line that takes no more than is guessed at
+ * first, or more than that. */
+START_TEST(not_beside_what_waits)
+{
+    start(4);
+    struct sp_bottleneck *b = &e.end[GATEWAY].tunnel->bottleneck;
+    for (unsigned i = 0; i < 5; i++)
+        put_video();
+    b->burst_rate = 1250000;
+    b->guess = _i == 0 ? 1250000 : 2500000;
+    b->burst_us = e.now_us;
+    b->busy_until_us = e.now_us + SP_MS(50);
+    put_video();
+    ends_wait(&e, SP_MS(38));
+    ck_assert_uint_eq(sp_classq_count(&e.end[GATEWAY].tunnel->queue), 1);
+    ck_assert_int_eq(left() > 0, _i != 0);
+    ends_close(&e);
+}
+END_TEST
+
 START_TEST(a_full_group_leaves_at_once)
 {
     struct sp_parity_frame f;
@@ -453,6 +473,7 @@ int main(void)
     suite_add_tcase(suite, tc);
     tcase_add_test(tc, nothing_leaves_where_nothing_is_lost);
     tcase_add_test(tc, media_is_covered);
+    tcase_add_loop_test(tc, not_beside_what_waits, 0, 2);
     tcase_add_test(tc, a_full_group_leaves_at_once);
     tcase_add_test(tc, another_waits_for_its_time);
     tcase_add_test(tc, numbers_too_far_apart_are_two_groups);
