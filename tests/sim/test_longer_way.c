@@ -78,26 +78,11 @@ static int on_flow_opened(struct sim_tunnel *t, struct sp_flow *f, void *arg)
     return 0;
 }
 
-static void on_flow_closed(struct sim_tunnel *t, unsigned side, struct sp_flow *f, unsigned code,
-                           void *arg)
-{
-    struct world *world = arg;
-    (void)t, (void)side, (void)f, (void)code;
-    SIM_REQUIRE(&world->sim, false);
-}
-
-static void on_expired(struct sim_tunnel *t, void *arg)
-{
-    struct world *world = arg;
-    (void)t;
-    SIM_REQUIRE(&world->sim, false);
-}
-
 static const struct sim_tunnel_user user = {
     .datagrams = on_datagrams,
     .flow_opened = on_flow_opened,
-    .flow_closed = on_flow_closed,
-    .expired = on_expired,
+    .flow_closed = sim_tunnel_flows_stay,
+    .expired = sim_tunnel_stays,
 };
 
 static struct world *begin(uint64_t seed)

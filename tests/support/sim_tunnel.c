@@ -375,3 +375,16 @@ void sim_tunnel_check(const struct sim_tunnel *t, const uint64_t offered[2])
                                     c->dropped_late + c->dropped_unknown_flow);
     }
 }
+
+void sim_tunnel_flows_stay(struct sim_tunnel *t, unsigned side, struct sp_flow *f, unsigned code,
+                           void *arg)
+{
+    (void)side, (void)f, (void)code, (void)arg;
+    SIM_REQUIRE(t->sim, false);
+}
+
+void sim_tunnel_stays(struct sim_tunnel *t, void *arg)
+{
+    (void)arg;
+    SIM_REQUIRE(t->sim, false);
+}

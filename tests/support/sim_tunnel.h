@@ -31,6 +31,11 @@ struct sim_tunnel_user {
                    void *arg);
 };
 
+/* Where neither may happen: these fail the simulation. */
+void sim_tunnel_flows_stay(struct sim_tunnel *t, unsigned side, struct sp_flow *f, unsigned code,
+                           void *arg);
+void sim_tunnel_stays(struct sim_tunnel *t, void *arg);
+
 struct sim_tunnel_config {
     struct sp_tunnel_config end[2];
     struct sim_path path;
