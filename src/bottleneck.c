@@ -596,6 +596,11 @@ bool sp_bottleneck_is_known(const struct sp_bottleneck *b)
     return b->rate != 0;
 }
 
+bool sp_bottleneck_is_anothers(const struct sp_bottleneck *b, uint64_t now_us)
+{
+    return now_us < b->pause_until_us;
+}
+
 bool sp_bottleneck_is_full(const struct sp_bottleneck *b, uint64_t now_us)
 {
     return b->full_us != 0 && now_us - b->full_us < FULL_US;

@@ -130,6 +130,7 @@ void arrival_on_told(struct sp_tunnel *t, const struct sp_control *c, uint64_t n
         t->arrival.gone_rtt_us = 0;
     }
     sp_bottleneck_arrived(&t->bottleneck, &c->arrival, spread_us(t, now_us), now_us);
+    width_on_told(t, now_us);
     bool narrow = sp_bottleneck_is_known(&t->bottleneck);
     if (narrow == t->arrival.narrow)
         return;

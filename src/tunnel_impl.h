@@ -264,7 +264,8 @@ void width_fini(struct sp_tunnel *t);
 void width_on_sent(struct sp_tunnel *t, uint64_t now_us);
 /* Something is missing, here or there. */
 void width_on_missed(struct sp_tunnel *t, uint64_t now_us);
-
+/* The far side told what came, from which the bottleneck learned. */
+void width_on_told(struct sp_tunnel *t, uint64_t now_us);
 /* A lane's round trip, as it was measured with something on the way. */
 void width_on_rtt(struct sp_tunnel *t, uint32_t rtt_us);
 

@@ -3,7 +3,8 @@
  * How wide a tunnel is. Narrow: all goes by one lane as long as that is well, which costs the
  * least. Wide: each datagram takes a lane that has nothing on the way, so that a lost segment holds
  * back nothing else, and what is urgent goes twice. It is wide at the beginning of a call, until
- * enough has left to know what the network is like, and as long as something was missed of late.
+ * enough has left to know what the network is like, as long as something was missed of late, and
+ * while somebody else keeps a queue full: there something is lost all the time.
  */
 #include "tunnel_impl.h"
 
@@ -77,6 +78,12 @@ void width_on_missed(struct sp_tunnel *t, uint64_t now_us)
         return; /* it was too much: many lanes are more of it */
     t->width.lossy_until_us = now_us + LOSSY_US;
     widen(t, LOSSY_US, now_us);
+}
+
+void width_on_told(struct sp_tunnel *t, uint64_t now_us)
+{
+    if (sp_bottleneck_is_anothers(&t->bottleneck, now_us))
+        widen(t, LOSSY_US, now_us);
 }
 
 bool sp_tunnel_is_wide(const struct sp_tunnel *t)

@@ -127,6 +127,8 @@ uint64_t sp_bottleneck_next(const struct sp_bottleneck *b, uint64_t now_us);
 bool sp_bottleneck_is_known(const struct sp_bottleneck *b);
 /* There was a queue just now: what is sent twice makes it longer. */
 bool sp_bottleneck_is_full(const struct sp_bottleneck *b, uint64_t now_us);
+/* It was seen to stay whatever we send: another fills it. */
+bool sp_bottleneck_is_anothers(const struct sp_bottleneck *b, uint64_t now_us);
 /* There is one, or something would wait, or there was one not long ago: what is lost was lost
  * there, and parity would only take the place of something else. */
 bool sp_bottleneck_is_tight(const struct sp_bottleneck *b, uint64_t now_us);

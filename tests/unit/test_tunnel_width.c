@@ -185,6 +185,38 @@ static void miss_now(void)
     width_on_missed(e.end[GATEWAY].tunnel, e.now_us);
 }
 
+/* It was too much: by many lanes it would be as much. */
+START_TEST(what_is_lost_in_a_full_queue_widens_nothing)
+{
+    start();
+    e.end[GATEWAY].tunnel->bottleneck.full_us = e.now_us;
+    miss_now();
+    ck_assert(!is_wide(GATEWAY));
+    ends_close(&e);
+}
+END_TEST
+
+/* There something is lost all the time, whatever we send. */
+START_TEST(wide_while_another_fills_the_queue)
+{
+    struct sp_control arrived = {.method = SP_CONTROL_ARRIVED, .cls = SP_STUN_INDICATION};
+
+    start();
+    arrival_on_told(e.end[GATEWAY].tunnel, &arrived, e.now_us);
+    ck_assert(!is_wide(GATEWAY));
+    e.end[GATEWAY].tunnel->bottleneck.pause_until_us = e.now_us + 1;
+    arrival_on_told(e.end[GATEWAY].tunnel, &arrived, e.now_us);
+    ck_assert(is_wide(GATEWAY));
+    ends_live(&e, LOSSY - 1);
+    ck_assert(is_wide(GATEWAY));
+    ends_live(&e, 1);
+    ck_assert(!is_wide(GATEWAY));
+    arrival_on_told(e.end[GATEWAY].tunnel, &arrived, e.now_us);
+    ck_assert(!is_wide(GATEWAY)); /* it isn't his any more */
+    ends_close(&e);
+}
+END_TEST
+
 /* Of the two times the later one counts. */
 START_TEST(a_call_that_begins_while_it_is_lossy)
 {
@@ -316,6 +348,8 @@ int main(void)
     tcase_add_test(tc, after_quiet_it_is_a_new_call);
     tcase_add_test(tc, wide_on_both_ends_when_something_is_missed);
     tcase_add_test(tc, each_that_is_missed_counts_anew);
+    tcase_add_test(tc, what_is_lost_in_a_full_queue_widens_nothing);
+    tcase_add_test(tc, wide_while_another_fills_the_queue);
     tcase_add_test(tc, a_call_that_begins_while_it_is_lossy);
     tcase_add_test(tc, a_machine_that_has_just_started);
     tcase_add_test(tc, no_memory_for_the_timer);
