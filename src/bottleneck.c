@@ -14,6 +14,7 @@
 #define EASE_US   SP_MS(250)
 #define FORGET_US SP_SEC(30)
 #define FRESH_US  SP_MS(200)
+#define QUEUED_US SP_SEC(30)
 #define FULL_US   SP_MS(200) /* it was so */
 #define TIGHT_US  SP_SEC(1)
 
@@ -134,6 +135,8 @@ void sp_bottleneck_arrived(struct sp_bottleneck *b, const struct sp_arrival *a, 
     bool fresh = b->told_us != 0 && now_us - b->told_us < FRESH_US;
     uint32_t queue_us = least_of_two(b, met_us, fresh);
     uint32_t behind = more_than_least(&b->behind, (uint32_t)m.sent_bytes - a->bytes, now_us);
+    if (queue_us >= BUSY_US)
+        b->queued_us = now_us;
     if (queue_us >= long_us(b))
         b->full_us = now_us;
     if (behind < BEHIND)
@@ -178,7 +181,7 @@ void sp_bottleneck_moved(struct sp_bottleneck *b)
     b->way.is_known = b->behind.is_known = false;
     b->rate = b->busy_until_us = b->drain_until_us = b->ease_us = 0;
     b->pause_us = b->pause_until_us = 0;
-    b->full_us = b->shortest_us = b->last_queue_us = 0;
+    b->queued_us = b->full_us = b->shortest_us = b->last_queue_us = 0;
     b->n_past = b->n_compared = 0;
     b->begun_us = 0;
     b->guess = b->burst_rate;
@@ -240,6 +243,11 @@ bool sp_bottleneck_is_known(const struct sp_bottleneck *b)
 bool sp_bottleneck_is_anothers(const struct sp_bottleneck *b, uint64_t now_us)
 {
     return now_us < b->pause_until_us;
+}
+
+bool sp_bottleneck_has_queues(const struct sp_bottleneck *b, uint64_t now_us)
+{
+    return b->queued_us != 0 && now_us - b->queued_us < QUEUED_US;
 }
 
 bool sp_bottleneck_is_full(const struct sp_bottleneck *b, uint64_t now_us)

@@ -122,6 +122,8 @@ struct parity {
     struct parity_window windows[PARITY_WINDOWS];
     unsigned at;
     uint64_t window_us, adapted_us;
+    uint64_t burst_us, video_us; /* video leaves without a pause since, till then */
+    unsigned burst_n;
     uint32_t last_missed;
 };
 

@@ -13,6 +13,10 @@
 #define RECENT    4 /* windows that count when losses rise */
 #define REST_US   SP_SEC(6)
 
+/* A frame that takes the line so long is a big one. */
+#define PAUSE_US SP_MS(5)
+#define BIG_US   SP_MS(20)
+
 static void on_close(struct sp_timer *timer, uint64_t now_us, void *arg);
 static void on_rest(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -126,14 +130,36 @@ static void send_parity(struct sp_tunnel *t, struct sp_span payload, uint64_t no
     lane_send(t->lanes[lane], sp_span(frame, len), now_us);
 }
 
-/* Where something is held back, parity would make it later. */
+static void count_burst(struct parity *p, uint64_t now_us)
+{
+    if (now_us - p->video_us >= PAUSE_US) {
+        p->burst_us = now_us;
+        p->burst_n = 0;
+    }
+    p->video_us = now_us;
+    p->burst_n++;
+}
+
+/* A key frame on its way through a line that it fills, and not what leaves all the time. */
+static bool is_big_frame(const struct parity *p, uint64_t now_us)
+{
+    uint64_t us = now_us - p->burst_us;
+    struct parity_window usual = sum(p, RECENT);
+
+    return now_us - p->video_us < PAUSE_US && us >= BIG_US &&
+           (uint64_t)p->burst_n * RECENT * WINDOW_US * 2 > (uint64_t)usual.left * us * 3;
+}
+
+/* Parity would make later what is held back, or what still comes of a frame that fills the line:
+ * more than it could give back. */
 static void close_group(struct sp_tunnel *t, uint64_t now_us)
 {
     struct parity *p = &t->parity;
     struct sp_span payloads[SP_PARITY_MAX_M];
     size_t n = sp_parity_enc_close(&p->enc, payloads);
-    bool room = !sp_bottleneck_is_scarce(&t->bottleneck, now_us) ||
-                sp_classq_first(&t->queue) == SP_N_CLASSES;
+    bool room = (!sp_bottleneck_is_scarce(&t->bottleneck, now_us) ||
+                 sp_classq_first(&t->queue) == SP_N_CLASSES) &&
+                !(sp_bottleneck_has_queues(&t->bottleneck, now_us) && is_big_frame(p, now_us));
 
     sp_timerq_cancel(t->timers, &p->close);
     for (size_t i = 0; i < n && room; i++)
@@ -154,6 +180,8 @@ void parity_left(struct sp_tunnel *t, uint32_t seq, uint16_t flow, struct sp_spa
 
     next_window(p, now_us);
     p->windows[p->at].left++;
+    if (c == SP_CLASS_VIDEO)
+        count_burst(p, now_us);
     if (p->adapted_us != p->window_us) {
         p->adapted_us = p->window_us;
         adapt(p);

@@ -64,7 +64,8 @@ struct sp_bottleneck {
     uint64_t told_us;       /* and when */
     uint64_t shortest_us;   /* when that left last whose way was the least, more or less */
     uint32_t last_queue_us; /* that it met */
-    uint64_t full_us;       /* when that was long last */
+    uint64_t queued_us;     /* when there was one last */
+    uint64_t full_us;       /* when it was long last */
 
     struct sp_bottleneck_reached {
         uint64_t until_us, sent_bytes; /* it had work till then, with what had left */
@@ -125,7 +126,9 @@ uint64_t sp_bottleneck_next(const struct sp_bottleneck *b, uint64_t now_us);
 
 /* A limit is known: queues come and go. */
 bool sp_bottleneck_is_known(const struct sp_bottleneck *b);
-/* There was a queue just now: what is sent twice makes it longer. */
+/* There was a queue of late, if a short one: what leaves in a burst stands in it. */
+bool sp_bottleneck_has_queues(const struct sp_bottleneck *b, uint64_t now_us);
+/* There was one just now, and it was long: what is sent twice makes it longer. */
 bool sp_bottleneck_is_full(const struct sp_bottleneck *b, uint64_t now_us);
 /* It was seen to stay whatever we send: another fills it. */
 bool sp_bottleneck_is_anothers(const struct sp_bottleneck *b, uint64_t now_us);

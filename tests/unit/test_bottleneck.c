@@ -286,11 +286,14 @@ START_TEST(says_when_it_is_full)
     run(2000);
     ck_assert(!sp_bottleneck_is_full(&w.b, w.now_us));
     ck_assert(!sp_bottleneck_is_tight(&w.b, w.now_us));
+    ck_assert(!sp_bottleneck_has_queues(&w.b, w.now_us));
     burst(60000);
     run(120);
     ck_assert(sp_bottleneck_is_full(&w.b, w.now_us));
     run(1000);
     ck_assert(!sp_bottleneck_is_full(&w.b, w.now_us));
+    ck_assert(sp_bottleneck_has_queues(&w.b, w.now_us));
+    ck_assert(!sp_bottleneck_has_queues(&w.b, w.now_us + SP_SEC(30)));
     burst(60000);
     run(60);
     ck_assert(!sp_bottleneck_is_full(&w.b, w.now_us)); /* since it waits here */

@@ -122,6 +122,82 @@ START_TEST(not_beside_what_waits)
 }
 END_TEST
 
+/* Seconds of video, and then a key frame, a datagram each 2 ms; or as many all the time; on a line
+ * where queues are seen, or none. */
+static void key_frame(unsigned apart_ms, bool queues)
+{
+    start(8);
+    e.end[GATEWAY].tunnel->bottleneck.burst_rate = 0; /* nothing waits */
+    for (unsigned ms = 0; ms < 2000; ms += apart_ms) {
+        put_video();
+        ends_live(&e, SP_MS(apart_ms));
+    }
+    e.end[GATEWAY].tunnel->bottleneck.queued_us = queues ? e.now_us - SP_SEC(20) : 0;
+}
+
+static uint64_t left_beside_frame(void)
+{
+    uint64_t before;
+
+    for (unsigned i = 0; i < 14; i++) {
+        put_video();
+        ends_live(&e, SP_MS(2));
+    }
+    before = left();
+    for (unsigned i = 0; i < 28; i++) {
+        put_video();
+        ends_live(&e, SP_MS(2));
+    }
+    return left() - before;
+}
+
+START_TEST(not_in_a_frame_that_fills_the_line)
+{
+    key_frame(10, true);
+    ck_assert_uint_eq(left_beside_frame(), 0);
+    uint64_t before = left();
+    for (unsigned i = 0; i < 14; i++) {
+        ends_live(&e, SP_MS(10));
+        put_video();
+    }
+    ck_assert_uint_gt(left(), before); /* again */
+    ends_close(&e);
+}
+END_TEST
+
+START_TEST(but_in_one_as_all_are)
+{
+    key_frame(10, true);
+    uint64_t before = left();
+    for (unsigned frame = 0; frame < 20; frame++) {
+        for (unsigned i = 0; i < 7; i++) {
+            put_video();
+            ends_live(&e, SP_MS(2));
+        }
+        ends_live(&e, SP_MS(20));
+    }
+    ck_assert_uint_ge(left() - before, 10); /* one for 14 */
+    ends_close(&e);
+}
+END_TEST
+
+START_TEST(but_where_no_line_is_filled)
+{
+    key_frame(10, false);
+    ck_assert_uint_ge(left_beside_frame(), 2);
+    ends_close(&e);
+}
+END_TEST
+
+/* A conference is no key frame. */
+START_TEST(and_where_it_is_as_usual)
+{
+    key_frame(2, true);
+    ck_assert_uint_ge(left_beside_frame(), 2);
+    ends_close(&e);
+}
+END_TEST
+
 START_TEST(a_full_group_leaves_at_once)
 {
     struct sp_parity_frame f;
@@ -474,6 +550,10 @@ int main(void)
     tcase_add_test(tc, nothing_leaves_where_nothing_is_lost);
     tcase_add_test(tc, media_is_covered);
     tcase_add_loop_test(tc, not_beside_what_waits, 0, 2);
+    tcase_add_test(tc, not_in_a_frame_that_fills_the_line);
+    tcase_add_test(tc, but_in_one_as_all_are);
+    tcase_add_test(tc, but_where_no_line_is_filled);
+    tcase_add_test(tc, and_where_it_is_as_usual);
     tcase_add_test(tc, a_full_group_leaves_at_once);
     tcase_add_test(tc, another_waits_for_its_time);
     tcase_add_test(tc, numbers_too_far_apart_are_two_groups);
