@@ -45,7 +45,8 @@ struct edge {
     struct sp_shared *shared;
     struct sp_relay_ips *relay_ips;
     struct sp_crew *crew;
-    struct sp_ticker ticker; /* of signals, the end, and the admin port */
+    struct sp_tls_validity certificate; /* that it began with */
+    struct sp_ticker ticker;            /* of signals, the end, and the admin port */
     struct sp_edge_view view;
     struct sp_admin *admin;
     struct sp_drain drain;
@@ -68,6 +69,21 @@ static void on_ended(void *arg)
     ev_break(e->loop, EVBREAK_ALL);
 }
 
+/* It is served all the same: a clock may be wrong, and clients judge by theirs. */
+static void say_certificate(const struct edge *e, const struct sp_tls_validity *v)
+{
+    uint64_t now_s = sp_clock_unix_s();
+
+    if (v->until_s != 0 && now_s > v->until_s)
+        sp_log_warn(&e->config->log,
+                    "the certificate has expired: gateways and browsers refuse this server",
+                    SP_F_STR("until", v->until));
+    else if (now_s < v->from_s)
+        sp_log_warn(&e->config->log,
+                    "the certificate is not valid yet: gateways and browsers refuse this server",
+                    SP_F_STR("from", v->from));
+}
+
 static void set_keys(struct sp_worker *w, void *arg)
 {
     sp_worker_set_keys(w, arg);
@@ -86,8 +102,9 @@ static void reload(struct ev_loop *loop, ev_signal *watcher, int events)
         return;
     }
     sp_crew_each(e->crew, set_keys, keys);
-    sp_keys_unref(keys);
     sp_log_info(&e->config->log, "certificate, secrets and users reread");
+    say_certificate(e, &keys->certificate);
+    sp_keys_unref(keys);
 }
 
 static void watch_signals(struct edge *e)
@@ -139,6 +156,7 @@ static int start_workers(struct edge *e, char why[static SP_SHARED_WHY_MAX])
         return 1;
     }
     share.relay_ips = e->relay_ips;
+    e->certificate = share.keys->certificate;
     err = sp_crew_new(c->workers, w, &share, &e->crew, why);
     sp_keys_unref(share.keys); /* they hold them by themselves */
     return err == 0 ? 0 : 1;
@@ -253,6 +271,7 @@ int sp_edge_run(const struct sp_edge_config *c)
     if (status == 0) {
         say_room(&e);
         say_congestion(&e);
+        say_certificate(&e, &e.certificate);
         say_ready(&e);
         ev_run(e.loop, 0);
         sp_log_info(&c->log, "stopped");

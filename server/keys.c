@@ -119,6 +119,8 @@ static int read_tls(const struct sp_keys_config *c, struct sp_keys *k,
     int err = sp_tls_ctx_server(c->cert_file, c->key_file, alpn, &k->tls, tls_why);
     if (err != 0)
         snprintf(why, SP_KEYS_WHY_MAX, "--cert, --key: %s", tls_why);
+    else
+        (void)sp_tls_validity_read(c->cert_file, &k->certificate); /* it may be swapped just now */
     return err;
 }
 

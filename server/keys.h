@@ -16,6 +16,7 @@
 #include "sallyport/rng.h"
 #include "sallyport/secret_file.h"
 #include "sallyport/tls_ctx.h"
+#include "sallyport/tls_validity.h"
 #include "sallyport/token.h"
 #include "turn_auth.h"
 
@@ -34,6 +35,7 @@ struct sp_keys_config {
 struct sp_keys {
     atomic_uint refs;       /* workers share it */
     struct sp_tls_ctx *tls; /* NULL without a certificate */
+    struct sp_tls_validity certificate;
     struct sp_secrets secrets;
     struct sp_turn_auth *auth;
 };

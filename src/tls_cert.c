@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 #include "sallyport/addr.h"
 #include "sallyport/err.h"
@@ -91,20 +92,40 @@ static void read_names(const DecodedCert *dc, const char *host, const struct sp_
         copy_printable(out->names, sizeof out->names, sp_span_str(dc->subject));
 }
 
-/* UTCTime or GeneralizedTime with tag and length in front (RFC 5280 section 4.1.2.5). */
-static void read_date(const uint8_t *der, int len, char out[static 11])
+/* Two digits, or -1. */
+static int two(const char *d)
 {
+    return isdigit((unsigned char)d[0]) && isdigit((unsigned char)d[1])
+               ? (d[0] - '0') * 10 + (d[1] - '0')
+               : -1;
+}
+
+/* UTCTime or GeneralizedTime with tag and length in front, in seconds, and of UTC (RFC 5280 section
+ * 4.1.2.5). 0: it is neither. */
+static uint64_t read_date(const uint8_t *der, int len, char out[static 11])
+{
+    bool general = der != NULL && len > 0 && der[0] == ASN_GENERALIZED_TIME;
+    int n = general ? 7 : 6, part[7];
+
     snprintf(out, 11, "?");
-    if (der == NULL || len < 10 || der[1] < 8 || der[1] > len - 2)
-        return;
+    if (der == NULL || len < 2 || der[1] > len - 2 || der[1] < 2 * n)
+        return 0;
     const char *d = (const char *)der + 2;
-    if (der[0] == ASN_GENERALIZED_TIME)
-        snprintf(out, 11, "%.4s-%.2s-%.2s", d, d + 4, d + 6);
-    else
-        snprintf(out, 11, "%s%.2s-%.2s-%.2s", d[0] < '5' ? "20" : "19", d, d + 2, d + 4);
-    for (char *c = out; *c != '\0'; c++)
-        if (!isdigit((unsigned char)*c) && *c != '-')
-            *c = '?';
+    for (int i = 0; i < n; i++)
+        if ((part[i] = two(d + 2 * i)) < 0)
+            return 0;
+    const int *p = part + n - 5; /* behind the year */
+    int year = general ? part[0] * 100 + part[1] : part[0] + (part[0] < 50 ? 2000 : 1900);
+    struct tm tm = {.tm_year = year - 1900,
+                    .tm_mon = p[0] - 1,
+                    .tm_mday = p[1],
+                    .tm_hour = p[2],
+                    .tm_min = p[3],
+                    .tm_sec = p[4]};
+    snprintf(out, 11, "%04u-%02u-%02u", (unsigned)year % 10000, (unsigned)p[0] % 100,
+             (unsigned)p[1] % 100);
+    time_t t = timegm(&tm);
+    return t > 0 ? (uint64_t)t : 0;
 }
 
 int sp_tls_cert_read(struct sp_span der, const char *host, struct sp_tls_cert *out)
@@ -121,8 +142,8 @@ int sp_tls_cert_read(struct sp_span der, const char *host, struct sp_tls_cert *o
         *out = (struct sp_tls_cert){0};
         read_names(dc, host, is_ip ? &ip : NULL, out);
         copy_printable(out->issuer, sizeof out->issuer, sp_span_str(dc->issuer));
-        read_date(dc->beforeDate, dc->beforeDateLen, out->from);
-        read_date(dc->afterDate, dc->afterDateLen, out->until);
+        out->from_s = read_date(dc->beforeDate, dc->beforeDateLen, out->from);
+        out->until_s = read_date(dc->afterDate, dc->afterDateLen, out->until);
     }
     wc_FreeDecodedCert(dc);
     free(dc);
@@ -150,8 +171,7 @@ void sp_tls_cert_explain(const struct sp_tls_cert *c, const char *host, int wolf
                  c->until, c->issuer);
         break;
     case ASN_BEFORE_DATE_E:
-        snprintf(why, SP_TLS_ERROR_MAX,
-                 "certificate for %s is not valid before %s, or this clock is wrong (signed by %s)",
+        snprintf(why, SP_TLS_ERROR_MAX, "certificate for %s is not valid before %s (signed by %s)",
                  c->names, c->from, c->issuer);
         break;
     default:

@@ -18,6 +18,7 @@ struct sp_tls_cert {
     char names[80]; /* "a.example, b.example", or the subject when it names no host */
     char issuer[80];
     char from[11], until[11]; /* "2031-12-24" */
+    uint64_t from_s, until_s; /* the same in seconds since 1970; 0: it can't be read */
     bool matches;             /* it is for the host that was asked for */
 };
 

@@ -123,7 +123,10 @@ static int trust_file(WOLFSSL_CTX *wolf, const char *path, word32 flags,
     int ok = wolfSSL_CTX_load_verify_buffer_ex(wolf, (unsigned char *)text, (long)len,
                                                WOLFSSL_FILETYPE_PEM, 0, flags);
     if (ok != WOLFSSL_SUCCESS) {
-        snprintf(why, SP_TLS_ERROR_MAX, "%s holds no CA certificate in PEM form", path);
+        snprintf(why, SP_TLS_ERROR_MAX, "%s %s", path,
+                 ok == ASN_AFTER_DATE_E    ? "holds a CA certificate that has expired"
+                 : ok == ASN_BEFORE_DATE_E ? "holds a CA certificate that is not valid yet"
+                                           : "holds no CA certificate in PEM form");
         err = SP_EINVAL;
     }
     forget(text, len);

@@ -77,6 +77,18 @@ static void init_cert(Cert *cert, const char *name)
     cert->daysValid = 30;
 }
 
+static void let_expire(Cert *cert)
+{
+    static const uint8_t from[] = "\x17\x0d"
+                                  "200101000000Z",
+                         until[] = "\x17\x0d"
+                                   "210101000000Z";
+
+    memcpy(cert->beforeDate, from, sizeof from - 1);
+    memcpy(cert->afterDate, until, sizeof until - 1);
+    cert->beforeDateSz = cert->afterDateSz = sizeof from - 1;
+}
+
 static int sign(struct maker *m, Cert *cert, uint8_t *der)
 {
     int len = wc_SignCert(cert->bodySz, cert->sigType, der, DER_MAX, NULL, &m->ca_key, &m->rng);
@@ -84,12 +96,14 @@ static int sign(struct maker *m, Cert *cert, uint8_t *der)
     return len;
 }
 
-static void make_ca(struct maker *m, const char *name, const char *path)
+static void make_ca(struct maker *m, const struct tls_files_spec *spec, const char *path)
 {
     Cert cert;
 
-    init_cert(&cert, name);
+    init_cert(&cert, spec->ca_name != NULL ? spec->ca_name : "sallyport test CA");
     cert.isCA = 1;
+    if (spec->ca_expired)
+        let_expire(&cert);
     REQUIRE(wc_SetSubjectKeyIdFromPublicKey(&cert, NULL, &m->ca_key) == 0);
     REQUIRE(wc_SetKeyUsage(&cert, "keyCertSign,cRLSign") == 0);
     REQUIRE(wc_MakeCert(&cert, m->ca_der, DER_MAX, NULL, &m->ca_key, &m->rng) > 0);
@@ -99,10 +113,6 @@ static void make_ca(struct maker *m, const char *name, const char *path)
 
 static void make_server(struct maker *m, const struct tls_files_spec *spec, const char *path)
 {
-    static const uint8_t from[] = "\x17\x0d"
-                                  "200101000000Z",
-                         until[] = "\x17\x0d"
-                                   "210101000000Z";
     const char *names = spec->names != NULL ? spec->names : "edge.test";
     uint8_t der[DER_MAX];
     char first[64];
@@ -116,11 +126,8 @@ static void make_server(struct maker *m, const struct tls_files_spec *spec, cons
     REQUIRE(wc_SetAuthKeyIdFromCert(&cert, m->ca_der, m->ca_len) == 0);
     REQUIRE(wc_SetKeyUsage(&cert, "digitalSignature") == 0);
     REQUIRE(wc_SetExtKeyUsage(&cert, "serverAuth") == 0);
-    if (spec->expired) {
-        memcpy(cert.beforeDate, from, sizeof from - 1);
-        memcpy(cert.afterDate, until, sizeof until - 1);
-        cert.beforeDateSz = cert.afterDateSz = sizeof from - 1;
-    }
+    if (spec->expired)
+        let_expire(&cert);
     REQUIRE(wc_MakeCert(&cert, der, sizeof der, NULL, &m->key, &m->rng) > 0);
     write_pem(path, der, sign(m, &cert, der), CERT_TYPE);
 }
@@ -193,7 +200,7 @@ void tls_files_make(struct tls_files *f, const struct tls_files_spec *spec)
     REQUIRE(wc_ecc_init(&m->ca_key) == 0 && wc_ecc_init(&m->key) == 0);
     REQUIRE(wc_ecc_make_key(&m->rng, 32, &m->ca_key) == 0);
     REQUIRE(wc_ecc_make_key(&m->rng, 32, &m->key) == 0);
-    make_ca(m, spec->ca_name != NULL ? spec->ca_name : "sallyport test CA", f->ca);
+    make_ca(m, spec, f->ca);
     make_server(m, spec, f->cert);
     make_key(m, f->key);
     wc_ecc_free(&m->ca_key);

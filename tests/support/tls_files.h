@@ -18,6 +18,7 @@ struct tls_files_spec {
     const char *ca_name; /* common name; NULL: "sallyport test CA" */
     const char *names;   /* "edge.test,*.wild.test,127.0.0.1": DNS names and IPs; NULL: the first */
     bool expired;        /* the server certificate, in 2021 */
+    bool ca_expired;     /* the same of the CA's */
     bool no_names;       /* no subjectAltName at all */
 };
 

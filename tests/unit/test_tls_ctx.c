@@ -70,6 +70,20 @@ START_TEST(bad_files)
 }
 END_TEST
 
+START_TEST(old_ca)
+{
+    struct tls_files_spec spec = {.ca_expired = true};
+    char why[SP_TLS_ERROR_MAX] = "";
+    struct sp_tls_ctx *c = NULL;
+    struct tls_files old;
+
+    tls_files_make(&old, &spec);
+    ck_assert_int_eq(sp_tls_ctx_client(old.ca, NULL, &c, why), SP_EINVAL);
+    ck_assert_msg(strstr(why, old.ca) != NULL && strstr(why, "has expired") != NULL, "%s", why);
+    tls_files_remove(&old);
+}
+END_TEST
+
 START_TEST(context_outlived)
 {
     struct tls_pair p;
@@ -94,6 +108,7 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, bad_files);
+    tcase_add_test(tc, old_ca);
     tcase_add_test(tc, context_outlived);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);

@@ -129,6 +129,29 @@ START_TEST(tokens)
 }
 END_TEST
 
+/* A certificate that is too old is served, and known to be. */
+START_TEST(certificate)
+{
+    struct tls_files_spec spec = {.expired = true};
+    struct tls_files old;
+    struct rig r;
+
+    open_rig(&r);
+    tls_files_make(&old, &spec);
+    ck_assert_int_eq(load(&r), 0);
+    ck_assert_uint_gt(r.k->certificate.until_s, sp_clock_unix_s());
+    r.c.cert_file = old.cert;
+    r.c.key_file = old.key;
+    ck_assert_int_eq(reload(&r), 0);
+    ck_assert_str_eq(r.k->certificate.until, "2021-01-01");
+    r.c.cert_file = r.c.key_file = NULL;
+    ck_assert_int_eq(reload(&r), 0);
+    ck_assert_uint_eq(r.k->certificate.until_s, 0);
+    tls_files_remove(&old);
+    close_rig(&r);
+}
+END_TEST
+
 /* Each is told in one line, which names the file or setting. */
 START_TEST(bad_settings)
 {
@@ -306,6 +329,7 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, tokens);
+    tcase_add_test(tc, certificate);
     tcase_add_test(tc, bad_settings);
     tcase_add_test(tc, reload_keeps_the_old);
     tcase_add_test(tc, reload_leaves_users_of_the_old);
