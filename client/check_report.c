@@ -82,10 +82,16 @@ static void connect_row(struct sp_check_part *p, const struct sp_check_dial *d)
     }
     if (d->refusal == NULL)
         return;
-    failed(p, "connect", d->refusal, SP_CHECK_BLOCKED,
-           d->proxy != NULL ? "see whether the proxy's name and port are right"
-                            : "if the web is reached by a proxy here, name it with --proxy; else "
-                              "the server is down, or a firewall does not let this port out");
+    if (d->proxy != NULL)
+        failed(p, "connect", d->refusal, SP_CHECK_BLOCKED,
+               "see whether the proxy's name and port are right");
+    else if (d->refusal->kind == SP_REFUSAL_NAME)
+        failed(p, "connect", d->refusal, SP_CHECK_BLOCKED,
+               "where names of the web are known to a proxy alone, name it with --proxy");
+    else
+        failed(p, "connect", d->refusal, SP_CHECK_BLOCKED,
+               "if the web is reached by a proxy here, name it with --proxy; else "
+               "the server is down, or a firewall does not let this port out");
 }
 
 static void proxy_row(struct sp_check_part *p, const struct sp_check_dial *d)
@@ -105,6 +111,13 @@ static void proxy_row(struct sp_check_part *p, const struct sp_check_dial *d)
                "the proxy has to allow CONNECT to the server");
 }
 
+static const char *const cert_advice[] = {
+    [SP_REFUSAL_CERT_SIGNER] = "if that is not who signs the server's certificate, something on "
+                               "the way reads your traffic",
+    [SP_REFUSAL_CERT_NAME] = "compare --server's host with what the server's operator gave you",
+    [SP_REFUSAL_CERT_DATE] = "set this host's clock; if it is right, tell the server's operator",
+};
+
 static void tls_row(struct sp_check_part *p, const struct sp_check_dial *d)
 {
     const struct sp_dial_trace *t = d->trace;
@@ -116,10 +129,8 @@ static void tls_row(struct sp_check_part *p, const struct sp_check_dial *d)
             ->took_us = took(d->proxy != NULL ? t->proxied_us : t->connected_us, t->secured_us);
     } else if (!came || d->refusal == NULL) {
         skip(p, "tls");
-    } else if (strstr(d->refusal->why, "certificate") != NULL) {
-        failed(p, "tls", d->refusal, SP_CHECK_PROBLEM,
-               "if that is not who signs the server's certificate, something on the way reads "
-               "your traffic");
+    } else if (sp_refusal_cert(d->refusal) != SP_REFUSAL_CERT_FINE) {
+        failed(p, "tls", d->refusal, SP_CHECK_PROBLEM, cert_advice[sp_refusal_cert(d->refusal)]);
     } else {
         failed(p, "tls", d->refusal, SP_CHECK_BLOCKED,
                "something on the way may let only known traffic through");
@@ -181,7 +192,8 @@ void sp_check_address(struct sp_check_part *p, bool there)
     else
         sp_check_add(p, "address", SP_CHECK_PROBLEM,
                      "this host has no %s: Firefox will not use the gateway", text)
-            ->advice = "as root: sallyport-local-address, or ip address add 192.0.2.1/32 dev lo";
+            ->advice = "as root: sallyport-local-address (scripts/local-address.sh), or ip address "
+                       "add 192.0.2.1/32 dev lo";
 }
 
 void sp_check_listen(struct sp_check_part *p, const char *transport, const struct sp_addr *a,

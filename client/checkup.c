@@ -383,7 +383,7 @@ static int print_json(json_t *servers, const struct sp_check_part *host, bool wo
 {
     json_t *root = json_pack("{s:b, s:o, s:o}", "works", works, "servers", servers, "host",
                              sp_check_json(host));
-    char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    char *text = root != NULL ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
 
     if (text != NULL)
         puts(text);

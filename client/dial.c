@@ -53,6 +53,8 @@ static void refuse(struct sp_dial *d, enum sp_refusal_kind kind, const char *why
     void *arg = d->arg;
 
     r.kind = kind;
+    if (kind == SP_REFUSAL_TLS)
+        r.local_s = sp_clock_unix_s();
     snprintf(r.why, sizeof r.why, "%s", why);
     sp_dial_free(d);
     fn(NULL, &r, arg);

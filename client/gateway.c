@@ -403,8 +403,10 @@ static void say_ready(const struct gateway *g)
     fflush(stdout);
     sp_notify(SP_NOTIFY_READY);
     if (sp_addr_is_loopback(&name))
-        sp_log_info(&g->config->log, "Firefox uses no TURN server on a loopback address; "
-                                     "scripts/local-address.sh adds one that it uses");
+        sp_log_info(&g->config->log,
+                    "Firefox uses no TURN server on a loopback address; "
+                    "sallyport-local-address (scripts/local-address.sh) adds one that "
+                    "it uses");
 }
 
 /* --- life ----------------------------------------------------------------------------------- */

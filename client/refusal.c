@@ -43,14 +43,55 @@ static void explain_proxy(const struct sp_refusal *r, char out[static LINE])
         snprintf(out, LINE, "the proxy %s refused to connect (status %u)", r->proxy, a->status);
 }
 
+/* The words are those of tls_cert.c; the first that is there counts. */
+enum sp_refusal_cert sp_refusal_cert(const struct sp_refusal *r)
+{
+    static const struct {
+        const char *words;
+        enum sp_refusal_cert what;
+    } kinds[] = {
+        {" expired on ", SP_REFUSAL_CERT_DATE},
+        {" is not valid before ", SP_REFUSAL_CERT_DATE},
+        {", not for ", SP_REFUSAL_CERT_NAME},
+        {"certificate", SP_REFUSAL_CERT_SIGNER},
+    };
+
+    if (r->kind != SP_REFUSAL_TLS || strstr(r->why, "certificate") == NULL)
+        return SP_REFUSAL_CERT_FINE;
+    for (size_t i = 0; i < SP_ARRAY_LEN(kinds); i++)
+        if (strstr(r->why, kinds[i].words) != NULL)
+            return kinds[i].what;
+    return SP_REFUSAL_CERT_SIGNER;
+}
+
 static void explain_tls(const struct sp_refusal *r, char out[static LINE])
 {
-    bool certificate = strstr(r->why, "certificate") != NULL;
+    char clock[30];
 
-    snprintf(out, LINE, "TLS failed: %s%s", r->why,
-             certificate ? "; if a proxy that inspects TLS stands in between, or the server has a "
-                           "private CA, name that CA with --ca"
-                         : "");
+    switch (sp_refusal_cert(r)) {
+    case SP_REFUSAL_CERT_DATE:
+        sp_http_date(r->local_s, clock);
+        snprintf(out, LINE,
+                 "TLS failed: %s; the server needs a new one, unless this host's clock (%s) is "
+                 "wrong",
+                 r->why, clock);
+        break;
+    case SP_REFUSAL_CERT_NAME:
+        snprintf(out, LINE,
+                 "TLS failed: %s; --server has to name it as its certificate does, or somebody "
+                 "else answers here, such as the log-in page of a network",
+                 r->why);
+        break;
+    case SP_REFUSAL_CERT_SIGNER:
+        snprintf(out, LINE,
+                 "TLS failed: %s; if a proxy that inspects TLS stands in between, or the server "
+                 "has a private CA, name that CA with --ca",
+                 r->why);
+        break;
+    case SP_REFUSAL_CERT_FINE:
+        snprintf(out, LINE, "TLS failed: %s", r->why);
+        break;
+    }
 }
 
 /* How this host's clock differs, as a clause, or nothing. */

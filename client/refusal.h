@@ -37,7 +37,7 @@ struct sp_refusal {
     /* SP_REFUSAL_ANSWER: what the far side said; status 0 when it was not HTTP. */
     unsigned status;
     bool has_date;
-    uint64_t server_s, local_s; /* its Date, and our clock when it came; seconds since 1970 */
+    uint64_t server_s, local_s; /* its Date, and our clock then (TLS: too); seconds since 1970 */
     bool token_known;           /* the token could be read as one */
     uint64_t token_expires_s;
 };
@@ -48,6 +48,15 @@ struct sp_refusal {
 bool sp_refusal_is_denial(const struct sp_refusal *r);
 /* Whether somebody was there, beyond the network: a try costs them something. */
 bool sp_refusal_met_somebody(const struct sp_refusal *r);
+
+/* What is wrong with the certificate that a server showed, as far as `why` says so. */
+enum sp_refusal_cert {
+    SP_REFUSAL_CERT_FINE, /* it was something else */
+    SP_REFUSAL_CERT_SIGNER,
+    SP_REFUSAL_CERT_NAME,
+    SP_REFUSAL_CERT_DATE,
+};
+enum sp_refusal_cert sp_refusal_cert(const struct sp_refusal *r);
 
 /* One line, never empty. */
 void sp_refusal_explain(const struct sp_refusal *r, char out[static SP_REFUSAL_LINE_MAX]);

@@ -275,6 +275,53 @@ unwanted_gateways() {
     lab_stop mute
 }
 
+# dated NAME FROM UNTIL: a certificate for edge.test of that time, NAME.pem, signed by dated-ca.pem; its key is key.pem.
+dated() {
+    local key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+    (
+        cd "$LAB_DIR" || exit
+        [ -f dated-ca.pem ] ||
+            openssl req -x509 "${key[@]}" -keyout dated-ca-key.pem -out dated-ca.pem -days 2 -subj "/CN=dated CA"
+        printf '%s\n' '[ca]' 'default_ca = it' '[it]' 'new_certs_dir = .' 'database = dated.txt' 'rand_serial = yes' \
+            'default_md = sha256' 'policy = any' 'x509_extensions = names' '[any]' 'commonName = supplied' \
+            '[names]' 'subjectAltName = DNS:edge.test' >dated.conf
+        : >dated.txt
+        openssl req -new -key key.pem -subj /CN=edge.test -out dated.csr
+        openssl ca -batch -notext -config dated.conf -cert dated-ca.pem -keyfile dated-ca-key.pem -in dated.csr \
+            -startdate "$2" -enddate "$3" -out "$1.pem"
+    ) 2>"$LAB_DIR/openssl.err" || fail "openssl: $(tail -n 1 "$LAB_DIR/openssl.err")"
+}
+
+# Certificates of another time: both sides say so, and the gateway blames no CA.
+certificate_dates() {
+    local name day=86400
+    local -A word=([expired-cert]="has expired" [future-cert]="is not valid yet")
+    dated expired-cert 20200101000000Z 20210101000000Z
+    dated future-cert "$(date -u -d "@$(($(date +%s) + day))" +%Y%m%d%H%M%SZ)" 20490101000000Z
+    dated later-cert "$(date -u -d "@$(($(date +%s) - day))" +%Y%m%d%H%M%SZ)" 20490101000000Z
+    cp "$LAB_DIR/later-cert.pem" "$LAB_DIR/dated-cert.pem"
+    server_start --relay-ip $edge4 --cert "$LAB_DIR/dated-cert.pem"
+    ! grep -q 'the certificate' "$LAB_DIR/server.err" || fail "a good certificate: $(cat "$LAB_DIR/server.err")"
+    for name in expired-cert future-cert; do
+        cp "$LAB_DIR/$name.pem" "$LAB_DIR/dated-cert.pem"
+        kill -HUP "$(lab_pid server)"
+        wait_until 5 grep -q "warn .*the certificate ${word[$name]}: " "$LAB_DIR/server.err" ||
+            fail "$name: SIGHUP, and no word of it"
+        host_stop server
+        server_start --relay-ip $edge4 --cert "$LAB_DIR/dated-cert.pem"
+        grep -q "warn .*the certificate ${word[$name]}: " "$LAB_DIR/server.err" || fail "$name: no word of it at start"
+        unwanted $name 5010 --server https://edge.test --token-file "$LAB_DIR/token" --ca "$LAB_DIR/dated-ca.pem"
+        wait_until 10 grep -q 'could not open a lane' "$LAB_DIR/$name.err" || fail "$name: a gateway takes it"
+        says $name "the server needs a new one" "this host's clock (" "$(date -u +%Y) "
+        ! grep -q -- --ca "$LAB_DIR/$name.err" || fail "$name: another CA would help nobody"
+        lab_stop $name
+    done
+    grep -q 'not valid before' "$LAB_DIR/future-cert.err" || fail "$(cat "$LAB_DIR/future-cert.err")"
+    grep -q 'expired on 2021-01-01' "$LAB_DIR/expired-cert.err" || fail "$(cat "$LAB_DIR/expired-cert.err")"
+    host_stop server
+    ok "a certificate of another time is named by the server at start and at SIGHUP, and by the gateway"
+}
+
 # The subject has two tunnels by now, and its server lets it have no more: nothing is wrong with the token.
 no_room() {
     unwanted crowded 5009 --server https://edge.test --token-file "$LAB_DIR/token" --ca "$LAB_DIR/ca.pem"
@@ -329,6 +376,7 @@ taken_ports
 host_stop gateway
 unwanted_gateways
 host_stop server
+certificate_dates
 server_start --relay-ip $edge4 --log-level debug --user test2:staticpassword --max-tunnels-per-subject 2 --linger 600
 secrets
 no_room

@@ -146,6 +146,36 @@ START_TEST(it_ends_somewhere)
 }
 END_TEST
 
+static const char *advice_for(enum sp_refusal_kind kind, const char *why, int steps,
+                              const char *name)
+{
+    setup();
+    come(steps);
+    refused(kind, why);
+    dialled(false, false);
+    return row(name)->advice;
+}
+
+/* What to do follows from what it was. */
+START_TEST(advice)
+{
+    ck_assert_ptr_nonnull(strstr(advice_for(SP_REFUSAL_NAME, "no such name", 0, "connect"),
+                                 "known to a proxy alone"));
+    ck_assert_ptr_nonnull(
+        strstr(advice_for(SP_REFUSAL_CONNECT, "refused", 0, "connect"), "the server is down"));
+    ck_assert_ptr_nonnull(
+        strstr(advice_for(SP_REFUSAL_TLS, "certificate for a expired on 2021-01-01 (signed by b)",
+                          1, "tls"),
+               "clock"));
+    ck_assert_ptr_nonnull(strstr(
+        advice_for(SP_REFUSAL_TLS, "certificate is for a, not for b (signed by c)", 1, "tls"),
+        "--server's host"));
+    ck_assert_ptr_nonnull(strstr(
+        advice_for(SP_REFUSAL_TLS, "certificate for a is signed by b, unknown here", 1, "tls"),
+        "reads your traffic"));
+}
+END_TEST
+
 START_TEST(a_site_answers)
 {
     come(3);
@@ -241,6 +271,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, all_is_well);
     tcase_add_test(tc, it_ends_somewhere);
+    tcase_add_test(tc, advice);
     tcase_add_test(tc, a_site_answers);
     tcase_add_test(tc, names);
     tcase_add_test(tc, this_host);

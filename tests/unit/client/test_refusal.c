@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <wolfssl/options.h>
+
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +10,7 @@
 
 #include "refusal.h"
 #include "sallyport/clock.h"
+#include "tls_cert.h"
 
 #define NOW_S 1700000000u /* Tue, 14 Nov 2023 22:13:20 GMT */
 
@@ -113,9 +118,41 @@ START_TEST(tls_and_certificates)
 
     says(&r, "CN=x");
     says(&r, "--ca");
+    ck_assert_int_eq(sp_refusal_cert(&r), SP_REFUSAL_CERT_SIGNER);
     snprintf(r.why, sizeof r.why, "connection reset by peer");
     says_not(&r, "--ca");
+    ck_assert_int_eq(sp_refusal_cert(&r), SP_REFUSAL_CERT_FINE);
     ck_assert(!sp_refusal_is_denial(&r));
+}
+END_TEST
+
+/* Another CA would be of no help. */
+START_TEST(certificates_of_another_time_or_name)
+{
+    static const struct {
+        int wolf_err;
+        enum sp_refusal_cert what;
+        const char *says[3];
+    } cases[] = {
+        {ASN_AFTER_DATE_E,
+         SP_REFUSAL_CERT_DATE,
+         {"expired on 2021-01-01", "needs a new one", "Tue, 14 Nov 2023 22:13:20 GMT"}},
+        {ASN_BEFORE_DATE_E,
+         SP_REFUSAL_CERT_DATE,
+         {"not valid before 2020-01-01", "needs a new one", "clock (Tue, 14 Nov 2023 22:13:20"}},
+        {0, SP_REFUSAL_CERT_NAME, {"not for edge.test", "--server", "log-in page"}},
+    };
+    const struct sp_tls_cert cert = {
+        .names = "a.test", .issuer = "Some CA", .from = "2020-01-01", .until = "2021-01-01"};
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(cases); i++) {
+        struct sp_refusal r = {.kind = SP_REFUSAL_TLS, .local_s = NOW_S};
+        sp_tls_cert_explain(&cert, "edge.test", cases[i].wolf_err, r.why);
+        ck_assert_int_eq(sp_refusal_cert(&r), cases[i].what);
+        for (size_t k = 0; k < SP_ARRAY_LEN(cases[i].says); k++)
+            says(&r, cases[i].says[k]);
+        says_not(&r, "--ca");
+    }
 }
 END_TEST
 
@@ -163,6 +200,7 @@ int main(void)
     tcase_add_test(tc, a_web_site);
     tcase_add_test(tc, not_now_is_no_denial);
     tcase_add_test(tc, tls_and_certificates);
+    tcase_add_test(tc, certificates_of_another_time_or_name);
     tcase_add_test(tc, proxies);
     tcase_add_test(tc, once_a_minute_for_each_kind);
     suite_add_tcase(s, tc);
