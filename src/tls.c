@@ -274,7 +274,8 @@ static void explain_alert(const struct sp_tls *t, int wolf_err, char why[static 
         h.last_rx.level == alert_fatal)
         snprintf(why, SP_TLS_ERROR_MAX, "the other side refused: %s",
                  sp_tls_alert_name((uint8_t)h.last_rx.code));
-    else if (!t->established && (wolf_err == UNKNOWN_RECORD_TYPE || wolf_err == VERSION_ERROR))
+    else if (!t->established && (wolf_err == UNKNOWN_RECORD_TYPE || wolf_err == VERSION_ERROR ||
+                                 wolf_err == LENGTH_ERROR))
         snprintf(why, SP_TLS_ERROR_MAX, "the other side speaks no TLS 1.2 or 1.3");
     else
         snprintf(why, SP_TLS_ERROR_MAX, "%s",

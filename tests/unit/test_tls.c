@@ -326,6 +326,26 @@ START_TEST(not_tls)
 }
 END_TEST
 
+/* Who named the wrong port reads it as that. */
+START_TEST(another_protocol_answers)
+{
+    static const char *const texts[] = {"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+                                        "<html>no</html>\n", "SSH-2.0-OpenSSH_9.2\r\n",
+                                        "220 mail.test ESMTP\r\n", "* OK IMAP4rev1 ready\r\n"};
+
+    for (size_t i = 0; i < SP_ARRAY_LEN(texts); i++) {
+        struct tls_pair p;
+        tls_pair_open(&p, NULL, NULL);
+        tls_pair_meet(&p, "edge.test");
+        ck_assert_int_eq(sp_tls_handshake(p.client), SP_EAGAIN);
+        ck_assert_int_eq(sp_buf_append(sp_tls_cipher_in(p.client), sp_span_str(texts[i])), 0);
+        ck_assert_int_eq(sp_tls_handshake(p.client), SP_ETLS);
+        ck_assert_str_eq(sp_tls_why(p.client), "the other side speaks no TLS 1.2 or 1.3");
+        tls_pair_close(&p);
+    }
+}
+END_TEST
+
 START_TEST(noise_in_handshake)
 {
     struct tls_pair p;
@@ -375,6 +395,7 @@ int main(void)
     tcase_add_test(tc, client_hello);
     tcase_add_test(tc, versions);
     tcase_add_test(tc, not_tls);
+    tcase_add_test(tc, another_protocol_answers);
     tcase_add_test(tc, noise_in_handshake);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
