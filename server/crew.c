@@ -192,10 +192,11 @@ static int add_all(struct sp_crew *crew, unsigned n, const struct sp_worker_conf
     struct sp_worker_config c = *config;
     int err = 0;
 
-    c.share_ports = n > 1;
+    /* Several workers listen on the same; and one may on [::]:443 and 0.0.0.0:443. */
+    c.share_ports = n > 1 || c.n_listen > 1 || c.n_listen_udp > 1;
     share.office = crew->office;
     share.commons = &crew->commons;
-    if (n > 1)
+    if (c.share_ports)
         err = check_all_free(&c, why);
     for (unsigned i = 0; i < n && err == 0; i++) {
         c.index = (uint16_t)i;

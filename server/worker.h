@@ -30,7 +30,7 @@ struct sp_worker_config {
     uint64_t linger_us, session_idle_us;
     struct sp_stream_congestion turn_congestion; /* sp_env's */
     struct sp_bounds bounds;
-    bool share_ports; /* with other workers, who listen on the same */
+    bool share_ports; /* with other workers, or with each other */
 };
 
 /* What it has in common with others. */

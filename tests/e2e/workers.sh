@@ -85,6 +85,21 @@ for i in "" -1 -2 -3; do
     lab_stop "gateway$i"
 done
 
+# ---- ports that overlap --------------------------------------------------------------------------------------
+
+for n in 1 2; do
+    server_udp=(--listen-udp "[::]:3478" --listen-udp 0.0.0.0:3478)
+    server_start --workers $n --relay-ip $edge4 --listen "[::]:444" --listen 0.0.0.0:444 --listen $edge4:444
+    for address in 127.0.0.1 $edge4 "[2001:db8:100::2]"; do
+        [ "$(curl -sS --cacert "$LAB_DIR/ca.pem" --connect-to "::$address:444" -o /dev/null -w '%{http_code}' https://edge.test/)" = 200 ] ||
+            fail "with $n workers nobody answers at $address"
+    done
+    timeout 10 turnutils_stunclient $edge4 >"$LAB_DIR/stun.out" 2>&1 || fail "no STUN: $(cat "$LAB_DIR/stun.out")"
+    lab_stop server
+done
+server_udp=(--listen-udp "$edge4:3478")
+ok "ports of every address and of one are served together, by one worker as by two"
+
 # ---- what can't be -----------------------------------------------------------------------------------------
 
 server_start --workers 2 --relay-ip $edge4
