@@ -245,8 +245,10 @@ static void say_congestion(const struct edge *e)
     if (!(c->shared.serve & (SP_SERVE_TURN | SP_SERVE_ICE_TCP)))
         return;
     if (sp_sock_try_congestion(wanted, name) != 0) {
-        sp_log_info(&c->log, WITHOUT_GATEWAY, SP_F_STR("name", name), SP_F_STR("wanted", wanted),
-                    SP_F_STR("reason", strerrordesc_np(errno)));
+        /* Who named one expects it. */
+        SP_LOG_AT(&c->log, cc->name != NULL ? SP_LOG_WARN : SP_LOG_INFO, WITHOUT_GATEWAY,
+                  SP_F_STR("name", name), SP_F_STR("wanted", wanted),
+                  SP_F_STR("reason", strerrordesc_np(errno)));
     } else if (cc->on_loss != NULL) {
         (void)sp_sock_try_congestion(NULL, name);
         sp_log_info(&c->log, WITHOUT_GATEWAY, SP_F_STR("name", name),
