@@ -133,7 +133,8 @@ static void tls_row(struct sp_check_part *p, const struct sp_check_dial *d)
         failed(p, "tls", d->refusal, SP_CHECK_PROBLEM, cert_advice[sp_refusal_cert(d->refusal)]);
     } else {
         failed(p, "tls", d->refusal, SP_CHECK_BLOCKED,
-               "something on the way may let only known traffic through");
+               "something on the way may let only known traffic through, or another program "
+               "has that port");
     }
 }
 
