@@ -2,12 +2,16 @@
 #include "sallyport/timerq.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 
 #define MIN_CAP 16
-#define WAYS    4 /* children: what is compared at each level is next to each other */
+#define WAYS    4 /* children */
+#define LINE    64
+
+_Static_assert(sizeof(struct sp_timerq_entry) * WAYS == LINE, "children share a cache line");
 
 void sp_timerq_init(struct sp_timerq *q)
 {
@@ -17,8 +21,8 @@ void sp_timerq_init(struct sp_timerq *q)
 void sp_timerq_fini(struct sp_timerq *q)
 {
     for (size_t i = 0; i < q->len; i++)
-        q->heap[i].timer->slot = 0;
-    free(q->heap);
+        q->timers[q->heap[i].number]->number = 0;
+    free(q->memory);
     *q = (struct sp_timerq){0};
 }
 
@@ -29,18 +33,19 @@ void sp_timer_init(struct sp_timer *t, sp_timer_fn *fn, void *arg)
 
 bool sp_timer_is_set(const struct sp_timer *t)
 {
-    return t->slot != 0;
+    return t->number != 0;
 }
 
+/* Of a turn it is the low half that is compared: less than 2^31 lie between any two of one time. */
 static bool earlier(struct sp_timerq_entry a, struct sp_timerq_entry b)
 {
-    return a.due_us != b.due_us ? a.due_us < b.due_us : a.timer->turn < b.timer->turn;
+    return a.due_us != b.due_us ? a.due_us < b.due_us : (int32_t)(a.turn - b.turn) < 0;
 }
 
 static void put(struct sp_timerq *q, size_t i, struct sp_timerq_entry e)
 {
     q->heap[i] = e;
-    e.timer->slot = i + 1;
+    q->places[e.number] = (uint32_t)i;
 }
 
 /* Finds the place for `e`, starting from the hole at `i`; true when it went up at all. */
@@ -70,28 +75,65 @@ static void sift_down(struct sp_timerq *q, size_t i, struct sp_timerq_entry e)
     put(q, i, e);
 }
 
+/* One piece of memory: entries, of which the second begins a cache line, and so does each first
+ * child; timers; places. */
 static int grow(struct sp_timerq *q)
 {
     size_t cap = q->cap == 0 ? MIN_CAP : q->cap * 2;
-    struct sp_timerq_entry *heap = realloc(q->heap, cap * sizeof *heap);
-    if (heap == NULL)
+    struct sp_timerq old = *q;
+    size_t each = sizeof *q->heap + sizeof(struct sp_timer *) + sizeof *q->places;
+    uint8_t *memory = cap > UINT32_MAX ? NULL : malloc(2 * LINE + cap * each);
+
+    if (memory == NULL)
         return SP_ENOMEM;
-    q->heap = heap;
+    size_t past = (uintptr_t)memory % LINE;
+    q->memory = memory;
+    q->heap = (void *)(memory + LINE - past + LINE - sizeof *q->heap);
+    q->timers = (void *)(q->heap + cap);
+    q->places = (void *)(q->timers + cap);
     q->cap = cap;
+    if (old.cap > 0) {
+        memcpy(q->heap, old.heap, old.cap * sizeof *q->heap);
+        memcpy(q->timers, old.timers, old.cap * sizeof(struct sp_timer *));
+        memcpy(q->places, old.places, old.cap * sizeof *q->places);
+    }
+    free(old.memory);
     return 0;
+}
+
+/* The place of a number that is free names the next one that is. */
+static uint32_t take_number(struct sp_timerq *q, struct sp_timer *t)
+{
+    uint32_t n = q->free;
+
+    if (n != 0)
+        q->free = q->places[n - 1];
+    else
+        n = ++q->used;
+    q->timers[n - 1] = t;
+    t->number = n;
+    return n - 1;
+}
+
+static void give_number(struct sp_timerq *q, struct sp_timer *t)
+{
+    q->places[t->number - 1] = q->free;
+    q->free = t->number;
+    t->number = 0;
 }
 
 int sp_timerq_set(struct sp_timerq *q, struct sp_timer *t, uint64_t due_us)
 {
-    if (t->slot == 0 && q->len == q->cap) {
+    if (t->number == 0 && q->len == q->cap) {
         int err = grow(q);
         if (err != 0)
             return err;
     }
-    size_t i = t->slot != 0 ? t->slot - 1 : q->len++;
     t->due_us = due_us > q->run_us ? due_us : q->run_us;
     t->turn = q->turn++;
-    struct sp_timerq_entry e = {t->due_us, t};
+    size_t i = t->number != 0 ? q->places[t->number - 1] : q->len++;
+    uint32_t number = t->number != 0 ? t->number - 1 : take_number(q, t);
+    struct sp_timerq_entry e = {t->due_us, (uint32_t)t->turn, number};
     if (!sift_up(q, i, e))
         sift_down(q, i, e);
     return 0;
@@ -99,13 +141,18 @@ int sp_timerq_set(struct sp_timerq *q, struct sp_timer *t, uint64_t due_us)
 
 void sp_timerq_cancel(struct sp_timerq *q, struct sp_timer *t)
 {
-    if (t->slot == 0)
+    if (t->number == 0)
         return;
-    size_t i = t->slot - 1;
+    size_t i = q->places[t->number - 1];
     struct sp_timerq_entry last = q->heap[--q->len];
-    t->slot = 0;
-    if (last.timer != t && !sift_up(q, i, last))
+    give_number(q, t);
+    if (i != q->len && !sift_up(q, i, last))
         sift_down(q, i, last);
+}
+
+struct sp_timer *sp_timerq_at(const struct sp_timerq *q, size_t i)
+{
+    return q->timers[q->heap[i].number];
 }
 
 uint64_t sp_timerq_next(const struct sp_timerq *q)
@@ -118,7 +165,7 @@ void sp_timerq_run(struct sp_timerq *q, uint64_t now_us)
     uint64_t first_late = q->turn; /* turns from here on were given by the calls below */
     q->run_us = now_us;
     while (q->len > 0 && q->heap[0].due_us <= now_us) {
-        struct sp_timer *t = q->heap[0].timer;
+        struct sp_timer *t = sp_timerq_at(q, 0);
         /* What a call sets is due at now_us at the earliest, so behind all that was due before. */
         if (t->turn >= first_late)
             break;

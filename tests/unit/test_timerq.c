@@ -34,8 +34,9 @@ static void check_heap(const struct sp_timerq *q)
 {
     size_t wrong = 0;
     for (size_t i = 0; i < q->len; i++) {
-        wrong += q->heap[i].timer->slot != i + 1;
-        wrong += q->heap[i].timer->due_us != q->heap[i].due_us;
+        wrong += q->places[q->heap[i].number] != i;
+        wrong += sp_timerq_at(q, i)->number != q->heap[i].number + 1;
+        wrong += sp_timerq_at(q, i)->due_us != q->heap[i].due_us;
         wrong += q->heap[i].due_us < q->heap[(i == 0 ? 0 : i - 1) / 4].due_us;
     }
     ck_assert_uint_eq(wrong, 0);

@@ -70,7 +70,7 @@ static struct sp_timer *spare_timer(void)
             continue;
         ck_assert_ptr_null(found);
         ck_assert_uint_le(q->heap[i].due_us, now_us + SPARE);
-        found = q->heap[i].timer;
+        found = sp_timerq_at(q, i);
     }
     return found;
 }
