@@ -95,18 +95,18 @@ struct sp_map_node *sp_map_get_near(const struct sp_map *m, struct sp_map_front 
                                     const void *key)
 {
     if (f->losses != m->losses) {
-        memset(f->nodes, 0, sizeof f->nodes);
+        memset(f->late, 0, sizeof f->late);
         f->losses = m->losses;
     }
     /* The golden ratio spreads numbers that are near each other, as ports and addresses are. */
-    struct sp_map_node **at = &f->nodes[(hint * UINT64_C(0x9E3779B97F4A7C15) >> 32) % SP_MAP_FRONT];
-    if (*at == NULL || memcmp(key_of(m, *at), key, m->key_len) != 0) {
+    struct sp_map_late *at = &f->late[(hint * UINT64_C(0x9E3779B97F4A7C15) >> 32) % SP_MAP_FRONT];
+    if (at->node == NULL || at->hint != hint || memcmp(key_of(m, at->node), key, m->key_len) != 0) {
         struct sp_map_node *n = sp_map_get(m, key);
         if (n == NULL)
             return NULL;
-        *at = n;
+        *at = (struct sp_map_late){n, hint};
     }
-    return *at;
+    return at->node;
 }
 
 /* Keeps sp_map_any() quick: the table is never much emptier than an eighth, so the next used slot

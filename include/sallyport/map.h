@@ -48,7 +48,10 @@ struct sp_map_node *sp_map_get(const struct sp_map *m, const void *key);
 #define SP_MAP_FRONT 512
 struct sp_map_front {
     uint64_t losses; /* the map's, when it was filled */
-    struct sp_map_node *nodes[SP_MAP_FRONT];
+    struct sp_map_late {
+        struct sp_map_node *node;
+        uint64_t hint; /* so that another's key, which lies elsewhere, need not be read */
+    } late[SP_MAP_FRONT];
 };
 struct sp_map_node *sp_map_get_near(const struct sp_map *m, struct sp_map_front *f, uint64_t hint,
                                     const void *key);
