@@ -193,6 +193,14 @@ struct sp_tunnel {
     struct sp_tunnel_counters counters;
 };
 
+/* When to do what need not be punctual: at the same times in all tunnels, since to be woken up for
+ * each of thousands costs more than what is done then. */
+#define LEISURE_US SP_MS(10)
+static inline uint64_t tunnel_leisure(uint64_t due_us)
+{
+    return (due_us + LEISURE_US - 1) / LEISURE_US * LEISURE_US;
+}
+
 /* tunnel.c: whether a datagram of this number is to be delivered; counts it if not. */
 bool tunnel_wants(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
 /* One datagram out of its order, to its flow. */

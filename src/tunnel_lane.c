@@ -26,7 +26,7 @@ int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us)
     l->tunnel = t;
     l->last_in_us = l->progress_us = now_us;
     sp_timer_init(&l->check, check, l);
-    return sp_timerq_set(t->timers, &l->check, now_us + CHECK_US);
+    return sp_timerq_set(t->timers, &l->check, tunnel_leisure(now_us + CHECK_US));
 }
 
 static uint64_t patience_us(const struct sp_lane *l, uint64_t at_least)
@@ -138,7 +138,7 @@ void lane_alive(struct sp_lane *l, uint64_t now_us)
 
 void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
 {
-    uint64_t look_us = now_us + CHECK_US;
+    uint64_t look_us = tunnel_leisure(now_us + CHECK_US);
 
     if (lane_is_idle(l))
         l->busy_us = now_us;
@@ -175,14 +175,15 @@ static void check(struct sp_timer *timer, uint64_t now_us, void *arg)
     uint64_t idle_end_us = l->last_in_us + ping_interval_us(l);
     (void)timer;
 
-    lane_measure(l, now_us);
+    if (!lane_is_idle(l) || now_us - l->measured_us >= CHECK_US) /* or nothing is new */
+        lane_measure(l, now_us);
     if (!l->pinging && now_us >= idle_end_us)
         ping(l, now_us);
     bool watched = l->waiting || l->pinging || l->sent_since > 0;
     uint64_t due_us = now_us + CHECK_US;
     if (!watched && idle_end_us > due_us)
         due_us = idle_end_us;
-    sp_timerq_set(l->tunnel->timers, &l->check, due_us);
+    sp_timerq_set(l->tunnel->timers, &l->check, tunnel_leisure(due_us));
     judge(l, now_us); /* last: the event may lead to anything */
 }
 

@@ -274,7 +274,7 @@ static void wait_for_room(struct sp_tunnel *t, bool held, uint64_t now_us)
     uint64_t room_us = held ? sp_bottleneck_next(&t->bottleneck, now_us) : now_us + POLL_US;
 
     if (nothing_waits(t) && (!sp_timer_is_set(&t->age) || t->age.due_us < now_us + REST_US / 2))
-        sp_timerq_set(t->timers, &t->age, now_us + REST_US);
+        sp_timerq_set(t->timers, &t->age, tunnel_leisure(now_us + REST_US));
     else if (!nothing_waits(t))
         sp_timerq_set(t->timers, &t->age, t->n_lanes > 0 && room_us < next_us ? room_us : next_us);
 }

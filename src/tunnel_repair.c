@@ -84,7 +84,8 @@ static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg)
 /* What left last is too old by then: an idle tunnel holds no memory. */
 static void forget_later(struct sp_tunnel *t, uint64_t now_us)
 {
-    (void)sp_timerq_set(t->timers, &t->repair.forget, now_us + t->config.max_age_us + 1);
+    (void)sp_timerq_set(t->timers, &t->repair.forget,
+                        tunnel_leisure(now_us + t->config.max_age_us + 1));
 }
 
 static void on_forget(struct sp_timer *timer, uint64_t now_us, void *arg)
