@@ -28,13 +28,13 @@ def control_frame(message):
 
 
 class Lane:
-    """A new tunnel with this as its only lane."""
+    """A new tunnel with this as its only lane; or, with `tunnel`, one more of that tunnel."""
 
-    def __init__(self, address, token, receive_bytes=None):
+    def __init__(self, address, token, receive_bytes=None, tunnel=b"new"):
         self.sock = turn.connect(f"tls:{address}:443", receive_bytes)
         self.sock.sendall(
             b"GET /.well-known/sallyport HTTP/1.1\r\nHost: edge.test\r\nConnection: Upgrade\r\n"
-            b"Upgrade: rfc4571\r\nAuthorization: Bearer %s\r\nSallyport-Tunnel: new\r\n\r\n" % token
+            b"Upgrade: rfc4571\r\nAuthorization: Bearer %s\r\nSallyport-Tunnel: %s\r\n\r\n" % (token, tunnel)
         )
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -43,6 +43,7 @@ class Lane:
             head += byte
         if not head.startswith(b"HTTP/1.1 101"):
             raise ConnectionError(head.split(b"\r\n")[0].decode())
+        self.tunnel = next(h[18:] for h in head.split(b"\r\n") if h.lower().startswith(b"sallyport-tunnel: "))
         self.stream = b""
         self.seq = 0
         self.open_id = os.urandom(12)
