@@ -291,6 +291,29 @@ int sp_sock_remote(int fd, struct sp_addr *out)
     return get_name(fd, get_remote, out);
 }
 
+static size_t least(uint64_t a, uint64_t b)
+{
+    return (size_t)(a < b ? a : b);
+}
+
+#define ETHERNET_MSS 1460 /* loopback's segments of 64 KB are none that is ever filled */
+
+/* What still leaves at once when it is written together. Where less than a third of the window is
+ * left Linux waits for the acknowledgement that comes next (tcp_tso_should_defer). A kernel that
+ * doesn't tell how much the receiver has room for says 0. */
+static uint32_t window_segments(const struct tcp_info *ti, uint32_t queued)
+{
+    uint32_t cwnd = ti->tcpi_snd_cwnd - ti->tcpi_snd_cwnd / 3;
+    uint32_t segments =
+        cwnd > ti->tcpi_unacked && ti->tcpi_notsent_bytes == 0 ? cwnd - ti->tcpi_unacked : 0;
+
+    if (ti->tcpi_snd_wnd == 0 || ti->tcpi_snd_mss == 0)
+        return segments;
+    uint32_t wnd = ti->tcpi_snd_wnd - ti->tcpi_snd_wnd / 3;
+    uint32_t room = wnd > queued ? wnd - queued : 0;
+    return (uint32_t)least(segments, room / least(ti->tcpi_snd_mss, ETHERNET_MSS));
+}
+
 int sp_sock_tcp_info(int fd, struct sp_sock_tcp *out)
 {
     struct tcp_info ti = {0};
@@ -308,6 +331,7 @@ int sp_sock_tcp_info(int fd, struct sp_sock_tcp *out)
         .rtt_us = ti.tcpi_rtt,
         .acked_bytes = ti.tcpi_bytes_acked,
         .retransmits = ti.tcpi_total_retrans,
+        .window_segments = window_segments(&ti, (uint32_t)queued),
     };
     return 0;
 }
@@ -329,11 +353,6 @@ static bool is_paced(int fd)
     char name[SP_CONGESTION_MAX];
 
     return sp_sock_congestion(fd, name) != 0 || strncmp(name, "bbr", 3) == 0;
-}
-
-static size_t least(uint64_t a, uint64_t b)
-{
-    return (size_t)(a < b ? a : b);
 }
 
 int sp_sock_burst(int fd, struct sp_sock_burst *out)

@@ -53,9 +53,13 @@ static void lane_measure(struct sp_lane_measure *out, void *arg)
 
     if (sp_stream_tcp_info(l->stream, &info) != 0)
         return; /* the socket is going; its end is told by itself */
+    uint32_t pending = (uint32_t)sp_stream_pending(l->stream); /* it leaves with this turn's end */
+    uint32_t taken = (pending + SP_TUNNEL_RECORD_TARGET - 1) / SP_TUNNEL_RECORD_TARGET;
     out->acked_bytes = info.acked_bytes;
-    out->unacked_bytes = info.unacked_bytes + (uint32_t)sp_stream_pending(l->stream);
+    out->unacked_bytes = info.unacked_bytes + pending;
     out->rtt_us = info.rtt_us;
+    out->has_window = true;
+    out->window = info.window_segments > taken ? info.window_segments - taken : 0;
 }
 
 static void lane_close(void *arg)

@@ -46,8 +46,9 @@ struct sp_lane {
     uint32_t least_rtt_us; /* ever; 0: not known */
     uint64_t measured_us;
     uint64_t sent_since; /* bytes handed over since it was measured */
-    uint64_t sent_us;    /* when it was last handed some */
-    uint64_t busy_us;    /* when the oldest that is not acknowledged was handed over, at most */
+    uint32_t records_since;
+    uint64_t sent_us; /* when it was last handed some */
+    uint64_t busy_us; /* when the oldest that is not acknowledged was handed over, at most */
     struct sp_timer check;
     uint8_t ping_id[SP_STUN_ID_LEN];
     uint64_t pinged_us;

@@ -13,7 +13,9 @@
 #define PING_EDGE_US    SP_SEC(20) /* only when the gateway's own ping failed to come */
 #define PING_WAIT_US    SP_SEC(5)
 #define PROBE_WAIT_US   SP_MS(500)
-#define OWES_US         SP_MS(6) /* sp_sock_tune_lane */
+#define RESTART         6 /* records at once: TCP begins again with 10 segments (RFC 6928) */
+#define PAUSE_US        SP_MS(200) /* after a pause, of a retransmission timeout; so long at least */
+#define OWES_US         SP_MS(6)   /* sp_sock_tune_lane */
 #define STALLED_US      SP_MS(100)
 #define CHECK_US        SP_MS(250) /* while something is not acknowledged */
 #define MEASURE_US      SP_MS(2)   /* a measurement is good for that long */
@@ -61,9 +63,16 @@ static uint64_t slack_us(const struct sp_lane *l)
     return SP_MS(10) + sp_lane_rtt_us(l) / 4;
 }
 
+/* What it takes now would wait for a round trip, and others would overtake it. */
+static bool is_full(const struct sp_lane *l)
+{
+    return l->measure.has_window && l->records_since >= l->measure.window;
+}
+
 bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us)
 {
-    return !lane_is_idle(l) && now_us - l->busy_us > sp_lane_rtt_us(l) + slack_us(l);
+    return !lane_is_idle(l) &&
+           (is_full(l) || now_us - l->busy_us > sp_lane_rtt_us(l) + slack_us(l));
 }
 
 bool lane_is_stalled(const struct sp_lane *l, uint64_t now_us)
@@ -104,6 +113,7 @@ void lane_measure(struct sp_lane *l, uint64_t now_us)
     l->measure = m;
     l->measured_us = now_us;
     l->sent_since = 0;
+    l->records_since = 0;
 }
 
 static void ping(struct sp_lane *l, uint64_t now_us)
@@ -140,9 +150,13 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
 {
     uint64_t look_us = tunnel_leisure(now_us + CHECK_US);
 
-    if (lane_is_idle(l))
+    if (lane_is_idle(l)) {
         l->busy_us = now_us;
+        if (now_us - l->sent_us > PAUSE_US && l->measure.window > RESTART)
+            l->measure.window = RESTART;
+    }
     l->sent_since += frames.len;
+    l->records_since++;
     l->sent_us = now_us;
     l->tunnel->counters.bytes_out += frames.len;
     sp_bottleneck_sent(&l->tunnel->bottleneck, frames.len, now_us);

@@ -6,7 +6,7 @@
  * loss a round trip later. So the best lane is one with nothing on the way: what it takes can't be
  * held back. Next come those whose bytes are on the way for less than a round trip, the emptiest
  * first; last those where they should have been acknowledged by now, since there something was
- * lost, more often than not.
+ * lost, more often than not, and those whose congestion window is full.
  *
  * That is for a wide tunnel. In a narrow one, where nothing was lost of late, all goes by the first
  * lane that is in no doubt: few connections at work cost the least.
@@ -23,7 +23,7 @@
 
 struct sp_lane_view {
     bool usable;           /* not suspect, and has room */
-    bool doubtful;         /* what it holds should have been acknowledged by now */
+    bool doubtful;         /* what it holds should be acknowledged by now; or its window is full */
     bool owes;             /* an acknowledgement of what came just now */
     uint64_t queued_bytes; /* handed over, and not known to be acknowledged */
     uint64_t turn;         /* when it was used last, as a count: ties go to the longest ago */

@@ -109,8 +109,9 @@ struct sp_sock_tcp {
     uint32_t unacked_bytes; /* sent or waiting in the kernel, not acknowledged */
     uint32_t notsent_bytes;
     uint32_t rtt_us;
-    uint64_t acked_bytes; /* since the start: progress */
-    uint32_t retransmits; /* total */
+    uint64_t acked_bytes;     /* since the start: progress */
+    uint32_t retransmits;     /* total */
+    uint32_t window_segments; /* of 1,460 bytes at most: so many leave at once if sent next */
 };
 int sp_sock_tcp_info(int fd, struct sp_sock_tcp *out);
 

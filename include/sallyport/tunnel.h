@@ -38,6 +38,8 @@ struct sp_lane_measure {
     uint64_t acked_bytes;   /* since the start: progress */
     uint32_t unacked_bytes; /* handed over, not acknowledged by the far side's kernel */
     uint32_t rtt_us;        /* 0: not known */
+    bool has_window;        /* it has one, as TCP's congestion control; and as it is known: */
+    uint32_t window;        /* records that would leave at once, no longer than a segment */
 };
 
 /* What a transport does for a lane. TLS over TCP is the first; none of these may call back. */

@@ -16,6 +16,7 @@ static void lane_send(struct sp_span frames, void *arg)
     memcpy(l->wire + l->len, frames.p, frames.len);
     l->len += frames.len;
     l->sent += frames.len;
+    l->records++;
 }
 
 static bool lane_has_room(void *arg)
@@ -26,11 +27,15 @@ static bool lane_has_room(void *arg)
 
 static void lane_measure(struct sp_lane_measure *out, void *arg)
 {
-    const struct end_lane *l = arg;
+    struct end_lane *l = arg;
 
+    if (l->sent == l->acked)
+        l->records = 0;
     *out = (struct sp_lane_measure){.acked_bytes = l->acked,
                                     .unacked_bytes = (uint32_t)(l->sent - l->acked),
-                                    .rtt_us = l->rtt_us};
+                                    .rtt_us = l->rtt_us,
+                                    .has_window = l->window > 0,
+                                    .window = l->window > l->records ? l->window - l->records : 0};
 }
 
 static void lane_close(void *arg)

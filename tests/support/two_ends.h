@@ -37,6 +37,8 @@ struct end_lane {
     bool expects_queue;   /* as it was told */
     uint64_t sent, acked; /* bytes */
     uint32_t rtt_us;      /* that is measured */
+    uint32_t window;      /* records that may be on their way; 0: any */
+    uint32_t records;     /* that are, since all was acknowledged last */
     size_t len;
     uint8_t wire[ENDS_WIRE];
 };

@@ -209,6 +209,8 @@ START_TEST(tcp_info)
 
     connect_pair(&a, &b);
     ck_assert_int_eq(sp_sock_tune_stream(a), 0);
+    ck_assert_int_eq(sp_sock_tcp_info(a, &info), 0);
+    ck_assert_uint_ge(info.window_segments, 1); /* 10 of TCP's initial window, by default */
     setsockopt(b, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     ck_assert_int_eq(sp_sock_notsent(a, &unsent), 0);
     ck_assert_uint_eq(unsent, 0);
@@ -222,6 +224,7 @@ START_TEST(tcp_info)
     ck_assert_uint_gt(unsent, 0);
     ck_assert_uint_ge(info.unacked_bytes, unsent);
     ck_assert_uint_eq(info.notsent_bytes, unsent);
+    ck_assert_uint_eq(info.window_segments, 0);
     /* What the kernel holds unsent is about what it was told, a piece more at most. */
     ck_assert_uint_le(unsent, SP_SOCK_NOTSENT_MAX + 65536);
     ck_assert_uint_ge(info.acked_bytes + info.unacked_bytes, sent);

@@ -16,6 +16,7 @@
 #include "sallyport/clock.h"
 #include "sallyport/err.h"
 #include "sallyport/rfc4571.h"
+#include "tunnel_impl.h"
 
 /* The edge's side, which sends every datagram back. */
 struct rig {
@@ -206,7 +207,18 @@ START_TEST(both_ways)
     check_echo(&r, f, "three");
     ck_assert_uint_eq(r.opened, 2);
     ck_assert_uint_eq(r.datagrams, 3);
-    ck_assert_uint_gt(sp_lane_rtt_us(sp_stream_lane_lane(l)), 0); /* it was measured */
+    struct sp_lane *lane = sp_stream_lane_lane(l);
+    ck_assert_uint_gt(sp_lane_rtt_us(lane), 0); /* it was measured */
+    /* What has been taken for the end of this turn leaves before what is taken next. */
+    struct sp_lane_measure before, after;
+    lane->ops->measure(&before, lane->arg);
+    ck_assert(before.has_window);
+    ck_assert_uint_ge(before.window, 2);
+    static const uint8_t zeros[1200];
+    lane->ops->send(sp_span(zeros, sizeof zeros), lane->arg);
+    lane->ops->measure(&after, lane->arg);
+    ck_assert_uint_eq(after.window, before.window - 1);
+    ck_assert_uint_gt(after.unacked_bytes, before.unacked_bytes);
     close_rig(&r);
 }
 END_TEST
