@@ -63,16 +63,18 @@ static uint64_t slack_us(const struct sp_lane *l)
     return SP_MS(10) + sp_lane_rtt_us(l) / 4;
 }
 
-/* What it takes now would wait for a round trip, and others would overtake it. */
-static bool is_full(const struct sp_lane *l)
+/* What it takes now would wait for a round trip, and others would overtake it. Where a queue grows
+ * that is as well: others would make it longer. */
+static bool is_full(const struct sp_lane *l, uint64_t now_us)
 {
-    return l->measure.has_window && l->records_since >= l->measure.window;
+    return l->measure.has_window && l->records_since >= l->measure.window &&
+           !sp_bottleneck_is_tight(&l->tunnel->bottleneck, now_us);
 }
 
 bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us)
 {
     return !lane_is_idle(l) &&
-           (is_full(l) || now_us - l->busy_us > sp_lane_rtt_us(l) + slack_us(l));
+           (is_full(l, now_us) || now_us - l->busy_us > sp_lane_rtt_us(l) + slack_us(l));
 }
 
 bool lane_is_stalled(const struct sp_lane *l, uint64_t now_us)

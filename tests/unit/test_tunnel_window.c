@@ -83,6 +83,17 @@ START_TEST(begins_small_after_a_pause)
 }
 END_TEST
 
+/* Where a queue was just now, more lanes would make it longer. */
+START_TEST(but_where_the_line_is_full)
+{
+    start(4);
+    e.end[GATEWAY].tunnel->bottleneck.full_us = e.now_us;
+    say(6);
+    took(6, 0, 0);
+    ends_close(&e);
+}
+END_TEST
+
 START_TEST(where_all_are_full_it_still_leaves)
 {
     start(1);
@@ -113,6 +124,7 @@ int main(void)
     tcase_add_test(tc, takes_no_more_than_leaves_at_once);
     tcase_add_test(tc, goes_on_where_there_is_room_again);
     tcase_add_test(tc, begins_small_after_a_pause);
+    tcase_add_test(tc, but_where_the_line_is_full);
     tcase_add_test(tc, where_all_are_full_it_still_leaves);
     tcase_add_test(tc, a_transport_without_a_window);
     srunner_run_all(runner, CK_ENV);
