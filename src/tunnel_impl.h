@@ -92,8 +92,9 @@ struct drain {
 /* tunnel_width.c */
 struct width {
     bool wide;
+    bool lossy; /* more than once something was missed, not long ago */
     struct sp_timer narrows;
-    uint64_t until_us, lossy_until_us, sent_us; /* 0: nothing was sent */
+    uint64_t until_us, lossy_until_us, missed_us, sent_us; /* 0: nothing was */
     unsigned fresh;  /* so many records until nobody is curious any more */
     uint32_t rtt_us; /* of late, over all lanes */
 };

@@ -3,15 +3,18 @@
  * How wide a tunnel is. Narrow: all goes by one lane as long as that is well, which costs the
  * least. Wide: each datagram takes a lane that has nothing on the way, so that a lost segment holds
  * back nothing else, and what is urgent goes twice. It is wide at the beginning of a call, until
- * enough has left to know what the network is like, as long as something was missed of late, and
- * while somebody else keeps a queue full: there something is lost all the time.
+ * enough has left to know what the network is like, for a while after something was missed, longer
+ * where that happens again, and while somebody else keeps a queue full: there something is lost all
+ * the time.
  */
 #include "tunnel_impl.h"
 
 #define QUIET_US SP_SEC(30) /* after this, what comes is a new call */
 #define FRESH_US SP_SEC(10)
+#define ONCE_US  SP_SEC(5) /* what is missed once may only have been held up, by a busy host */
 #define LOSSY_US SP_SEC(30)
-#define ENOUGH   1000 /* records: one loss in 200 is sure to have shown */
+#define SAME_US  SP_MS(500) /* one loss is told of for as long */
+#define ENOUGH   1000       /* records: one loss in 200 is sure to have shown */
 
 #define SMOOTH 16 /* measurements of a round trip */
 
@@ -76,8 +79,13 @@ void width_on_missed(struct sp_tunnel *t, uint64_t now_us)
 {
     if (sp_bottleneck_is_tight(&t->bottleneck, now_us))
         return; /* it was too much: many lanes are more of it */
-    t->width.lossy_until_us = now_us + LOSSY_US;
-    widen(t, LOSSY_US, now_us);
+    struct width *w = &t->width;
+    if (w->missed_us == 0 || now_us - w->missed_us >= SAME_US)
+        w->lossy = w->missed_us != 0 && now_us - w->missed_us < LOSSY_US;
+    w->missed_us = now_us;
+    uint64_t us = w->lossy ? LOSSY_US : ONCE_US;
+    w->lossy_until_us = now_us + us;
+    widen(t, us, now_us);
 }
 
 void width_on_told(struct sp_tunnel *t, uint64_t now_us)

@@ -13,7 +13,8 @@
 #define RTT    SP_MS(20)
 #define FRESH  SP_SEC(10) /* a call is new */
 #define ENOUGH 1000       /* records after its first */
-#define LOSSY  SP_SEC(30) /* after something was missed */
+#define ONCE   SP_SEC(5)  /* after something was missed */
+#define LOSSY  SP_SEC(30) /* and after it was again */
 #define QUIET  SP_SEC(30) /* after this, what comes is a new call */
 
 static struct two_ends e;
@@ -146,8 +147,8 @@ START_TEST(wide_on_both_ends_when_something_is_missed)
     ck_assert(is_wide(EDGE) && !is_wide(GATEWAY));
     ends_settle(&e);
     ck_assert(is_wide(EDGE) && is_wide(GATEWAY));
-    /* It is reported for 400 ms; they are wide for 30 s after the last of it. */
-    ends_live(&e, LOSSY + SP_MS(370));
+    /* It is reported for 400 ms; they are wide for 5 s after the last of it. */
+    ends_live(&e, ONCE + SP_MS(370));
     ck_assert(is_wide(EDGE) && is_wide(GATEWAY));
     ends_live(&e, SP_MS(60));
     ck_assert(!is_wide(EDGE) && !is_wide(GATEWAY));
@@ -168,6 +169,10 @@ START_TEST(each_that_is_missed_counts_anew)
 {
     start();
     say();
+    ends_live(&e, SP_SEC(8));
+    miss_one();
+    ends_live(&e, ONCE - 1);
+    ck_assert(is_wide(GATEWAY));
     for (unsigned i = 0; i < 5; i++) {
         miss_one();
         ends_live(&e, LOSSY - 1);
@@ -176,6 +181,11 @@ START_TEST(each_that_is_missed_counts_anew)
     ends_live(&e, 1);
     ck_assert(!is_wide(GATEWAY));
     ck_assert_uint_eq(told(GATEWAY), 2);
+    miss_one(); /* it is long ago */
+    ends_live(&e, ONCE - 1);
+    ck_assert(is_wide(GATEWAY));
+    ends_live(&e, 1);
+    ck_assert(!is_wide(GATEWAY));
     ends_close(&e);
 }
 END_TEST
@@ -217,6 +227,22 @@ START_TEST(wide_while_another_fills_the_queue)
 }
 END_TEST
 
+/* What is told of twice was missed once. */
+START_TEST(one_loss_is_told_of_for_a_while)
+{
+    start();
+    for (unsigned i = 0; i < 4; i++) {
+        miss_now();
+        ends_live(&e, SP_MS(499));
+    }
+    ends_live(&e, ONCE - SP_MS(499) - 1);
+    ck_assert(is_wide(GATEWAY));
+    ends_live(&e, 1);
+    ck_assert(!is_wide(GATEWAY));
+    ends_close(&e);
+}
+END_TEST
+
 /* Of the two times the later one counts. */
 START_TEST(a_call_that_begins_while_it_is_lossy)
 {
@@ -230,7 +256,9 @@ START_TEST(a_call_that_begins_while_it_is_lossy)
     ck_assert(is_wide(GATEWAY));
     ends_live(&e, 1);
     ck_assert(!is_wide(GATEWAY));
-    ck_assert_uint_eq(told(GATEWAY), 2);
+    ck_assert_uint_eq(told(GATEWAY), 4); /* for a while it was narrow, too */
+    miss_now();
+    ends_live(&e, SP_MS(500));
     miss_now();
     ends_live(&e, SP_SEC(25));
     say(); /* 50 s after the one before */
@@ -238,7 +266,7 @@ START_TEST(a_call_that_begins_while_it_is_lossy)
     ck_assert(is_wide(GATEWAY));
     ends_live(&e, 1);
     ck_assert(!is_wide(GATEWAY));
-    ck_assert_uint_eq(told(GATEWAY), 4);
+    ck_assert_uint_eq(told(GATEWAY), 6);
     ends_close(&e);
 }
 END_TEST
@@ -350,6 +378,7 @@ int main(void)
     tcase_add_test(tc, each_that_is_missed_counts_anew);
     tcase_add_test(tc, what_is_lost_in_a_full_queue_widens_nothing);
     tcase_add_test(tc, wide_while_another_fills_the_queue);
+    tcase_add_test(tc, one_loss_is_told_of_for_a_while);
     tcase_add_test(tc, a_call_that_begins_while_it_is_lossy);
     tcase_add_test(tc, a_machine_that_has_just_started);
     tcase_add_test(tc, no_memory_for_the_timer);
