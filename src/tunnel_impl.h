@@ -94,9 +94,9 @@ struct width {
     bool wide;
     bool lossy; /* more than once something was missed, not long ago */
     struct sp_timer narrows;
-    uint64_t until_us, lossy_until_us, missed_us, sent_us; /* 0: nothing was */
-    unsigned fresh;  /* so many records until nobody is curious any more */
-    uint32_t rtt_us; /* of late, over all lanes */
+    uint64_t until_us, missed_us, sent_us; /* 0: nothing was */
+    unsigned fresh;                        /* so many records until nobody is curious any more */
+    uint32_t rtt_us;                       /* of late, over all lanes */
 };
 
 /* tunnel_copy.c: second copies that are to leave a moment later, oldest first. */

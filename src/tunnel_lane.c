@@ -63,8 +63,8 @@ static uint64_t slack_us(const struct sp_lane *l)
     return SP_MS(10) + sp_lane_rtt_us(l) / 4;
 }
 
-/* What it takes now would wait for a round trip, and others would overtake it. Where a queue grows
- * that is as well: others would make it longer. */
+/* What it takes now would wait for a round trip, and what others take would overtake it. Where a
+ * queue stands it had better wait: by another lane it would make that longer. */
 static bool is_full(const struct sp_lane *l, uint64_t now_us)
 {
     return l->measure.has_window && l->records_since >= l->measure.window &&

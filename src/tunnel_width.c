@@ -61,6 +61,12 @@ static void on_timer(struct sp_timer *timer, uint64_t now_us, void *arg)
     tell(t);
 }
 
+/* For how long after something was missed. */
+static uint64_t wary_us(const struct width *w)
+{
+    return w->lossy ? LOSSY_US : ONCE_US;
+}
+
 void width_on_sent(struct sp_tunnel *t, uint64_t now_us)
 {
     struct width *w = &t->width;
@@ -68,7 +74,8 @@ void width_on_sent(struct sp_tunnel *t, uint64_t now_us)
     if (w->sent_us == 0 || now_us - w->sent_us > QUIET_US) {
         w->fresh = ENOUGH;
         widen(t, FRESH_US, now_us);
-    } else if (w->fresh > 0 && --w->fresh == 0 && w->wide && now_us >= w->lossy_until_us) {
+    } else if (w->fresh > 0 && --w->fresh == 0 && w->wide &&
+               (w->missed_us == 0 || now_us - w->missed_us >= wary_us(w))) {
         w->until_us = now_us;
         (void)sp_timerq_set(t->timers, &w->narrows, now_us);
     }
@@ -83,9 +90,7 @@ void width_on_missed(struct sp_tunnel *t, uint64_t now_us)
     if (w->missed_us == 0 || now_us - w->missed_us >= SAME_US)
         w->lossy = w->missed_us != 0 && now_us - w->missed_us < LOSSY_US;
     w->missed_us = now_us;
-    uint64_t us = w->lossy ? LOSSY_US : ONCE_US;
-    w->lossy_until_us = now_us + us;
-    widen(t, us, now_us);
+    widen(t, wary_us(w), now_us);
 }
 
 void width_on_told(struct sp_tunnel *t, uint64_t now_us)

@@ -296,7 +296,7 @@ START_TEST(stops_width)
     start_wide(_i);
     miss_one();
     ck_assert_uint_eq(ends_count(&e, GATEWAY)->missed, 1);
-    ck_assert_int_eq(tunnel()->width.lossy_until_us == 0, _i);
+    ck_assert_int_eq(tunnel()->width.missed_us == 0, _i);
     ends_close(&e);
 }
 END_TEST
