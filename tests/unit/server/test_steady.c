@@ -136,13 +136,17 @@ static unsigned long speak(struct call *c, unsigned rounds)
     return asked;
 }
 
+/* Queues and tables become as large as they have to be, which is more where the machine is busy and
+ * somebody comes late. They double, so that this ends; what a datagram asks for would not. */
 static void must_ask_for_nothing(enum load_kind kind, enum load_kind other)
 {
     static struct call c;
+    unsigned long asked;
 
     open_call(&c, kind, other);
-    speak(&c, 200); /* queues and tables have become as large as they have to be */
-    unsigned long asked = speak(&c, 100);
+    speak(&c, 200);
+    for (int tries = 0; (asked = speak(&c, 100)) > 0 && tries < 10;)
+        tries++;
     ck_assert_msg(asked == 0, "%lu allocations for %u datagrams from %s to %s", asked,
                   100 * (2 + BURST), load_kind_name(kind), load_kind_name(other));
     close_call(&c);
