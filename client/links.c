@@ -205,10 +205,10 @@ static void on_lane_suspect(struct sp_lane *lane, void *arg)
     sp_uplink_lane_suspect(l->uplink, lane);
 }
 
-static void on_width_changed(bool wide, void *arg)
+static void on_lanes_wanted(unsigned lanes, void *arg)
 {
     const struct link *l = arg;
-    sp_uplink_set_wide(l->uplink, wide);
+    sp_uplink_want(l->uplink, lanes);
 }
 
 /* In the middle of what a lane has brought: not now. */
@@ -225,7 +225,7 @@ static const struct sp_tunnel_events tunnel_events = {
     .asked = on_asked,
     .lane_suspect = on_lane_suspect,
     .draining = on_draining,
-    .width_changed = on_width_changed,
+    .lanes_wanted = on_lanes_wanted,
 };
 
 /* --- a server that drains ------------------------------------------------------------------- */

@@ -62,7 +62,7 @@ static const struct sp_option table[] = {
      .help = "connections to the server, at most",
      .more = "4 are open all the time; the others where a call begins and where the network loses "
              "something, since what is lost holds back only its own connection.",
-     .preset = "32",
+     .preset = "64",
      .flags = SP_OPTION_NUMBER,
      .min = 1,
      .max = SP_LANES_MAX},

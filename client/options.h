@@ -17,7 +17,7 @@
 #define SP_SERVERS_MAX       16
 #define SP_CLIENT_LISTEN_MAX 16
 #define SP_LAN_MAX           64
-#define SP_LANES_DEFAULT     32
+#define SP_LANES_DEFAULT     64
 
 struct sp_gateway_config {
     struct sp_server_url servers[SP_SERVERS_MAX];

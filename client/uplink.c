@@ -207,16 +207,19 @@ static void on_due(struct sp_timer *t, uint64_t now_us, void *arg)
 
 /* --- lanes ---------------------------------------------------------------------------------- */
 
-static unsigned few_lanes(const struct sp_uplink *u)
+static unsigned within_bounds(const struct sp_uplink *u, unsigned lanes)
 {
-    return u->config.lanes < LANES_NARROW ? u->config.lanes : LANES_NARROW;
+    if (lanes < LANES_NARROW)
+        lanes = LANES_NARROW;
+    return u->config.lanes < lanes ? u->config.lanes : lanes;
 }
 
-void sp_uplink_set_wide(struct sp_uplink *u, bool wide)
+void sp_uplink_want(struct sp_uplink *u, unsigned lanes)
 {
     struct sp_timerq *timers = &u->env->ticker->timers;
+    bool wide = lanes > 1;
 
-    sp_plan_want(&u->plan, wide ? u->config.lanes : few_lanes(u));
+    sp_plan_want(&u->plan, within_bounds(u, lanes));
     if (wide)
         sp_timerq_cancel(timers, &u->spare);
     else /* no memory for the timer: they stay, which does no harm */
@@ -419,7 +422,7 @@ int sp_uplink_new(const struct sp_client_env *env, const struct sp_uplink_config
     for (unsigned i = 0; i < SP_LANES_MAX; i++)
         u->slots[i] = (struct slot){.uplink = u, .lane = i};
     sp_plan_init(&u->plan, config->n_servers, config->lanes, env->rng, now_us);
-    sp_plan_want(&u->plan, few_lanes(u));
+    sp_plan_want(&u->plan, within_bounds(u, LANES_NARROW));
     if (config->drained != NULL)
         sp_plan_replace(&u->plan, (size_t)(config->drained - config->servers), now_us);
     if (sp_timerq_set(&env->ticker->timers, &u->due, now_us) != 0) {

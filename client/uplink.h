@@ -61,8 +61,9 @@ void sp_uplink_network_changed(struct sp_uplink *u, const struct sp_addr *own, s
  * second time. */
 void sp_uplink_retire(struct sp_uplink *u);
 
-/* The same: as many lanes as there may be, or a few. */
-void sp_uplink_set_wide(struct sp_uplink *u, bool wide);
+/* The same: the tunnel has a use for so many lanes. It gets no more than are configured, and not
+ * fewer than a few; those it has no use for any more are kept for a while. */
+void sp_uplink_want(struct sp_uplink *u, unsigned lanes);
 
 /* Tries nothing any more, and closes what is open in good order; `stopped` follows, from the loop.
  */

@@ -14,12 +14,12 @@ static bool better(const struct sp_lane_view *a, const struct sp_lane_view *b, b
     return a->turn < b->turn;
 }
 
-int sp_schedule_pick(const struct sp_lane_view *lanes, size_t n, uint32_t avoid, bool wide)
+int sp_schedule_pick(const struct sp_lane_view *lanes, size_t n, sp_lane_set avoid, bool wide)
 {
     int best = -1;
 
     for (size_t i = 0; i < n; i++)
-        if (lanes[i].usable && (avoid >> i & 1) == 0 &&
+        if (lanes[i].usable && !sp_lane_is_in(avoid, (unsigned)i) &&
             (best < 0 || better(&lanes[i], &lanes[best], wide)))
             best = (int)i;
     return best;

@@ -60,7 +60,7 @@ static void send_copy(struct sp_tunnel *t, const struct copy *c, uint64_t now_us
     int lane = tunnel_pick_lane(t, f->lanes, SP_LANE_SURE, now_us);
     if (lane == NO_LANE)
         return;
-    f->lanes |= (uint32_t)1 << lane;
+    f->lanes |= sp_lane_bit((unsigned)lane);
     t->counters.copied++;
     t->lanes[lane]->turn = ++t->turns;
     lane_send(t->lanes[lane], sp_sent_bytes(&t->repair.sent, f), now_us);
@@ -111,7 +111,7 @@ size_t copy_ride(struct sp_tunnel *t, int lane, uint64_t queued_us, struct sp_sp
         return 0;
     for (unsigned i = 0; i < k->n && k->of[i].from_us <= now_us;) {
         struct sp_sent_frame *f = frame_of(t, &k->of[i]);
-        bool fits = f != NULL && (f->lanes >> lane & 1) == 0 &&
+        bool fits = f != NULL && !sp_lane_is_in(f->lanes, (unsigned)lane) &&
                     (len > 0 ? len : record.len) + f->len <= SP_TUNNEL_RECORD_TARGET;
         if (f != NULL && !fits) {
             i++;
@@ -124,7 +124,7 @@ size_t copy_ride(struct sp_tunnel *t, int lane, uint64_t queued_us, struct sp_sp
             memcpy(out, record.p, len = record.len);
         memcpy(out + len, sp_sent_bytes(&t->repair.sent, f).p, f->len);
         len += f->len;
-        f->lanes |= (uint32_t)1 << lane;
+        f->lanes |= sp_lane_bit((unsigned)lane);
         t->counters.copied++;
     }
     return len;

@@ -92,11 +92,15 @@ struct drain {
 /* tunnel_width.c */
 struct width {
     bool wide;
-    bool lossy; /* more than once something was missed, not long ago */
+    bool lossy;     /* more than once something was missed, not long ago */
+    unsigned lanes; /* that are of use */
     struct sp_timer narrows;
     uint64_t until_us, missed_us, sent_us; /* 0: nothing was */
     unsigned fresh;                        /* so many records until nobody is curious any more */
     uint32_t rtt_us;                       /* of late, over all lanes */
+    struct traffic {                       /* until when it was counted; 0: it was not */
+        uint64_t at_us, in, out;
+    } counted;
 };
 
 /* tunnel_copy.c: second copies that are to leave a moment later, oldest first. */
@@ -120,7 +124,7 @@ struct parity {
     struct sp_parity_enc enc;
     struct sp_parity_dec dec;
     struct sp_timer close, rest;
-    uint32_t lanes; /* that took something of the open group */
+    sp_lane_set lanes; /* that took something of the open group */
     struct parity_window windows[PARITY_WINDOWS];
     unsigned at;
     uint64_t window_us, adapted_us;
@@ -228,7 +232,7 @@ enum lane_need {
     SP_LANE_SURE, /* nothing was lost on it, as it seems */
 };
 /* The best lane but those of `avoid` (a bit each), or NO_LANE when it is not what is needed. */
-int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, uint64_t now_us);
+int tunnel_pick_lane(struct sp_tunnel *t, sp_lane_set avoid, enum lane_need need, uint64_t now_us);
 
 /* tunnel_flow.c */
 struct sp_flow *flow_find(const struct sp_tunnel *t, uint16_t number);
@@ -263,7 +267,7 @@ void ask_on_answer(struct sp_tunnel *t, const struct sp_control *c, uint64_t now
 void repair_init(struct sp_tunnel *t);
 void repair_fini(struct sp_tunnel *t);
 /* The frame of a datagram leaves by `lanes` (a bit each). */
-void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, uint32_t lanes,
+void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, sp_lane_set lanes,
                  enum sp_class c, uint64_t queued_us, uint64_t now_us);
 /* A number came that is not the one after the highest. */
 void repair_gap(struct sp_tunnel *t, uint64_t now_us);
@@ -295,7 +299,7 @@ size_t copy_ride(struct sp_tunnel *t, int lane, uint64_t queued_us, struct sp_sp
 void parity_init(struct sp_tunnel *t);
 void parity_fini(struct sp_tunnel *t);
 void parity_left(struct sp_tunnel *t, uint32_t seq, uint16_t flow, struct sp_span datagram,
-                 uint32_t lanes, enum sp_class c, uint64_t now_us);
+                 sp_lane_set lanes, enum sp_class c, uint64_t now_us);
 /* The far side misses it, and said so for the first time. */
 void parity_missed(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
 void parity_came(struct sp_tunnel *t, struct sp_span payload, uint64_t now_us);

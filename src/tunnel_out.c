@@ -116,10 +116,10 @@ static struct sp_lane_view view_lane(const struct sp_lane *l, uint64_t now_us)
                                  .turn = l->turn};
 }
 
-static bool one_is_idle(const struct sp_tunnel *t, uint32_t avoid)
+static bool one_is_idle(const struct sp_tunnel *t, sp_lane_set avoid)
 {
     for (size_t i = 0; i < t->lanes_end; i++)
-        if (t->lanes[i] != NULL && (avoid >> i & 1) == 0 && lane_is_idle(t->lanes[i]))
+        if (t->lanes[i] != NULL && !sp_lane_is_in(avoid, (unsigned)i) && lane_is_idle(t->lanes[i]))
             return true;
     return false;
 }
@@ -127,7 +127,7 @@ static bool one_is_idle(const struct sp_tunnel *t, uint32_t avoid)
 /* Every lane that is looked at costs time before the datagram leaves: a narrow tunnel looks no
  * further than the first that is well. Lanes are asked how they fare (a call to the kernel each)
  * only where none is known to be idle, or the one that carries all is to be watched. */
-static int best_lane(struct sp_tunnel *t, uint32_t avoid, struct sp_lane_view *best,
+static int best_lane(struct sp_tunnel *t, sp_lane_set avoid, struct sp_lane_view *best,
                      uint64_t now_us)
 {
     struct sp_lane_view v[SP_LANES_MAX];
@@ -137,7 +137,7 @@ static int best_lane(struct sp_tunnel *t, uint32_t avoid, struct sp_lane_view *b
     for (size_t i = 0; i < t->lanes_end; i++) {
         struct sp_lane *l = t->lanes[i];
         v[n++] = (struct sp_lane_view){0};
-        if (l == NULL || (avoid >> i & 1) != 0)
+        if (l == NULL || sp_lane_is_in(avoid, (unsigned)i))
             continue;
         if (ask || lane_is_doubtful(l, now_us))
             lane_measure(l, now_us);
@@ -151,7 +151,7 @@ static int best_lane(struct sp_tunnel *t, uint32_t avoid, struct sp_lane_view *b
     return lane;
 }
 
-int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, uint64_t now_us)
+int tunnel_pick_lane(struct sp_tunnel *t, sp_lane_set avoid, enum lane_need need, uint64_t now_us)
 {
     struct sp_lane_view view;
     int best;
@@ -161,7 +161,7 @@ int tunnel_pick_lane(struct sp_tunnel *t, uint32_t avoid, enum lane_need need, u
             return NO_LANE;
         if (has_room(t->lanes[best]))
             return best;
-        avoid |= (uint32_t)1 << best;
+        avoid |= sp_lane_bit((unsigned)best);
     }
     return NO_LANE;
 }
@@ -215,7 +215,7 @@ static void number_frames(const struct sp_tunnel *t, struct sp_dgramq *q, size_t
 static void note_frames(struct sp_tunnel *t, struct sp_dgramq *q, size_t n, int lane,
                         enum sp_class c, uint64_t now_us)
 {
-    uint32_t lanes = (uint32_t)1 << lane;
+    sp_lane_set lanes = sp_lane_bit((unsigned)lane);
     const uint8_t *p = sp_dgramq_head(q);
 
     for (size_t i = 0; i < n; i++) {
@@ -333,8 +333,8 @@ static struct sp_lane *any_lane(const struct sp_tunnel *t, int avoid)
 
 int tunnel_send_frame(struct sp_tunnel *t, struct sp_span frame, int avoid, uint64_t now_us)
 {
-    int best =
-        tunnel_pick_lane(t, avoid != NO_LANE ? (uint32_t)1 << avoid : 0, SP_LANE_ANY, now_us);
+    int best = tunnel_pick_lane(t, avoid != NO_LANE ? sp_lane_bit((unsigned)avoid) : 0, SP_LANE_ANY,
+                                now_us);
     struct sp_lane *l = best != NO_LANE ? t->lanes[best] : any_lane(t, avoid);
 
     if (l == NULL)

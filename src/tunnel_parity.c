@@ -124,7 +124,7 @@ static void send_parity(struct sp_tunnel *t, struct sp_span payload, uint64_t no
         return;
     sp_frame_parity_header(frame, payload.len);
     memcpy(frame + SP_FRAME_CONTROL_HEADER_LEN, payload.p, payload.len);
-    p->lanes |= (uint32_t)1 << lane;
+    p->lanes |= sp_lane_bit((unsigned)lane);
     t->counters.parity_out++;
     t->lanes[lane]->turn = ++t->turns;
     lane_send(t->lanes[lane], sp_span(frame, len), now_us);
@@ -174,7 +174,7 @@ static void on_close(struct sp_timer *timer, uint64_t now_us, void *arg)
 }
 
 void parity_left(struct sp_tunnel *t, uint32_t seq, uint16_t flow, struct sp_span datagram,
-                 uint32_t lanes, enum sp_class c, uint64_t now_us)
+                 sp_lane_set lanes, enum sp_class c, uint64_t now_us)
 {
     struct parity *p = &t->parity;
 

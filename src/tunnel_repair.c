@@ -98,7 +98,7 @@ static void on_forget(struct sp_timer *timer, uint64_t now_us, void *arg)
         forget_later(t, now_us);
 }
 
-void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, uint32_t lanes,
+void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, sp_lane_set lanes,
                  enum sp_class c, uint64_t queued_us, uint64_t now_us)
 {
     struct sp_sent_frame *f = sp_sent_add(&t->repair.sent, seq, frame, queued_us, now_us);
@@ -119,7 +119,7 @@ static bool is_on_its_way(const struct sp_tunnel *t, const struct sp_sent_frame 
 {
     for (unsigned i = 0; i < SP_LANES_MAX; i++) {
         const struct sp_lane *l = t->lanes[i];
-        if ((f->lanes >> i & 1) && l != NULL && !l->suspect && l->joined_us <= f->left_us)
+        if (sp_lane_is_in(f->lanes, i) && l != NULL && !l->suspect && l->joined_us <= f->left_us)
             return true;
     }
     return false;
@@ -141,7 +141,7 @@ static void repeat(struct sp_tunnel *t, struct sp_sent_frame *f, uint64_t now_us
     t->repair.credit -= f->len;
     f->repeats++;
     f->left_us = now_us;
-    f->lanes |= (uint32_t)1 << lane;
+    f->lanes |= sp_lane_bit((unsigned)lane);
     t->counters.repeated++;
     t->lanes[lane]->turn = ++t->turns;
     lane_send(t->lanes[lane], sp_sent_bytes(&t->repair.sent, f), now_us);

@@ -5,7 +5,7 @@
  * back nothing else, and what is urgent goes twice. It is wide at the beginning of a call, until
  * enough has left to know what the network is like, for a while after something was missed, longer
  * where that happens again, and while somebody else keeps a queue full: there something is lost all
- * the time.
+ * the time. How many lanes that takes follows from how much is on the way at a time.
  */
 #include "tunnel_impl.h"
 
@@ -17,6 +17,10 @@
 #define ENOUGH   1000       /* records: one loss in 200 is sure to have shown */
 
 #define SMOOTH 16 /* measurements of a round trip */
+
+#define LANES_WIDE 32 /* enough for a frame of video where the round trip is short */
+#define COUNT_US   SP_SEC(1)
+#define COUNT_MAX  SP_SEC(3) /* what is older says nothing of now */
 
 static void on_timer(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -32,8 +36,8 @@ void width_fini(struct sp_tunnel *t)
 
 static void tell(struct sp_tunnel *t)
 {
-    if (t->events->width_changed != NULL)
-        t->events->width_changed(t->width.wide, t->arg);
+    if (t->events->lanes_wanted != NULL)
+        t->events->lanes_wanted(t->width.lanes, t->arg);
 }
 
 /* Without memory for its timer it stays as it is, which is slower or costs more, but works. */
@@ -46,6 +50,7 @@ static void widen(struct sp_tunnel *t, uint64_t us, uint64_t now_us)
     if (w->wide || sp_timerq_set(t->timers, &w->narrows, w->until_us) != 0)
         return;
     w->wide = true;
+    w->lanes = LANES_WIDE;
     tell(t);
 }
 
@@ -58,6 +63,7 @@ static void on_timer(struct sp_timer *timer, uint64_t now_us, void *arg)
         return;
     }
     t->width.wide = false;
+    t->width.lanes = 1;
     tell(t);
 }
 
@@ -82,6 +88,38 @@ void width_on_sent(struct sp_tunnel *t, uint64_t now_us)
     w->sent_us = now_us;
 }
 
+/* Datagrams on the way at a time, in the direction that has more of them; 0: not known. */
+static uint64_t on_the_way(struct sp_tunnel *t, uint64_t now_us)
+{
+    const struct sp_tunnel_counters *c = &t->counters;
+    struct width *w = &t->width;
+    struct traffic before = w->counted;
+    uint64_t us = now_us - before.at_us;
+
+    if (before.at_us != 0 && us < COUNT_US)
+        return 0;
+    w->counted = (struct traffic){.at_us = now_us,
+                                  .in = c->datagrams_in + c->parity_in,
+                                  .out = c->datagrams_out + c->parity_out};
+    uint64_t in = w->counted.in - before.in, out = w->counted.out - before.out;
+    return before.at_us == 0 || us > COUNT_MAX ? 0 : (in > out ? in : out) * w->rtt_us / us;
+}
+
+/* So many that what leaves finds one with nothing on the way: half as many again as there are
+ * datagrams, as some are held up by what was lost. */
+static void count_lanes(struct sp_tunnel *t, uint64_t now_us)
+{
+    uint64_t n = on_the_way(t, now_us);
+
+    n += n / 2;
+    if (n > SP_LANES_MAX)
+        n = SP_LANES_MAX;
+    if (n <= t->width.lanes)
+        return;
+    t->width.lanes = (unsigned)n;
+    tell(t);
+}
+
 void width_on_missed(struct sp_tunnel *t, uint64_t now_us)
 {
     if (sp_bottleneck_is_tight(&t->bottleneck, now_us))
@@ -91,6 +129,8 @@ void width_on_missed(struct sp_tunnel *t, uint64_t now_us)
         w->lossy = w->missed_us != 0 && now_us - w->missed_us < LOSSY_US;
     w->missed_us = now_us;
     widen(t, wary_us(w), now_us);
+    if (w->wide)
+        count_lanes(t, now_us);
 }
 
 void width_on_told(struct sp_tunnel *t, uint64_t now_us)

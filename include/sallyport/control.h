@@ -25,9 +25,8 @@
 #include "sallyport/addr.h"
 #include "sallyport/bottleneck.h"
 #include "sallyport/bytes.h"
+#include "sallyport/lane_set.h"
 #include "sallyport/stun.h"
-
-#define SP_LANES_MAX 32 /* lane numbers are 0 to 31 */
 
 enum sp_control_method {
     SP_CONTROL_OPEN = 0xF01,

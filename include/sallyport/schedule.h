@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sallyport/lane_set.h"
+
 struct sp_lane_view {
     bool usable;           /* not suspect, and has room */
     bool doubtful;         /* what it holds should be acknowledged by now; or its window is full */
@@ -29,7 +31,7 @@ struct sp_lane_view {
     uint64_t turn;         /* when it was used last, as a count: ties go to the longest ago */
 };
 
-/* The index of the lane to use, or -1 when none is usable. Bit i of `avoid`: not that one. */
-int sp_schedule_pick(const struct sp_lane_view *lanes, size_t n, uint32_t avoid, bool wide);
+/* The index of the lane to use, or -1 when none is usable. None of `avoid`. */
+int sp_schedule_pick(const struct sp_lane_view *lanes, size_t n, sp_lane_set avoid, bool wide);
 
 #endif

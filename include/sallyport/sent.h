@@ -14,12 +14,13 @@
 #include <stdint.h>
 
 #include "sallyport/bytes.h"
+#include "sallyport/lane_set.h"
 
 struct sp_sent_frame {
     uint64_t first_us; /* when it was queued: what its age counts from */
     uint64_t left_us;  /* when it left last */
     uint32_t seq;
-    uint32_t lanes; /* a bit for each lane that it went by */
+    sp_lane_set lanes; /* that it went by */
     uint32_t at, len;
     uint8_t cls;     /* the owner's */
     uint8_t repeats; /* how often it was repeated */

@@ -76,8 +76,9 @@ struct sp_tunnel_events {
     /* The far side is about to end (sp_tunnel_drain there): what is open lives on, what is new had
      * better go elsewhere. Told once. May be NULL. */
     void (*draining)(void *arg);
-    /* It has become wide (more lanes are of use) or narrow (one is enough). May be NULL. */
-    void (*width_changed)(bool wide, void *arg);
+    /* So many lanes are of use from now on: 1 where it has become narrow, more where it is wide.
+     * May be NULL. */
+    void (*lanes_wanted)(unsigned lanes, void *arg);
     /* Gateway only: the edge asks something, perhaps again (then say the same). 0: the answer's
      * `*len` bytes are in `answer`; an SP_CONTROL_… code refuses. NULL: nothing is understood. */
     unsigned (*asked)(struct sp_span question, uint8_t answer[static SP_CONTROL_BODY_MAX],

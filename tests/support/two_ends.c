@@ -141,11 +141,13 @@ static void on_draining(void *arg)
     end->draining++;
 }
 
-static void on_width_changed(bool wide, void *arg)
+static void on_lanes_wanted(unsigned lanes, void *arg)
 {
     struct end *end = arg;
 
-    REQUIRE(wide == sp_tunnel_is_wide(end->tunnel));
+    REQUIRE((lanes > 1) == sp_tunnel_is_wide(end->tunnel));
+    REQUIRE(lanes != end->lanes_wanted);
+    end->lanes_wanted = lanes;
     end->width_told++;
 }
 
@@ -169,7 +171,7 @@ static const struct sp_tunnel_events tunnel_events = {
     .asked = on_asked,
     .lane_suspect = on_lane_suspect,
     .draining = on_draining,
-    .width_changed = on_width_changed,
+    .lanes_wanted = on_lanes_wanted,
     .expired = on_expired,
 };
 

@@ -63,6 +63,7 @@ struct end {
     struct end_got got[ENDS_GOT];
     size_t n_got;
     unsigned batches, opened, closed, suspected, expired, draining, width_told;
+    unsigned lanes_wanted; /* as the tunnel said last */
     unsigned closed_code;
     unsigned suspect_lane;
     int open_answer;                                          /* what flow_opened returns */

@@ -299,6 +299,82 @@ START_TEST(a_machine_that_has_just_started)
 }
 END_TEST
 
+/* --- how many lanes ------------------------------------------------------------------------- */
+
+static unsigned lanes_wanted(void)
+{
+    return e.end[GATEWAY].lanes_wanted;
+}
+
+/* Something is missed; `us` later it is again, and meanwhile so much was sent and has come. */
+static void lossy_for(uint64_t us, uint32_t rtt_us, unsigned out, unsigned parity_out, unsigned in)
+{
+    struct sp_tunnel *t = e.end[GATEWAY].tunnel;
+
+    miss_now();
+    ends_live(&e, us);
+    t->width.rtt_us = rtt_us;
+    t->counters.datagrams_out += out;
+    t->counters.parity_out += parity_out;
+    t->counters.datagrams_in += in;
+    miss_now();
+}
+
+/* Three for two datagrams that are on the way at a time, whichever way. */
+START_TEST(as_many_lanes_as_the_way_is_long)
+{
+    static const struct {
+        uint64_t us;
+        uint32_t rtt_us;
+        unsigned out, parity_out, in, lanes;
+    } cases[] = {
+        {SP_SEC(1), SP_MS(60), 300, 50, 300, 32}, /* 21 */
+        {SP_SEC(1), SP_MS(100), 220, 0, 0, 33},   /* 22 */
+        {SP_SEC(1), SP_MS(100), 300, 40, 0, 51},  /* 34 */
+        {SP_SEC(1), SP_MS(100), 50, 0, 340, 51},
+        {SP_SEC(2), SP_MS(100), 600, 80, 0, 51},
+        {SP_SEC(1), SP_MS(160), 400, 100, 400, 64}, /* 80: as many as there may be */
+        {SP_SEC(1) - 1, SP_MS(160), 400, 100, 400, 32},
+        {SP_SEC(3) + 1, SP_MS(160), 4000, 100, 400, 32}, /* when was that? */
+    };
+
+    start();
+    lossy_for(cases[_i].us, cases[_i].rtt_us, cases[_i].out, cases[_i].parity_out, cases[_i].in);
+    ck_assert_uint_eq(lanes_wanted(), cases[_i].lanes);
+    ends_live(&e, LOSSY + SP_SEC(1));
+    ck_assert_uint_eq(lanes_wanted(), 1);
+    ends_close(&e);
+}
+END_TEST
+
+/* What was opened is there, and may be of use again. */
+START_TEST(no_fewer_lanes_before_it_is_narrow)
+{
+    start();
+    lossy_for(SP_SEC(1), SP_MS(100), 400, 0, 0);
+    ck_assert_uint_eq(lanes_wanted(), 60);
+    lossy_for(SP_SEC(1), SP_MS(100), 100, 0, 0);
+    ck_assert_uint_eq(lanes_wanted(), 60);
+    ck_assert_uint_eq(told(GATEWAY), 2);
+    ends_live(&e, LOSSY + SP_SEC(1));
+    miss_now();
+    ck_assert_uint_eq(lanes_wanted(), 32);
+    ends_close(&e);
+}
+END_TEST
+
+/* A queue of its own makes round trips long, and more lanes would not make it shorter. */
+START_TEST(no_more_lanes_where_the_line_is_full)
+{
+    start();
+    miss_now();
+    e.end[GATEWAY].tunnel->bottleneck.full_us = e.now_us + SP_SEC(1);
+    lossy_for(SP_SEC(1), SP_MS(160), 400, 0, 0);
+    ck_assert_uint_eq(lanes_wanted(), 32);
+    ends_close(&e);
+}
+END_TEST
+
 static void nothing(struct sp_timer *timer, uint64_t now_us, void *arg)
 {
     (void)timer, (void)now_us, (void)arg;
@@ -381,6 +457,9 @@ int main(void)
     tcase_add_test(tc, one_loss_is_told_of_for_a_while);
     tcase_add_test(tc, a_call_that_begins_while_it_is_lossy);
     tcase_add_test(tc, a_machine_that_has_just_started);
+    tcase_add_loop_test(tc, as_many_lanes_as_the_way_is_long, 0, 8);
+    tcase_add_test(tc, no_fewer_lanes_before_it_is_narrow);
+    tcase_add_test(tc, no_more_lanes_where_the_line_is_full);
     tcase_add_test(tc, no_memory_for_the_timer);
     tcase_add_test(tc, a_flight_stays_together);
     srunner_run_all(runner, CK_ENV);

@@ -109,8 +109,8 @@ START_TEST(mistakes)
     wrong(SERVER " " TOKEN " --listen 3478", "wants ADDR:PORT");
     wrong(SERVER " " TOKEN " --listen none", "wants ADDR:PORT");
     wrong(SERVER " " TOKEN " --lan 10.0.0.1/8", "--lan");
-    wrong(SERVER " " TOKEN " --lanes 0", "from 1 to 32");
-    wrong(SERVER " " TOKEN " --lanes 33", "from 1 to 32");
+    wrong(SERVER " " TOKEN " --lanes 0", "from 1 to 64");
+    wrong(SERVER " " TOKEN " --lanes 65", "from 1 to 64");
     wrong(SERVER " " TOKEN " --admin somewhere", "or none");
     wrong(SERVER " " TOKEN " --proxy socks5://proxy", "only http:// proxies");
     wrong(SERVER " " TOKEN " --log-level loud", "--log-level");

@@ -49,7 +49,7 @@ static void start(void)
 
 static void widen(void)
 {
-    sp_uplink_set_wide(r.uplink, true);
+    sp_uplink_want(r.uplink, LANES);
     expect_no_other(LANES);
 }
 
@@ -105,7 +105,7 @@ END_TEST
 START_TEST(not_at_once)
 {
     start();
-    sp_uplink_set_wide(r.uplink, true);
+    sp_uplink_want(r.uplink, LANES);
     ck_assert_uint_eq(tries(), FEW);
     expect_lanes(LANES);
 }
@@ -114,7 +114,7 @@ END_TEST
 START_TEST(wide_before_there_is_a_tunnel)
 {
     uplink_rig_start(&r, r.files.ca);
-    sp_uplink_set_wide(r.uplink, true);
+    sp_uplink_want(r.uplink, LANES);
     expect_no_other(LANES);
     ck_assert_uint_eq(r.server.n_new, 1);
     ck_assert_uint_eq(tries(), LANES);
@@ -126,9 +126,9 @@ START_TEST(no_more_than_there_may_be)
     r.config.lanes = 2;
     uplink_rig_start(&r, r.files.ca);
     expect_no_other(2);
-    sp_uplink_set_wide(r.uplink, true);
+    sp_uplink_want(r.uplink, LANES);
     expect_no_other(2);
-    sp_uplink_set_wide(r.uplink, false);
+    sp_uplink_want(r.uplink, 1);
     spare_time_is_over();
     expect_no_other(2);
     ck_assert_uint_eq(tries(), 2);
@@ -140,7 +140,7 @@ START_TEST(they_stay_for_a_while)
     start();
     widen();
     uint64_t before_us = sp_ticker_now(&r.io.ticker);
-    sp_uplink_set_wide(r.uplink, false);
+    sp_uplink_want(r.uplink, 1);
     const struct sp_timer *t = spare_timer();
     ck_assert_ptr_nonnull(t);
     ck_assert_uint_ge(t->due_us, before_us + SPARE);
@@ -153,7 +153,7 @@ START_TEST(then_those_to_spare_are_closed)
 {
     start();
     widen();
-    sp_uplink_set_wide(r.uplink, false);
+    sp_uplink_want(r.uplink, 1);
     spare_time_is_over();
     expect_no_other(FEW);
     for (unsigned i = 0; i < LANES; i++)
@@ -170,7 +170,7 @@ START_TEST(not_when_it_is_wide_again)
 {
     start();
     widen();
-    sp_uplink_set_wide(r.uplink, false);
+    sp_uplink_want(r.uplink, 1);
     ck_assert_ptr_nonnull(spare_timer());
     widen();
     ck_assert_ptr_null(spare_timer());
@@ -183,7 +183,7 @@ START_TEST(one_to_spare_is_not_replaced)
 {
     start();
     widen();
-    sp_uplink_set_wide(r.uplink, false);
+    sp_uplink_want(r.uplink, 1);
     scripted_edge_cut_lanes(&r.server, LANES);
     expect_no_other(FEW);
     ck_assert_uint_eq(r.n_made, 1);
@@ -202,7 +202,7 @@ START_TEST(nothing_begins_when_it_stops)
 {
     start();
     sp_uplink_stop(r.uplink);
-    sp_uplink_set_wide(r.uplink, true);
+    sp_uplink_want(r.uplink, LANES);
     ck_assert(io_loop_until(&r.io, stopped, NULL));
     io_loop_for(&r.io, 100);
     ck_assert_uint_eq(tries(), FEW);
@@ -215,7 +215,7 @@ START_TEST(ends_while_there_are_some_to_spare)
 {
     start();
     widen();
-    sp_uplink_set_wide(r.uplink, false);
+    sp_uplink_want(r.uplink, 1);
     ck_assert_ptr_nonnull(spare_timer());
     sp_uplink_free(r.uplink);
     r.uplink = NULL;

@@ -44,7 +44,7 @@ START_TEST(refused_like_a_missing_page)
         {NULL, "Sallyport-Tunnel: new\r\n"},
         {good, ""},
         {good, "Sallyport-Tunnel: old\r\n"},
-        {good, "Sallyport-Tunnel: new; lane=32\r\n"},
+        {good, "Sallyport-Tunnel: new; lane=64\r\n"},
         {good, "Sallyport-Tunnel: 000700112233445566778899aabbccddeeff; lane=0\r\n"},
         {good, "Sallyport-Tunnel: new\r\nContent-Length: 0\r\nAuthorization: Bearer x\r\n"},
     };
