@@ -325,9 +325,9 @@ int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us);
 void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us);
 /* Asks the transport, unless it was asked just now. */
 void lane_measure(struct sp_lane *l, uint64_t now_us);
-/* Nothing of it is on the way, as far as is known. */
 /* Bytes that it took, and that have not come yet as far as is known. */
 size_t lane_unacked(const struct sp_lane *l);
+/* Nothing of it is on the way, as far as is known. */
 bool lane_is_idle(const struct sp_lane *l);
 /* What it holds should have been acknowledged by now: something was lost, more often than not. */
 bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us);
@@ -335,7 +335,9 @@ bool lane_is_doubtful(const struct sp_lane *l, uint64_t now_us);
 bool lane_is_stalled(const struct sp_lane *l, uint64_t now_us);
 /* Its kernel has an acknowledgement to send, if it has not gone with something already. */
 bool lane_owes(const struct sp_lane *l, uint64_t now_us);
-/* By now something of what it holds should be acknowledged: asking is worth while. */
+/* By now something of what it holds can be acknowledged: before, asking shows nothing new. */
+bool lane_may_have_news(const struct sp_lane *l, uint64_t now_us);
+/* And should be: asking is worth while though nothing is to be sent. */
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us);
 void lane_on_ping_answer(struct sp_lane *l, const struct sp_control *c, uint64_t now_us);
 void lane_alive(struct sp_lane *l, uint64_t now_us);

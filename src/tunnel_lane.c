@@ -87,6 +87,11 @@ bool lane_owes(const struct sp_lane *l, uint64_t now_us)
     return l->last_in_us > l->sent_us && now_us - l->last_in_us < OWES_US;
 }
 
+bool lane_may_have_news(const struct sp_lane *l, uint64_t now_us)
+{
+    return !lane_is_idle(l) && now_us - l->busy_us >= l->least_rtt_us;
+}
+
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us)
 {
     uint64_t apart_us = l->tunnel->width.wide ? MEASURE_US : NARROW_US;

@@ -126,7 +126,8 @@ static bool one_is_idle(const struct sp_tunnel *t, sp_lane_set avoid)
 
 /* Every lane that is looked at costs time before the datagram leaves: a narrow tunnel looks no
  * further than the first that is well. Lanes are asked how they fare (a call to the kernel each)
- * only where none is known to be idle, or the one that carries all is to be watched. */
+ * only where none is known to be idle, and those of them that may be by now; or where the one that
+ * carries all is to be watched. */
 static int best_lane(struct sp_tunnel *t, sp_lane_set avoid, struct sp_lane_view *best,
                      uint64_t now_us)
 {
@@ -139,7 +140,7 @@ static int best_lane(struct sp_tunnel *t, sp_lane_set avoid, struct sp_lane_view
         v[n++] = (struct sp_lane_view){0};
         if (l == NULL || sp_lane_is_in(avoid, (unsigned)i))
             continue;
-        if (ask || lane_is_doubtful(l, now_us))
+        if ((ask && lane_may_have_news(l, now_us)) || lane_is_doubtful(l, now_us))
             lane_measure(l, now_us);
         v[i] = view_lane(l, now_us);
         if (!wide && v[i].usable && !v[i].doubtful)

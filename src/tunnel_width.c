@@ -81,6 +81,7 @@ void width_on_sent(struct sp_tunnel *t, uint64_t now_us)
         w->fresh = ENOUGH;
         widen(t, FRESH_US, now_us);
     } else if (w->fresh > 0 && --w->fresh == 0 && w->wide &&
+               !sp_bottleneck_is_anothers(&t->bottleneck, now_us) &&
                (w->missed_us == 0 || now_us - w->missed_us >= wary_us(w))) {
         w->until_us = now_us;
         (void)sp_timerq_set(t->timers, &w->narrows, now_us);

@@ -29,6 +29,7 @@ static void lane_measure(struct sp_lane_measure *out, void *arg)
 {
     struct end_lane *l = arg;
 
+    l->measured++;
     if (l->sent == l->acked)
         l->records = 0;
     *out = (struct sp_lane_measure){.acked_bytes = l->acked,

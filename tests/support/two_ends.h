@@ -37,6 +37,7 @@ struct end_lane {
     bool expects_queue;   /* as it was told */
     uint64_t sent, acked; /* bytes */
     uint32_t rtt_us;      /* that is measured */
+    unsigned measured;    /* how often it was */
     uint32_t window;      /* records that may be on their way; 0: any */
     uint32_t records;     /* that are, since all was acknowledged last */
     size_t len;

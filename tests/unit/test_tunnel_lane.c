@@ -7,7 +7,7 @@
 
 #include "sallyport/err.h"
 #include "tunnel_impl.h"
-#include "two_ends.h"
+#include "two_ends_repair.h"
 
 static struct two_ends e;
 static struct sp_flow *gw, *edge;
@@ -195,6 +195,35 @@ START_TEST(an_idle_lane_is_not_suspect_when_it_is_used_again)
     ends_settle(&e);
     ends_live(&e, SP_SEC(10));
     ck_assert_uint_eq(e.end[GATEWAY].suspected + e.end[EDGE].suspected, 0);
+    ends_close(&e);
+}
+END_TEST
+
+/* --- how a lane fares ----------------------------------------------------------------------- */
+
+static unsigned measured(void)
+{
+    return e.end[GATEWAY].lanes[0].measured + e.end[GATEWAY].lanes[1].measured;
+}
+
+/* When all are busy, the kernel is asked about those whose acknowledgements may be there. */
+START_TEST(measured_where_there_can_be_news)
+{
+    const uint32_t rtt_us = SP_MS(100);
+
+    gw = ends_begin(&e, 2, rtt_us, 0, NULL);
+    ends_live(&e, SP_SEC(1));
+    ends_put_rtp(&e, gw, 96, 1000);
+    ends_put_rtp(&e, gw, 96, 1000);
+    unsigned before = measured();
+    for (unsigned i = 1; i < 10; i++) {
+        e.now_us += rtt_us / 10;
+        ends_put_rtp(&e, gw, 96, 1000);
+    }
+    ck_assert_uint_eq(measured(), before);
+    e.now_us += rtt_us / 10;
+    ends_put_rtp(&e, gw, 96, 1000);
+    ck_assert_uint_eq(measured(), before + 2);
     ends_close(&e);
 }
 END_TEST
@@ -420,6 +449,7 @@ int main(void)
     tcase_add_test(tc, four_round_trips_of_patience);
     tcase_add_test(tc, progress_keeps_it_well_and_makes_it_well_again);
     tcase_add_test(tc, an_idle_lane_is_not_suspect_when_it_is_used_again);
+    tcase_add_test(tc, measured_where_there_can_be_news);
     tcase_add_test(tc, an_idle_lane_is_asked);
     tcase_add_test(tc, a_busy_lane_is_not_asked);
     tcase_add_test(tc, a_mute_lane_is_suspect);

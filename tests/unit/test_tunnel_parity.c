@@ -35,7 +35,7 @@ static void start_at(unsigned lanes, uint32_t rtt_us)
     ends_settle(&e);
     ends_report_one(&e, ends_last_seq(&e, GATEWAY), ends_last_seq(&e, GATEWAY) - 1);
     ends_settle(&e);
-    ends_live(&e, SP_MS(3)); /* until lanes are asked how they fare once more */
+    ends_live(&e, rtt_us); /* until lanes are asked how they fare once more */
     ck_assert_uint_eq(parity()->enc.next_k, 14);
     ck_assert_uint_eq(parity()->enc.next_m, 1);
 }
@@ -380,7 +380,7 @@ static void wake(void)
         put_video();
     ends_settle(&e);
     ck_assert_uint_gt(ends_count(&e, EDGE)->parity_in, in);
-    ends_wait(&e, SP_MS(3)); /* until lanes are asked how they fare once more */
+    ends_wait(&e, RTT); /* until lanes are asked how they fare once more */
 }
 
 /* So that nothing is repeated. */

@@ -298,7 +298,7 @@ START_TEST(numbers_wrap)
         ck_assert_uint_eq(got(), 3 + 2 * i);
         ck_assert_uint_eq(ends_count(&e, GATEWAY)->repeated, repeated + 1);
         e.end[GATEWAY].lanes[a].held = false;
-        live(SP_MS(3));
+        live(RTT);
     }
     ck_assert_uint_lt(ends_last_seq(&e, GATEWAY), 100);
     ends_close(&e);

@@ -227,6 +227,19 @@ START_TEST(wide_while_another_fills_the_queue)
 }
 END_TEST
 
+/* What has left shows what the network is like; and this one is not of that kind. */
+START_TEST(enough_has_left_while_another_fills_the_queue)
+{
+    start();
+    say_until_narrow(ENOUGH);
+    e.end[GATEWAY].tunnel->bottleneck.pause_until_us = e.now_us + SP_MS(10);
+    say();
+    ends_live(&e, SP_MS(3));
+    ck_assert(is_wide(GATEWAY));
+    ends_close(&e);
+}
+END_TEST
+
 /* What is told of twice was missed once. */
 START_TEST(one_loss_is_told_of_for_a_while)
 {
@@ -454,6 +467,7 @@ int main(void)
     tcase_add_test(tc, each_that_is_missed_counts_anew);
     tcase_add_test(tc, what_is_lost_in_a_full_queue_widens_nothing);
     tcase_add_test(tc, wide_while_another_fills_the_queue);
+    tcase_add_test(tc, enough_has_left_while_another_fills_the_queue);
     tcase_add_test(tc, one_loss_is_told_of_for_a_while);
     tcase_add_test(tc, a_call_that_begins_while_it_is_lossy);
     tcase_add_test(tc, a_machine_that_has_just_started);
