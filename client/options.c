@@ -60,8 +60,9 @@ static const struct sp_option table[] = {
     {.name = "lanes",
      .arg = "N",
      .help = "connections to the server, at most",
-     .more = "4 are open all the time; the others where a call begins and where the network loses "
-             "something, since what is lost holds back only its own connection.",
+     .more = "4 are open all the time, and 32 where a call begins and where the network loses "
+             "something, since what is lost holds back only its own connection; more there if "
+             "much is on the way at a time.",
      .preset = "64",
      .flags = SP_OPTION_NUMBER,
      .min = 1,
