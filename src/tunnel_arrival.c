@@ -14,6 +14,8 @@
 #define NOISE_US    SP_MS(20)  /* of round trips */
 #define GONE_US     SP_SEC(60) /* till then the way of a lane that has ended is the least known */
 #define LIVELY_US   SP_SEC(5)  /* after so many bytes came, all that comes is told of */
+#define OFTEN_US    SP_SEC(1)  /* alone, too, where they come that often: less fills no path */
+#define BURST_US    SP_MS(100) /* and not at once */
 
 static void on_alone(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -33,25 +35,40 @@ static uint32_t untold(const struct arrival *a)
     return a->last.bytes - a->told.bytes;
 }
 
+static void note_how_often(struct arrival *a, uint64_t now_us)
+{
+    uint64_t took_us = now_us - a->mark_us;
+
+    if (a->last.bytes - a->mark_bytes < RIDE_BYTES || took_us < BURST_US)
+        return;
+    if (took_us < OFTEN_US)
+        a->busy_until_us = now_us + LIVELY_US;
+    a->mark_us = now_us;
+    a->mark_bytes = a->last.bytes;
+}
+
 void arrival_came(struct sp_tunnel *t, uint32_t seq, uint64_t now_us)
 {
     struct arrival *a = &t->arrival;
 
     a->last = (struct sp_arrival){
         .seq = seq, .at_us = (uint32_t)now_us, .bytes = (uint32_t)t->counters.bytes_in};
-    if (!sp_timer_is_set(&a->alone) && (untold(a) >= ALONE_BYTES || now_us < a->lively_until_us))
+    note_how_often(a, now_us);
+    if (!sp_timer_is_set(&a->alone) && (untold(a) >= ALONE_BYTES || now_us < a->busy_until_us))
         (void)sp_timerq_set(t->timers, &a->alone, now_us + ALONE_US); /* or the next time */
 }
 
+/* Nothing answers it: its transaction has no name, which would cost a call of the system. */
 static struct sp_control tell(struct sp_tunnel *t, uint64_t now_us)
 {
     struct arrival *a = &t->arrival;
     struct sp_control c = {
         .method = SP_CONTROL_ARRIVED, .cls = SP_STUN_INDICATION, .arrival = a->last};
 
-    sp_rng_bytes(t->rng, c.id, sizeof c.id);
     if (untold(a) >= RIDE_BYTES)
         a->lively_until_us = now_us + LIVELY_US;
+    if (untold(a) >= ALONE_BYTES)
+        a->busy_until_us = now_us + LIVELY_US;
     a->told = a->last;
     a->told_us = now_us;
     sp_timerq_cancel(t->timers, &a->alone);

@@ -150,6 +150,9 @@ struct repair {
 struct arrival {
     struct sp_arrival last, told;
     uint64_t told_us, lively_until_us;
+    uint64_t busy_until_us; /* lively without pauses */
+    uint64_t mark_us;       /* how often enough comes is counted from then, and that on */
+    uint32_t mark_bytes;
     struct sp_timer alone; /* nothing left that it could have ridden with */
     uint32_t spread_us;    /* of the lanes' ways */
     uint32_t gone_rtt_us;  /* the least of lanes that have ended; */

@@ -143,6 +143,48 @@ START_TEST(alone_when_nothing_leaves)
 }
 END_TEST
 
+/* What comes after `pause_us` without an answer, in messages. */
+static unsigned alone_after(uint64_t pause_us)
+{
+    ends_wait(&e, pause_us);
+    bring(RIDE);
+    answer();
+    ends_settle(&e);
+    bring(RIDE / 2);
+    ends_wait(&e, SP_MS(100));
+    unsigned n = told(EDGE, NULL);
+    ends_settle(&e);
+    return n;
+}
+
+/* Now and then a few datagrams: no message of their own for what no path feels. */
+START_TEST(alone_where_much_comes_all_the_time)
+{
+    start();
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_eq(alone_after(SP_SEC(2)), 0);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_eq(alone_after(SP_MS(500)), 1);
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_uint_eq(alone_after(SP_SEC(2)), 1);
+    ck_assert_uint_eq(alone_after(SP_SEC(2)), 0);
+    ends_close(&e);
+}
+END_TEST
+
+/* Somebody who only listens: what he hears is told of, voice alone, too. */
+START_TEST(alone_of_voice)
+{
+    start();
+    for (unsigned i = 0; i < 15; i++) {
+        bring(200);
+        ends_wait(&e, SP_MS(20));
+    }
+    ck_assert_uint_gt(told(EDGE, NULL), 0);
+    ends_close(&e);
+}
+END_TEST
+
 static uint32_t spread_us(void)
 {
     bring(RIDE);
@@ -351,6 +393,8 @@ int main(void)
     tcase_add_test(tc, not_too_often);
     tcase_add_test(tc, not_of_a_few_bytes);
     tcase_add_test(tc, alone_when_nothing_leaves);
+    tcase_add_test(tc, alone_where_much_comes_all_the_time);
+    tcase_add_test(tc, alone_of_voice);
     tcase_add_test(tc, the_way_of_a_lane_that_has_ended);
     tcase_add_loop_test(tc, the_patient_wait, 0, (int)SP_ARRAY_LEN(kinds));
     tcase_add_test(tc, too_long);
