@@ -6,6 +6,9 @@
 
 #define FIRST_BYTES  4096
 #define FIRST_FRAMES 16
+#define KEEP_BYTES \
+    8192 /* so much stays until the owner rests: one burst after another needs none */
+#define KEEP_FRAMES 64
 
 void sp_sent_init(struct sp_sent *s, size_t max_bytes, uint64_t max_age_us)
 {
@@ -147,6 +150,12 @@ void sp_sent_expire(struct sp_sent *s, uint64_t now_us)
 {
     while (s->count > 0 && now_us > frame_of(s, s->first)->first_us + s->max_age_us)
         forget_oldest(s);
-    if (s->count == 0)
+    if (s->count == 0 && (s->cap > KEEP_BYTES || s->frames_cap > KEEP_FRAMES))
         sp_sent_fini(s); /* a call has passed */
+}
+
+void sp_sent_rest(struct sp_sent *s)
+{
+    if (s->count == 0)
+        sp_sent_fini(s);
 }

@@ -11,7 +11,7 @@
 #define LOOK_MAX  8 /* lanes asked after a flush how they fare */
 #define FLIGHT_US SP_MS(5)
 #define POLL_US   SP_MS(10) /* while something waits and no lane works */
-#define REST_US   SP_SEC(1)
+#define REST_US   SP_SEC(5) /* to take memory again costs more than to have it */
 
 static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -268,7 +268,7 @@ static bool send_record(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
 }
 
 /* When what waits becomes too old, or a lane may have come back to life unnoticed, or the path has
- * room again. When nothing waits, the queue's memory is given back by and by. */
+ * room again. When nothing waits, the memory of what waited and left is given back by and by. */
 static void wait_for_room(struct sp_tunnel *t, bool held, uint64_t now_us)
 {
     uint64_t next_us = sp_classq_next(&t->queue);
@@ -304,10 +304,13 @@ static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg)
 {
     struct sp_tunnel *t = arg;
     (void)timer;
-    if (nothing_waits(t))
+    if (nothing_waits(t)) {
         sp_classq_rest(&t->queue);
-    else if (!t->flush_told) /* or the owner is about to */
+        sp_sent_expire(&t->repair.sent, now_us);
+        sp_sent_rest(&t->repair.sent);
+    } else if (!t->flush_told) { /* or the owner is about to */
         sp_tunnel_flush(t, now_us);
+    }
 }
 
 /* --- control messages ----------------------------------------------------------------------- */

@@ -3,8 +3,8 @@
  * The sender's memory of frames that have left: by sequence number, what it was, when and by which
  * lanes it went, so that what the far side misses can be repeated by another lane while that is
  * still worth something. Bounded in bytes and in age; the oldest is forgotten first. Memory is
- * taken as it is needed, none for a datagram, and given back when nothing is remembered. Knows no
- * lanes but their numbers, and sends nothing itself.
+ * taken as it is needed, none for a datagram, and given back when nothing is remembered: a little
+ * of it when the owner rests. Knows no lanes but their numbers, and sends nothing itself.
  */
 #ifndef SALLYPORT_SENT_H
 #define SALLYPORT_SENT_H
@@ -54,8 +54,11 @@ struct sp_sent_frame *sp_sent_add(struct sp_sent *s, uint32_t seq, struct sp_spa
 struct sp_sent_frame *sp_sent_find(struct sp_sent *s, uint32_t seq);
 struct sp_span sp_sent_bytes(const struct sp_sent *s, const struct sp_sent_frame *f);
 
-/* Forgets what is too old; when nothing is left, holds no memory. Nobody else frees it, so the
- * owner calls this when it has been idle for a while, too. */
+/* Forgets what is too old; when nothing is left, holds no more than a burst needs. Nobody else
+ * frees it, so the owner calls this when it has been idle for a while, too. */
 void sp_sent_expire(struct sp_sent *s, uint64_t now_us);
+
+/* Holds no memory, if nothing is remembered: to be called by who knows that nothing goes on. */
+void sp_sent_rest(struct sp_sent *s);
 
 #endif

@@ -15,6 +15,7 @@
 #define LANES  4
 #define BUDGET ((size_t)16 * 1024)
 #define LEFT   ((size_t)3 * 1024) /* by a call: a page of flows, and who spoke what */
+#define ONE    ((size_t)1024)     /* who spoke */
 
 static struct two_ends e;
 
@@ -68,6 +69,23 @@ START_TEST(after_a_call)
 }
 END_TEST
 
+/* One burst, which leaves nothing behind but who spoke. */
+START_TEST(after_a_burst)
+{
+    struct sp_flow *gw = ends_begin(&e, LANES, SP_MS(20), 0, NULL);
+
+    ends_live(&e, SP_SEC(20));
+    size_t before = in_use();
+    for (unsigned i = 0; i < 5; i++)
+        ends_put_rtp(&e, gw, 96, 1100);
+    ends_live(&e, SP_SEC(1));
+    ck_assert(in_use() == 0 || in_use() - before > ONE); /* for the next one */
+    ends_live(&e, SP_SEC(9));
+    ck_assert_uint_le(in_use() - before, ONE);
+    ends_close(&e);
+}
+END_TEST
+
 /* What a thread's cache holds counts as used. */
 static void without_cache(char *argv[])
 {
@@ -88,6 +106,7 @@ int main(int argc, char *argv[])
     suite_add_tcase(suite, tc);
     tcase_add_test(tc, idle);
     tcase_add_test(tc, after_a_call);
+    tcase_add_test(tc, after_a_burst);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
 
