@@ -217,7 +217,7 @@ bool sp_bottleneck_holds(struct sp_bottleneck *b, uint64_t now_us)
     if (b->rate == 0 && now_us - b->burst_us > GUESS_LONG_US)
         rate_guess_more(b, 2, now_us);
     if (!holds_something(b, now_us))
-        b->clear_us = now_us;
+        note_clear(b, now_us);
     b->held_us = now_us;
     return true;
 }

@@ -71,6 +71,13 @@ static inline bool holds_something(const struct sp_bottleneck *b, uint64_t now_u
     return b->held_us != 0 && now_us - b->held_us < HELD_US;
 }
 
+/* No queue stands there, or nothing waits for its end. */
+static inline void note_clear(struct sp_bottleneck *b, uint64_t now_us)
+{
+    b->clear_us = now_us;
+    b->clear_rate = b->rate;
+}
+
 /* bottleneck_rate.c */
 /* What was told just now: a line at work shows its rate; the first of all is learned so. */
 void rate_see(struct sp_bottleneck *b, const struct sp_arrival *a, uint32_t queue_us,

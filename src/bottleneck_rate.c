@@ -75,8 +75,8 @@ static const struct sp_bottleneck_past *look_back(struct sp_bottleneck *b)
 /* From now on something waits, and it is to be seen whether the queue ends. */
 static void first_rate(struct sp_bottleneck *b, uint64_t rate, uint64_t now_us)
 {
-    b->clear_us = now_us;
     set_rate(b, rate, now_us);
+    note_clear(b, now_us);
 }
 
 /* So much of ours is lost in a long queue that little comes, and no run of it: what does come is

@@ -42,6 +42,7 @@ void share_give_up(struct sp_bottleneck *b, uint32_t queue_us, uint64_t now_us)
     b->busy_until_us = b->drain_until_us = 0;
     b->behind.is_known = false;
     b->n_past = 0;
+    b->rate = later(b->rate, b->clear_rate); /* what came since was its share, as we held back */
     share_ease(b, now_us);
 }
 
@@ -65,7 +66,7 @@ void share_drain_longer(struct sp_bottleneck *b, uint64_t left_us)
 
 static void queue_ended(struct sp_bottleneck *b, uint64_t now_us)
 {
-    b->clear_us = now_us;
+    note_clear(b, now_us);
     b->drain_until_us = 0;
 }
 

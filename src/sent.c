@@ -6,8 +6,9 @@
 
 #define FIRST_BYTES  4096
 #define FIRST_FRAMES 16
-#define KEEP_BYTES \
-    8192 /* so much stays until the owner rests: one burst after another needs none */
+
+/* So much stays until the owner rests: one burst after another needs none. */
+#define KEEP_BYTES  8192
 #define KEEP_FRAMES 64
 
 void sp_sent_init(struct sp_sent *s, size_t max_bytes, uint64_t max_age_us)

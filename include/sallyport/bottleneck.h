@@ -87,6 +87,7 @@ struct sp_bottleneck {
     unsigned n_compared;
     uint64_t held_us;        /* something waited last */
     uint64_t clear_us;       /* last without a queue, or before anything waited */
+    uint64_t clear_rate;     /* what was known then */
     uint64_t drain_from_us;  /* since then nothing leaves that can wait, so that the */
     uint64_t drain_until_us; /* queue is seen to end; 0: it does */
     uint64_t pause_us, pause_until_us;

@@ -351,6 +351,22 @@ START_TEST(what_waited_for_others_leaves_by_and_by)
 }
 END_TEST
 
+/* Who held back for nothing had less and less of the line: that is not where it goes on from. */
+START_TEST(back_to_what_it_had)
+{
+    begin(750000, 900000);
+    run(2000);
+    w.others_us = SP_MS(120);
+    for (unsigned ms = 0; ms < 5000 && w.b.drain_until_us == 0; ms++)
+        run(1);
+    w.b.rate /= 4;
+    for (unsigned ms = 0; ms < 5000 && w.b.pause_until_us == 0; ms++)
+        run(1);
+    ck_assert_uint_gt(w.b.pause_until_us, w.now_us);
+    ck_assert_uint_gt(w.b.rate, 750000);
+}
+END_TEST
+
 /* Theirs grows while it is seen whether it ends: it is theirs all the same. */
 START_TEST(others_join_by_and_by)
 {
@@ -576,6 +592,7 @@ int main(void)
     tcase_add_test(tc, says_when_it_is_full);
     tcase_add_test(tc, others_do_not_give_way);
     tcase_add_test(tc, what_waited_for_others_leaves_by_and_by);
+    tcase_add_test(tc, back_to_what_it_had);
     tcase_add_test(tc, others_join_by_and_by);
     tcase_add_test(tc, others_have_gone);
     tcase_add_test(tc, a_long_queue_of_ours);
