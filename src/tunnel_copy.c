@@ -88,7 +88,7 @@ void copy_left(struct sp_tunnel *t, uint32_t seq, enum sp_class c, uint64_t now_
 {
     struct copies *k = &t->copies;
 
-    if (!t->width.wide || c > SP_CLASS_VOICE)
+    if (!sp_tunnel_is_wide(t) || c > SP_CLASS_VOICE)
         return;
     if (c == SP_CLASS_VOICE && sp_bottleneck_is_full(&t->bottleneck, now_us))
         return;             /* calls are set up all the same: those are few */

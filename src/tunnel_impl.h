@@ -91,9 +91,8 @@ struct drain {
 
 /* tunnel_width.c */
 struct width {
-    bool wide;
+    unsigned lanes; /* that are of use; more than one: it is wide */
     bool lossy;     /* more than once something was missed, not long ago */
-    unsigned lanes; /* that are of use */
     struct sp_timer narrows;
     uint64_t until_us, missed_us, sent_us; /* 0: nothing was */
     unsigned fresh;                        /* so many records until nobody is curious any more */

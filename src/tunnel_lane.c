@@ -94,7 +94,7 @@ bool lane_may_have_news(const struct sp_lane *l, uint64_t now_us)
 
 bool lane_is_due(const struct sp_lane *l, uint64_t now_us)
 {
-    uint64_t apart_us = l->tunnel->width.wide ? MEASURE_US : NARROW_US;
+    uint64_t apart_us = sp_tunnel_is_wide(l->tunnel) ? MEASURE_US : NARROW_US;
 
     return !lane_is_idle(l) && now_us - l->measured_us >= apart_us &&
            now_us - l->busy_us >= sp_lane_rtt_us(l);

@@ -132,7 +132,7 @@ static int best_lane(struct sp_tunnel *t, sp_lane_set avoid, struct sp_lane_view
                      uint64_t now_us)
 {
     struct sp_lane_view v[SP_LANES_MAX];
-    bool wide = t->width.wide, ask = wide && !one_is_idle(t, avoid);
+    bool wide = sp_tunnel_is_wide(t), ask = wide && !one_is_idle(t, avoid);
     size_t n = 0;
 
     for (size_t i = 0; i < t->lanes_end; i++) {

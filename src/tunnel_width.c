@@ -34,10 +34,11 @@ void width_fini(struct sp_tunnel *t)
     sp_timerq_cancel(t->timers, &t->width.narrows);
 }
 
-static void tell(struct sp_tunnel *t)
+static void want(struct sp_tunnel *t, unsigned lanes)
 {
+    t->width.lanes = lanes;
     if (t->events->lanes_wanted != NULL)
-        t->events->lanes_wanted(t->width.lanes, t->arg);
+        t->events->lanes_wanted(lanes, t->arg);
 }
 
 /* Without memory for its timer it stays as it is, which is slower or costs more, but works. */
@@ -47,11 +48,8 @@ static void widen(struct sp_tunnel *t, uint64_t us, uint64_t now_us)
 
     if (now_us + us > w->until_us)
         w->until_us = now_us + us;
-    if (w->wide || sp_timerq_set(t->timers, &w->narrows, w->until_us) != 0)
-        return;
-    w->wide = true;
-    w->lanes = LANES_WIDE;
-    tell(t);
+    if (!sp_tunnel_is_wide(t) && sp_timerq_set(t->timers, &w->narrows, w->until_us) == 0)
+        want(t, LANES_WIDE);
 }
 
 static void on_timer(struct sp_timer *timer, uint64_t now_us, void *arg)
@@ -62,9 +60,7 @@ static void on_timer(struct sp_timer *timer, uint64_t now_us, void *arg)
         (void)sp_timerq_set(t->timers, timer, t->width.until_us); /* it has been: there is room */
         return;
     }
-    t->width.wide = false;
-    t->width.lanes = 1;
-    tell(t);
+    want(t, 1);
 }
 
 /* For how long after something was missed. */
@@ -80,7 +76,7 @@ void width_on_sent(struct sp_tunnel *t, uint64_t now_us)
     if (w->sent_us == 0 || now_us - w->sent_us > QUIET_US) {
         w->fresh = ENOUGH;
         widen(t, FRESH_US, now_us);
-    } else if (w->fresh > 0 && --w->fresh == 0 && w->wide &&
+    } else if (w->fresh > 0 && --w->fresh == 0 && sp_tunnel_is_wide(t) &&
                !sp_bottleneck_is_anothers(&t->bottleneck, now_us) &&
                (w->missed_us == 0 || now_us - w->missed_us >= wary_us(w))) {
         w->until_us = now_us;
@@ -115,10 +111,8 @@ static void count_lanes(struct sp_tunnel *t, uint64_t now_us)
     n += n / 2;
     if (n > SP_LANES_MAX)
         n = SP_LANES_MAX;
-    if (n <= t->width.lanes)
-        return;
-    t->width.lanes = (unsigned)n;
-    tell(t);
+    if (n > t->width.lanes)
+        want(t, (unsigned)n);
 }
 
 void width_on_missed(struct sp_tunnel *t, uint64_t now_us)
@@ -130,7 +124,7 @@ void width_on_missed(struct sp_tunnel *t, uint64_t now_us)
         w->lossy = w->missed_us != 0 && now_us - w->missed_us < LOSSY_US;
     w->missed_us = now_us;
     widen(t, wary_us(w), now_us);
-    if (w->wide)
+    if (sp_tunnel_is_wide(t))
         count_lanes(t, now_us);
 }
 
@@ -142,7 +136,7 @@ void width_on_told(struct sp_tunnel *t, uint64_t now_us)
 
 bool sp_tunnel_is_wide(const struct sp_tunnel *t)
 {
-    return t->width.wide;
+    return t->width.lanes > 1;
 }
 
 void width_on_rtt(struct sp_tunnel *t, uint32_t rtt_us)
