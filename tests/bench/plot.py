@@ -19,6 +19,8 @@ from pathlib import Path
 
 # Fractions that media_tally.c prints quantiles for.
 LEVELS = [i / 100 for i in range(100)] + [i / 1000 for i in range(990, 1001)]
+# What lies between each and the one before.
+WEIGHTS = [level - before for before, level in zip([0, *LEVELS], LEVELS)]
 LEAST_SHARE = 0.01  # %, where a logarithmic axis begins
 # Above the plot: within it there is no corner that no line ever passes.
 KEY = "set key tmargin center horizontal noenhanced"
@@ -50,8 +52,8 @@ def distribution(rows, what):
     floor = rows[0]["media"]["floor_ms"]
     points = []
     for f in flows(rows, what):
-        came = (f["sent"] - f["lost"]) / len(LEVELS)
-        points += [(q - floor, came) for q in f["quantiles_ms"]]
+        came = f["sent"] - f["lost"]
+        points += [(q - floor, came * weight) for q, weight in zip(f["quantiles_ms"], WEIGHTS)]
     sent = sum(f["sent"] for f in flows(rows, what))
     total = 0
     for ms, weight in sorted(points):

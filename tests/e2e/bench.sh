@@ -50,6 +50,21 @@ for wrong in "--network 10ms" "--network 10ms-1%-3fast" "--path car" "--seconds 
     [ "$status" = 2 ] || fail "quality $wrong ends with status $status"
 done
 
+# A twentieth is lost, the rest comes evenly within 100 ms: so it is drawn, the last hundredth of it, too.
+python3 - "$root/tests/bench" <<'END' || fail "plot.py draws another distribution"
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import plot
+
+flow = {"class": "voice", "sent": 2000, "lost": 100, "quantiles_ms": [60 + 100 * level for level in plot.LEVELS]}
+drawn = dict(plot.distribution([{"media": {"floor_ms": 60, "flows": [flow]}}], "voice"))
+assert len(drawn) == 110
+for ms, percent in drawn.items():
+    assert abs(percent - 0.95 * ms) < 0.001, (ms, percent)
+END
+
 status=0
 "$root/scripts/bench.sh" nonsense 2>/dev/null || status=$?
 [ "$status" = 2 ] || fail "an unknown bench ends with status $status"
