@@ -147,7 +147,7 @@ gateway_options() {
     done
     gateway 2 --bogus "${url[@]}" "${token[@]}" --bogus
     gateway 2 '--lanes "0"' "${url[@]}" "${token[@]}" --lanes 0
-    gateway 2 '--lanes "33"' "${url[@]}" "${token[@]}" --lanes 33
+    gateway 2 '--lanes "65"' "${url[@]}" "${token[@]}" --lanes 65
     gateway 2 '--lan "lan"' "${url[@]}" "${token[@]}" --lan lan
     gateway 2 '--listen "3478"' "${url[@]}" "${token[@]}" --listen 3478
     gateway 2 --proxy "${url[@]}" "${token[@]}" --proxy "socks://user:proxysecret@edge.test"
