@@ -233,7 +233,7 @@ enum lane_need {
     SP_LANE_ANY,
     SP_LANE_SURE, /* nothing was lost on it, as it seems */
 };
-/* The best lane but those of `avoid` (a bit each), or NO_LANE when it is not what is needed. */
+/* The best lane but those of `avoid`, or NO_LANE when it is not what is needed. */
 int tunnel_pick_lane(struct sp_tunnel *t, sp_lane_set avoid, enum lane_need need, uint64_t now_us);
 
 /* tunnel_flow.c */
@@ -268,7 +268,9 @@ void ask_on_answer(struct sp_tunnel *t, const struct sp_control *c, uint64_t now
 /* tunnel_repair.c */
 void repair_init(struct sp_tunnel *t);
 void repair_fini(struct sp_tunnel *t);
-/* The frame of a datagram leaves by `lanes` (a bit each). */
+/* Nothing has left for a while: what is remembered no more takes no memory. */
+void repair_rest(struct sp_tunnel *t, uint64_t now_us);
+/* The frame of a datagram leaves by `lanes`. */
 void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, sp_lane_set lanes,
                  enum sp_class c, uint64_t queued_us, uint64_t now_us);
 /* A number came that is not the one after the highest. */

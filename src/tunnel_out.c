@@ -306,8 +306,7 @@ static void on_age(struct sp_timer *timer, uint64_t now_us, void *arg)
     (void)timer;
     if (nothing_waits(t)) {
         sp_classq_rest(&t->queue);
-        sp_sent_expire(&t->repair.sent, now_us);
-        sp_sent_rest(&t->repair.sent);
+        repair_rest(t, now_us);
     } else if (!t->flush_told) { /* or the owner is about to */
         sp_tunnel_flush(t, now_us);
     }

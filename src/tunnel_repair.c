@@ -98,6 +98,12 @@ static void on_forget(struct sp_timer *timer, uint64_t now_us, void *arg)
         forget_later(t, now_us);
 }
 
+void repair_rest(struct sp_tunnel *t, uint64_t now_us)
+{
+    sp_sent_expire(&t->repair.sent, now_us);
+    sp_sent_rest(&t->repair.sent);
+}
+
 void repair_left(struct sp_tunnel *t, uint32_t seq, struct sp_span frame, sp_lane_set lanes,
                  enum sp_class c, uint64_t queued_us, uint64_t now_us)
 {

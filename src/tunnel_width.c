@@ -85,8 +85,9 @@ void width_on_sent(struct sp_tunnel *t, uint64_t now_us)
     w->sent_us = now_us;
 }
 
-/* Datagrams on the way at a time, in the direction that has more of them; 0: not known. */
-static uint64_t on_the_way(struct sp_tunnel *t, uint64_t now_us)
+/* Datagrams on the way at a time since this was asked last, in the direction that has more of them;
+ * 0: not known, or that was just now. */
+static uint64_t count_on_the_way(struct sp_tunnel *t, uint64_t now_us)
 {
     const struct sp_tunnel_counters *c = &t->counters;
     struct width *w = &t->width;
@@ -106,7 +107,7 @@ static uint64_t on_the_way(struct sp_tunnel *t, uint64_t now_us)
  * datagrams, as some are held up by what was lost. */
 static void count_lanes(struct sp_tunnel *t, uint64_t now_us)
 {
-    uint64_t n = on_the_way(t, now_us);
+    uint64_t n = count_on_the_way(t, now_us);
 
     n += n / 2;
     if (n > SP_LANES_MAX)

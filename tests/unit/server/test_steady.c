@@ -142,11 +142,13 @@ static void must_ask_for_nothing(enum load_kind kind, enum load_kind other)
 {
     static struct call c;
     unsigned long asked;
+    unsigned tries = 0;
 
     open_call(&c, kind, other);
     speak(&c, 200);
-    for (int tries = 0; (asked = speak(&c, 100)) > 0 && tries < 10;)
-        tries++;
+    do
+        asked = speak(&c, 100);
+    while (asked > 0 && ++tries < 10);
     ck_assert_msg(asked == 0, "%lu allocations for %u datagrams from %s to %s", asked,
                   100 * (2 + BURST), load_kind_name(kind), load_kind_name(other));
     close_call(&c);
