@@ -26,10 +26,11 @@ call() {
 # all_delivered WHAT: waits for those calls. Each message counts: the summary's own percentage does not
 # know of what was never sent.
 all_delivered() {
-    local name file last
+    local name file last status
     for name in "${names[@]}"; do
-        file=$LAB_DIR/$name.out
-        lab_wait "$name" || fail "$name: turnutils_uclient failed: $(tail -n 3 "$file")"
+        file=$LAB_DIR/$name.out status=0
+        lab_wait "$name" || status=$?
+        [ "$status" = 0 ] || fail "$name: turnutils_uclient ended with status $status: $(tail -n 3 "$file" "$LAB_DIR/$name.err")"
         last=$(grep -o 'tot_send_msgs=[0-9]*, tot_recv_msgs=[0-9]*$' "$file" | tail -n 1)
         [[ $last =~ ^tot_send_msgs=([0-9]+),\ tot_recv_msgs=([0-9]+)$ ]] || fail "$name: no summary"
         [ "${BASH_REMATCH[1]}" -ge 80 ] || fail "$name: only ${BASH_REMATCH[1]} messages were sent"

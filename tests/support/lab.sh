@@ -36,7 +36,13 @@ skip() {
 
 fail() {
     echo "FAILED: $*" >&2
+    [ ! -d "$LAB_DIR" ] || echo "FAILED: $*" >>"$LAB_DIR/failed"
     exit 1
+}
+
+# lab_failed: says once more what failed, below all the logs that were shown since.
+lab_failed() {
+    [ ! -s "$LAB_DIR/failed" ] || cat "$LAB_DIR/failed" >&2
 }
 
 # ok TEXT...: a step of a test that went well.

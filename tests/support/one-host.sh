@@ -62,6 +62,7 @@ host_down() {
         for file in "$LAB_DIR"/*.pid; do
             [ ! -f "$file" ] || ! lab_running "$(basename "$file" .pid)" || lab_show "$(basename "$file" .pid)"
         done
+        lab_failed
     fi
     if [ "${LAB_KEEP-}" = 1 ]; then say "kept $LAB_DIR"; else rm -rf "$LAB_DIR"; fi
     exit "$status"
