@@ -43,6 +43,7 @@ int sp_tunnel_new(const struct sp_tunnel_config *c, const struct sp_tunnel_event
     sp_seqwin_init(&t->window, c->max_age_us);
     sp_ratelimit_init(&t->close_limit, 10, 20);
     sp_timer_init(&t->linger, on_linger, t);
+    lanes_init(t);
     out_init(t);
     repair_init(t);
     width_init(t);
@@ -60,11 +61,11 @@ void sp_tunnel_free(struct sp_tunnel *t)
     if (t == NULL)
         return;
     ask_fini(t);
+    lanes_fini(t);
     for (size_t i = 0; i < SP_LANES_MAX; i++) {
         struct sp_lane *l = t->lanes[i];
         if (l == NULL)
             continue;
-        sp_timerq_cancel(t->timers, &l->check);
         l->ops->close(l->arg);
         free(l);
     }
@@ -117,7 +118,6 @@ int sp_tunnel_lane_add(struct sp_tunnel *t, unsigned number, const struct sp_lan
     *out = l;
     lane_measure(l, now_us); /* its handshake was a round trip already */
     if (old != NULL) {
-        sp_timerq_cancel(t->timers, &old->check);
         arrival_on_lane_end(t, old, now_us);
         old->ops->close(old->arg);
         free(old);
@@ -132,7 +132,6 @@ void sp_tunnel_lane_remove(struct sp_lane *l, uint64_t now_us)
 {
     struct sp_tunnel *t = l->tunnel;
 
-    sp_timerq_cancel(t->timers, &l->check);
     t->lanes[l->number] = NULL;
     while (t->lanes_end > 0 && t->lanes[t->lanes_end - 1] == NULL)
         t->lanes_end--;
@@ -140,7 +139,10 @@ void sp_tunnel_lane_remove(struct sp_lane *l, uint64_t now_us)
     t->counters.lanes_lost++;
     arrival_on_lane_end(t, l, now_us);
     free(l);
-    if (t->n_lanes == 0 && t->config.role == SP_TUNNEL_EDGE)
+    if (t->n_lanes > 0)
+        return;
+    lanes_fini(t);
+    if (t->config.role == SP_TUNNEL_EDGE)
         sp_timerq_set(t->timers, &t->linger, now_us + (t->drain.heard ? 0 : t->config.linger_us));
 }
 

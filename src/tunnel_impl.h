@@ -49,7 +49,7 @@ struct sp_lane {
     uint32_t records_since;
     uint64_t sent_us; /* when it was last handed some */
     uint64_t busy_us; /* when the oldest that is not acknowledged was handed over, at most */
-    struct sp_timer check;
+    uint64_t look_us; /* when it is to be looked at */
     uint8_t ping_id[SP_STUN_ID_LEN];
     uint64_t pinged_us;
     uint32_t ping_rtt_us;
@@ -176,6 +176,8 @@ struct sp_tunnel {
     struct sp_lane *lanes[SP_LANES_MAX];
     size_t lanes_end; /* all numbers of lanes that there are lie below */
     size_t n_lanes;
+    struct sp_timer
+        look; /* set while there are lanes: when to look at the first of them, or before */
     uint64_t turns;
     struct flight { /* of what sets a call up: by which lane, and whether it may still go on */
         int lane;
@@ -325,6 +327,8 @@ void arrival_on_lane_end(struct sp_tunnel *t, const struct sp_lane *l, uint64_t 
 void arrival_on_told(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us);
 
 /* tunnel_lane.c */
+void lanes_init(struct sp_tunnel *t);
+void lanes_fini(struct sp_tunnel *t);
 int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us);
 void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us);
 /* Asks the transport, unless it was asked just now. */

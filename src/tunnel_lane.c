@@ -17,18 +17,38 @@
 #define PAUSE_US        SP_MS(200) /* after a pause, of a retransmission timeout; so long at least */
 #define OWES_US         SP_MS(6)   /* sp_sock_tune_lane */
 #define STALLED_US      SP_MS(100)
-#define CHECK_US        SP_MS(250) /* while something is not acknowledged */
+#define LOOK_US         SP_MS(250) /* while something is not acknowledged */
 #define MEASURE_US      SP_MS(2)   /* a measurement is good for that long */
 #define NARROW_US       SP_MS(5)   /* where one lane carries all: half of the slack before doubt */
 
-static void check(struct sp_timer *timer, uint64_t now_us, void *arg);
+static void on_look(struct sp_timer *timer, uint64_t now_us, void *arg);
+
+void lanes_init(struct sp_tunnel *t)
+{
+    sp_timer_init(&t->look, on_look, t);
+}
+
+void lanes_fini(struct sp_tunnel *t)
+{
+    sp_timerq_cancel(t->timers, &t->look);
+}
+
+/* All lanes of a tunnel share a timer: thousands of them would make its queue long. */
+static int look_at(struct sp_lane *l, uint64_t due_us)
+{
+    struct sp_tunnel *t = l->tunnel;
+
+    l->look_us = due_us;
+    if (sp_timer_is_set(&t->look) && t->look.due_us <= due_us)
+        return 0;
+    return sp_timerq_set(t->timers, &t->look, due_us);
+}
 
 int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us)
 {
     l->tunnel = t;
     l->last_in_us = l->progress_us = now_us;
-    sp_timer_init(&l->check, check, l);
-    return sp_timerq_set(t->timers, &l->check, tunnel_leisure(now_us + CHECK_US));
+    return look_at(l, tunnel_leisure(now_us + LOOK_US));
 }
 
 static uint64_t patience_us(const struct sp_lane *l, uint64_t at_least)
@@ -155,7 +175,7 @@ void lane_alive(struct sp_lane *l, uint64_t now_us)
 
 void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
 {
-    uint64_t look_us = tunnel_leisure(now_us + CHECK_US);
+    uint64_t look_us = tunnel_leisure(now_us + LOOK_US);
 
     if (lane_is_idle(l)) {
         l->busy_us = now_us;
@@ -168,8 +188,8 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
     l->tunnel->counters.bytes_out += frames.len;
     sp_bottleneck_sent(&l->tunnel->bottleneck, frames.len, now_us);
     l->ops->send(frames, l->arg);
-    if (!l->waiting && l->check.due_us > look_us)
-        sp_timerq_set(l->tunnel->timers, &l->check, look_us);
+    if (!l->waiting && l->look_us > look_us)
+        (void)look_at(l, look_us); /* the timer is set: moving never fails */
 }
 
 static void judge(struct sp_lane *l, uint64_t now_us)
@@ -190,22 +210,38 @@ static void judge(struct sp_lane *l, uint64_t now_us)
     }
 }
 
-static void check(struct sp_timer *timer, uint64_t now_us, void *arg)
+static void look(struct sp_lane *l, uint64_t now_us)
 {
-    struct sp_lane *l = arg;
     uint64_t idle_end_us = l->last_in_us + ping_interval_us(l);
-    (void)timer;
 
-    if (!lane_is_idle(l) || now_us - l->measured_us >= CHECK_US) /* or nothing is new */
+    if (!lane_is_idle(l) || now_us - l->measured_us >= LOOK_US) /* or nothing is new */
         lane_measure(l, now_us);
     if (!l->pinging && now_us >= idle_end_us)
         ping(l, now_us);
     bool watched = l->waiting || l->pinging || l->sent_since > 0;
-    uint64_t due_us = now_us + CHECK_US;
+    uint64_t due_us = now_us + LOOK_US;
     if (!watched && idle_end_us > due_us)
         due_us = idle_end_us;
-    sp_timerq_set(l->tunnel->timers, &l->check, tunnel_leisure(due_us));
-    judge(l, now_us); /* last: the event may lead to anything */
+    l->look_us = tunnel_leisure(due_us);
+    judge(l, now_us);
+}
+
+static void on_look(struct sp_timer *timer, uint64_t now_us, void *arg)
+{
+    struct sp_tunnel *t = arg;
+    uint64_t due_us = SP_NEVER;
+
+    (void)sp_timerq_set(t->timers, timer, now_us + LOOK_US); /* it was set: there is room yet */
+    for (size_t i = 0; i < t->lanes_end; i++) {
+        struct sp_lane *l = t->lanes[i];
+        if (l == NULL)
+            continue;
+        if (l->look_us <= now_us)
+            look(l, now_us);
+        if (l->look_us < due_us)
+            due_us = l->look_us;
+    }
+    (void)sp_timerq_set(t->timers, timer, due_us);
 }
 
 void sp_tunnel_probe(struct sp_tunnel *t, uint64_t now_us)
@@ -216,7 +252,7 @@ void sp_tunnel_probe(struct sp_tunnel *t, uint64_t now_us)
             continue;
         l->probing = true;
         ping(l, now_us);
-        sp_timerq_set(t->timers, &l->check, now_us + CHECK_US); /* it is set: moving never fails */
+        (void)look_at(l, now_us + LOOK_US); /* the timer is set: moving never fails */
     }
 }
 

@@ -557,7 +557,8 @@ static bool all_are_watched(void)
     for (unsigned side = 0; side < 2; side++)
         for (unsigned i = 0; i < 3; i++) {
             const struct sp_lane *l = e.end[side].lanes[i].lane;
-            if (l != NULL && !sp_timer_is_set(&l->check))
+            if (l != NULL &&
+                (!sp_timer_is_set(&l->tunnel->look) || l->tunnel->look.due_us > l->look_us))
                 return false;
         }
     return true;
