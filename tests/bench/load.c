@@ -44,6 +44,7 @@ static const char usage[] =
     "  search      MIN-MAX: looks for the highest such rate without loss, by halves\n"
     "  seconds     of a measurement (2)\n"
     "  warm        seconds before it (0.3)\n"
+    "  settle      seconds before the first, besides, so that calls are no longer new (0)\n"
     "  server      process id of the server: its processor time and memory are told, too\n"
     "  gateway     process id of a gateway in between: its processor time as well\n"
     "  sources     the first address of the ends, of which each has one (127.64.0.1)\n"
@@ -64,7 +65,7 @@ struct settings {
         const char *name;
         double per_s;
     } rates[RATES_MAX];
-    double search[2], seconds, warm;
+    double search[2], seconds, warm, settle;
     size_t n_rates;
     const char *ca;
     char token[4096];
@@ -176,6 +177,7 @@ static void set_number(struct settings *s, const char *name, const char *value)
         {"tick", 50, 100000, &s->c.tick_us, NULL},
         {"seconds", 0.05, 600, NULL, &s->seconds},
         {"warm", 0, 60, NULL, &s->warm},
+        {"settle", 0, 60, NULL, &s->settle},
     };
 
     for (size_t i = 0; i < SP_ARRAY_LEN(numbers); i++) {
@@ -273,11 +275,16 @@ static void print_result(const struct load *l, const struct settings *s, const c
 
 /* ---- measuring ------------------------------------------------------------------------------- */
 
-static void measure_constant(struct load *l, const struct settings *s, double rate,
-                             struct load_result *r)
+static void measure(struct load *l, struct settings *s, struct load_result *r)
+{
+    load_measure(l, s->settle + s->warm, s->seconds, r);
+    s->settle = 0;
+}
+
+static void measure_constant(struct load *l, struct settings *s, double rate, struct load_result *r)
 {
     load_shape(l, LOAD_VIDEO, rate / (2 * s->c.pairs), 1, s->bytes);
-    load_measure(l, s->warm, s->seconds, r);
+    measure(l, s, r);
 }
 
 /* Nothing lost or too late to be of use, and the generator did what it was to do. */
@@ -287,7 +294,7 @@ static bool is_carried(const struct load_result *r)
 }
 
 /* Prints the highest rate that was carried ("most"), and the lowest that was not ("more"). */
-static void search(struct load *l, const struct settings *s)
+static void search(struct load *l, struct settings *s)
 {
     struct load_result r, most = {0}, more = {0};
     double rate = s->search[0];
@@ -316,7 +323,7 @@ static void search(struct load *l, const struct settings *s)
         print_result(l, s, "more", &more);
 }
 
-static void measure_media(struct load *l, const struct settings *s)
+static void measure_media(struct load *l, struct settings *s)
 {
     static const char *const names[] = {[VOICE] = "voice", [VIDEO] = "video", [CALL] = "call"};
     struct load_result r;
@@ -325,7 +332,7 @@ static void measure_media(struct load *l, const struct settings *s)
         load_shape(l, LOAD_VOICE, VOICE_PER_S, 1, VOICE_BYTES);
     if (s->traffic != VOICE)
         load_shape(l, LOAD_VIDEO, VIDEO_FRAMES, VIDEO_BURST, VIDEO_BYTES);
-    load_measure(l, s->warm, s->seconds, &r);
+    measure(l, s, &r);
     print_result(l, s, names[s->traffic], &r);
 }
 
