@@ -19,7 +19,7 @@
 #             paths (25 minutes; goes on where it was ended). The same options, but for --plots
 #
 #   relay     what a datagram costs the server: processor time, loss, delay by every path at several loads, of calls, growth
-#             with the number of flows, memory of what is idle (9 minutes). Its options choose, and
+#             with the number of flows, memory of what is idle (14 minutes). Its options choose, and
 #             bench.sh relay --instructions
 #             counts instructions instead: repeatable, from commit to commit (15 minutes)
 #             bench.sh relay --help names all

@@ -78,14 +78,14 @@ done
 
 ours=198.51.100.2 theirs=198.51.100.3
 pairs=20 each=10 # pairs of each two tunnels
-light=2000 seconds=1 search=4000-400000 growth=(10 100 1000) growth_rate=4000 idle=1000 idle_s=2 instructions_s=2
+light=2000 seconds=1 call_s=3 search=4000-400000 growth=(10 100 1000) growth_rate=4000 idle=1000 idle_s=2 instructions_s=2
 if [ "$full" ]; then
     growth+=(10000)
     idle=10000
 fi
 new_s=12 # so long a call is new, and its tunnel wide: that is not what calls cost
 if [ "${BENCH_QUICK-}" ]; then # that it runs is all that matters
-    pairs=2 each=1 light=200 seconds=0.2 search=400-400 growth=(2 8) growth_rate=200 idle=8 idle_s=0.2 instructions_s=0.1 new_s=0
+    pairs=2 each=1 light=200 seconds=0.2 call_s=0.2 search=400-400 growth=(2 8) growth_rate=200 idle=8 idle_s=0.2 instructions_s=0.1 new_s=0
 fi
 
 # Others have the processor of the server as little as can be, and the server not that of the generator.
@@ -233,7 +233,7 @@ calls() {
         for _ in first second third; do
             for server in coturn sallyport; do
                 [ $server = sallyport ] || has_coturn "$path" || continue
-                load calls "$path" $server pairs=$pairs flows=$each traffic=call seconds=$seconds reads=by-ticks >/dev/null
+                load calls "$path" $server pairs=$pairs flows=$each traffic=call seconds=$call_s reads=by-ticks >/dev/null
             done
         done
     done
