@@ -192,25 +192,22 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
         (void)look_at(l, look_us); /* the timer is set: moving never fails */
 }
 
-static void judge(struct sp_lane *l, uint64_t now_us)
+/* Whether it has become suspect just now. */
+static bool judge(struct sp_lane *l, uint64_t now_us)
 {
     bool stuck = l->waiting && now_us - l->progress_us >= patience_us(l, SUSPECT_MIN_US);
     uint64_t wait_us = l->probing ? PROBE_WAIT_US : PING_WAIT_US;
     bool mute = l->pinging && now_us - l->pinged_us >= patience_us(l, wait_us);
-    bool suspect = stuck || mute;
+    bool was_suspect = l->suspect;
 
-    if (suspect == l->suspect)
-        return;
-    l->suspect = suspect;
-    if (suspect) {
-        l->tunnel->counters.lanes_suspected++;
-        l->tunnel->events->lane_suspect(l, l->tunnel->arg);
-    } else {
+    l->suspect = stuck || mute;
+    if (was_suspect && !l->suspect)
         tunnel_want_flush(l->tunnel);
-    }
+    return l->suspect && !was_suspect;
 }
 
-static void look(struct sp_lane *l, uint64_t now_us)
+/* The same, of what it learns. */
+static bool look(struct sp_lane *l, uint64_t now_us)
 {
     uint64_t idle_end_us = l->last_in_us + ping_interval_us(l);
 
@@ -223,12 +220,13 @@ static void look(struct sp_lane *l, uint64_t now_us)
     if (!watched && idle_end_us > due_us)
         due_us = idle_end_us;
     l->look_us = tunnel_leisure(due_us);
-    judge(l, now_us);
+    return judge(l, now_us);
 }
 
 static void on_look(struct sp_timer *timer, uint64_t now_us, void *arg)
 {
     struct sp_tunnel *t = arg;
+    struct sp_lane *found = NULL;
     uint64_t due_us = SP_NEVER;
 
     (void)sp_timerq_set(t->timers, timer, now_us + LOOK_US); /* it was set: there is room yet */
@@ -236,12 +234,16 @@ static void on_look(struct sp_timer *timer, uint64_t now_us, void *arg)
         struct sp_lane *l = t->lanes[i];
         if (l == NULL)
             continue;
-        if (l->look_us <= now_us)
-            look(l, now_us);
+        if (found == NULL && l->look_us <= now_us && look(l, now_us))
+            found = l;
         if (l->look_us < due_us)
-            due_us = l->look_us;
+            due_us = l->look_us; /* of those behind the one that was found: now */
     }
     (void)sp_timerq_set(t->timers, timer, due_us);
+    if (found != NULL) {
+        t->counters.lanes_suspected++;
+        t->events->lane_suspect(found, t->arg); /* last: it may lead to anything */
+    }
 }
 
 void sp_tunnel_probe(struct sp_tunnel *t, uint64_t now_us)

@@ -58,8 +58,8 @@ struct sp_lane_ops {
     void (*expect_queue)(bool queue, void *arg);
 };
 
-/* They may send and close flows; they may not free the tunnel (but see `expired`) nor touch lanes.
- */
+/* They may send and close flows; they may not free the tunnel (but see `expired`) nor touch lanes
+ * (but see `lane_suspect`). */
 struct sp_tunnel_events {
     /* Something waits: call sp_tunnel_flush before you sleep. Told once until flushed. */
     void (*flush)(void *arg);
@@ -71,7 +71,8 @@ struct sp_tunnel_events {
     int (*flow_opened)(struct sp_flow *f, uint64_t now_us, void *arg);
     /* The far side closed or refused it (code not 0); the flow may not be used after this. */
     void (*flow_closed)(struct sp_flow *f, unsigned code, void *arg);
-    /* No progress on this lane: it gets no more datagrams, and a replacement would be welcome. */
+    /* No progress on this lane: it gets no more datagrams, and a replacement would be welcome.
+     * Lanes may be removed from here. */
     void (*lane_suspect)(struct sp_lane *l, void *arg);
     /* The far side is about to end (sp_tunnel_drain there): what is open lives on, what is new had
      * better go elsewhere. Told once. May be NULL. */

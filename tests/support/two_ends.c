@@ -134,6 +134,8 @@ static void on_lane_suspect(struct sp_lane *l, void *arg)
 
     end->suspected++;
     end->suspect_lane = sp_lane_number(l);
+    if (end->lose_suspects)
+        ends_lose(end->ends, end->side, end->suspect_lane);
 }
 
 static void on_draining(void *arg)

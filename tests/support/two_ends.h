@@ -67,6 +67,7 @@ struct end {
     unsigned lanes_wanted; /* as the tunnel said last */
     unsigned closed_code;
     unsigned suspect_lane;
+    bool lose_suspects;                                       /* as soon as it is told */
     int open_answer;                                          /* what flow_opened returns */
     void (*on_datagrams)(struct end *end, struct sp_flow *f); /* after they were remembered */
     unsigned asked, ask_answer; /* questions; what is said to them, 0: the question backwards */

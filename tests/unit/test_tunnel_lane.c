@@ -312,6 +312,24 @@ START_TEST(a_probed_lane_answers_soon_or_is_suspect)
 }
 END_TEST
 
+/* All become suspect at the same time: each is told, whatever the owner does of it. */
+START_TEST(suspects_may_be_removed_at_once)
+{
+    start(3);
+    e.end[GATEWAY].lose_suspects = _i == 1;
+    sp_tunnel_probe(e.end[GATEWAY].tunnel, e.now_us);
+    for (unsigned ms = 0; ms < 1000; ms += 50) {
+        ends_wait(&e, SP_MS(50));
+        for (unsigned i = 0; i < 3; i++)
+            e.end[GATEWAY].lanes[i].acked = e.end[GATEWAY].lanes[i].sent;
+    }
+    ck_assert_uint_eq(e.end[GATEWAY].suspected, 3);
+    ck_assert_uint_eq(ends_count(&e, GATEWAY)->lanes_suspected, 3);
+    ck_assert_uint_eq(sp_tunnel_lane_count(e.end[GATEWAY].tunnel), _i == 1 ? 0 : 3);
+    ends_close(&e);
+}
+END_TEST
+
 START_TEST(the_edge_asks_when_the_gateway_does_not)
 {
     start(1);
@@ -454,6 +472,7 @@ int main(void)
     tcase_add_test(tc, a_busy_lane_is_not_asked);
     tcase_add_test(tc, a_mute_lane_is_suspect);
     tcase_add_test(tc, a_probed_lane_answers_soon_or_is_suspect);
+    tcase_add_loop_test(tc, suspects_may_be_removed_at_once, 0, 2);
     tcase_add_test(tc, the_edge_asks_when_the_gateway_does_not);
     tcase_add_test(tc, another_lanes_answer_is_no_answer);
     tcase_add_test(tc, answers_go_by_the_lane_of_the_request);
