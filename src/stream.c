@@ -14,6 +14,7 @@
 
 static void on_timer(struct sp_timer *t, uint64_t now_us, void *arg);
 static void on_work(struct sp_deferred *d, uint64_t now_us, void *arg);
+static void on_ready(struct sp_deferred *d, uint64_t now_us, void *arg);
 
 size_t sp_stream_pending(const struct sp_stream *s)
 {
@@ -181,12 +182,23 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
         run(s);
         return;
     }
-    if (revents & EV_WRITE) {
-        stream_flush(s);
-        stream_ask_room(s);
-    }
     if (revents & EV_READ)
-        stream_read(s);
+        sp_ticker_ready(s->ticker, &s->ready);
+    if ((revents & EV_WRITE) == 0)
+        return;
+    stream_flush(s);
+    stream_ask_room(s);
+    run(s);
+}
+
+static void on_ready(struct sp_deferred *d, uint64_t now_us, void *arg)
+{
+    struct sp_stream *s = arg;
+    (void)d;
+    (void)now_us;
+
+    assert(s->magic == MAGIC);
+    stream_read(s);
     run(s);
 }
 
@@ -247,6 +259,7 @@ static struct sp_stream *make(struct sp_ticker *ticker, int fd, enum state state
     sp_buf_init(&s->out, SP_STREAM_OUT_MAX);
     sp_timer_init(&s->timer, on_timer, s);
     sp_deferred_init(&s->work, on_work, s);
+    sp_deferred_init(&s->ready, on_ready, s);
     ev_io_init(&s->io, on_io, fd, 0);
     s->io.data = s;
     return s;
@@ -306,6 +319,7 @@ static void leave_loop(struct sp_stream *s)
     ev_io_stop(s->ticker->loop, &s->io);
     sp_timerq_cancel(&s->ticker->timers, &s->timer);
     sp_deferred_cancel(&s->work);
+    sp_deferred_cancel(&s->ready);
     s->ticker = NULL;
 }
 

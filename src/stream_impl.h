@@ -30,12 +30,13 @@ struct sp_stream {
     struct sp_addr remote, local;
     int fd;
     ev_io io;
-    struct sp_timer timer;   /* of connecting, of the handshake, of finishing */
-    struct sp_deferred work; /* something happened outside of the loop's calls */
-    struct sp_buf in, out;   /* plain; under TLS `out` is what was written before it */
-    struct sp_tls *tls;      /* NULL: plain */
-    size_t unsent_max;       /* what the kernel may hold unsent … */
-    size_t room;             /* … less what it may hold by now */
+    struct sp_timer timer;    /* of connecting, of the handshake, of finishing */
+    struct sp_deferred work;  /* something happened outside of the loop's calls */
+    struct sp_deferred ready; /* the socket has something */
+    struct sp_buf in, out;    /* plain; under TLS `out` is what was written before it */
+    struct sp_tls *tls;       /* NULL: plain */
+    size_t unsent_max;        /* what the kernel may hold unsent … */
+    size_t room;              /* … less what it may hold by now */
     struct sp_losses losses;
     const char *on_loss;           /* congestion control while it has many; NULL: as ever */
     char usual[SP_CONGESTION_MAX]; /* the one that it has otherwise */

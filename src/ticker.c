@@ -39,19 +39,32 @@ static void take_all(struct sp_list *to, struct sp_list *from)
     sp_list_init(from);
 }
 
+/* What is put into the list meanwhile stays there. */
+static void run_list(struct sp_ticker *t, struct sp_list *list)
+{
+    struct sp_list batch;
+    struct sp_link *l;
+
+    take_all(&batch, list);
+    while ((l = sp_list_first(&batch)) != NULL) {
+        struct sp_deferred *d = SP_LIST_ITEM(l, struct sp_deferred, link);
+        sp_list_remove(l);
+        d->fn(d, t->now_us, d->arg);
+    }
+}
+
+static void on_heard(struct ev_loop *loop, ev_check *w, int revents)
+{
+    struct sp_ticker *t = w->data;
+    (void)loop;
+    (void)revents;
+    run_list(t, &t->ready);
+}
+
 static void run_deferred(struct sp_ticker *t)
 {
-    for (int round = 0; round < MAX_ROUNDS && !sp_list_empty(&t->deferred); round++) {
-        struct sp_list batch;
-        struct sp_link *l;
-
-        take_all(&batch, &t->deferred);
-        while ((l = sp_list_first(&batch)) != NULL) {
-            struct sp_deferred *d = SP_LIST_ITEM(l, struct sp_deferred, link);
-            sp_list_remove(l);
-            d->fn(d, t->now_us, d->arg);
-        }
-    }
+    for (int round = 0; round < MAX_ROUNDS && !sp_list_empty(&t->deferred); round++)
+        run_list(t, &t->deferred);
 }
 
 /* libev counts from a reading of its own, which is made anew here: from one that is as old as this
@@ -86,28 +99,33 @@ void sp_ticker_init(struct sp_ticker *t, struct ev_loop *loop)
     *t = (struct sp_ticker){.loop = loop, .now_us = sp_clock_us(), .armed_us = SP_NEVER};
     sp_timerq_init(&t->timers);
     sp_list_init(&t->deferred);
+    sp_list_init(&t->ready);
     ev_timer_init(&t->timer, on_timer, 0., 0.);
     ev_prepare_init(&t->prepare, on_prepare);
     ev_check_init(&t->check, on_check);
-    t->timer.data = t->prepare.data = t->check.data = t;
+    ev_check_init(&t->heard, on_heard);
+    t->timer.data = t->prepare.data = t->check.data = t->heard.data = t;
     ev_set_priority(&t->check, EV_MAXPRI); /* the time, before anybody asks for it */
+    ev_set_priority(&t->heard, -1);        /* when all sockets have said that they are ready */
     /* Whoever has waited for something, and is late himself, looks first what has come meanwhile.
      */
     ev_set_priority(&t->timer, EV_MINPRI);
     ev_set_priority(&t->prepare, EV_MINPRI); /* the last word before the loop sleeps */
     ev_prepare_start(loop, &t->prepare);
     ev_check_start(loop, &t->check);
+    ev_check_start(loop, &t->heard);
 }
 
 void sp_ticker_fini(struct sp_ticker *t)
 {
     struct sp_link *l;
 
-    while ((l = sp_list_first(&t->deferred)) != NULL)
+    while ((l = sp_list_first(&t->deferred)) != NULL || (l = sp_list_first(&t->ready)) != NULL)
         sp_list_remove(l);
     ev_timer_stop(t->loop, &t->timer);
     ev_prepare_stop(t->loop, &t->prepare);
     ev_check_stop(t->loop, &t->check);
+    ev_check_stop(t->loop, &t->heard);
     sp_timerq_fini(&t->timers);
     free(t->scratch);
     free(t->blocks);
@@ -171,4 +189,10 @@ void sp_ticker_defer(struct sp_ticker *t, struct sp_deferred *d)
 void sp_deferred_cancel(struct sp_deferred *d)
 {
     sp_list_remove(&d->link);
+}
+
+void sp_ticker_ready(struct sp_ticker *t, struct sp_deferred *d)
+{
+    if (!sp_link_linked(&d->link))
+        sp_list_prepend(&t->ready, &d->link);
 }

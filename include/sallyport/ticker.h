@@ -27,10 +27,10 @@ struct sp_deferred {
 struct sp_ticker {
     struct ev_loop *loop;
     struct sp_timerq timers;
-    struct sp_list deferred;
+    struct sp_list deferred, ready;
     ev_timer timer;
     ev_prepare prepare;
-    ev_check check;
+    ev_check check, heard;
     uint64_t now_us;
     uint64_t armed_us;         /* what `timer` waits for; SP_NEVER: it is stopped */
     uint8_t *scratch, *blocks; /* NULL: nobody has wanted them */
@@ -65,5 +65,10 @@ void sp_deferred_init(struct sp_deferred *d, sp_deferred_fn *fn, void *arg);
  * to a bound, so that data passed from machine to machine leaves in the turn it came. */
 void sp_ticker_defer(struct sp_ticker *t, struct sp_deferred *d);
 void sp_deferred_cancel(struct sp_deferred *d);
+
+/* From a watcher's callback: its socket has something. Runs once in this turn, before timers do, in
+ * the order in which sockets became ready; libev calls in the opposite one, and what came by
+ * several lanes one after the other would go on backwards. */
+void sp_ticker_ready(struct sp_ticker *t, struct sp_deferred *d);
 
 #endif

@@ -44,6 +44,69 @@ START_TEST(there_and_back)
 }
 END_TEST
 
+/* What comes by several streams in one turn is heard in the order in which it came. */
+#define SEVERAL 5
+
+struct several {
+    struct io_loop loop;
+    struct sp_stream *s[SEVERAL];
+    size_t n;
+    uint8_t heard[SEVERAL];
+};
+
+static struct several several;
+
+static void hear(struct sp_stream *s, void *arg)
+{
+    struct several *r = arg;
+
+    r->heard[r->n++] = sp_stream_in(s)->mem[sp_stream_in(s)->off];
+    sp_buf_consume(sp_stream_in(s), 1);
+}
+
+static void never_closes(struct sp_stream *s, int why, void *arg)
+{
+    (void)s, (void)why, (void)arg;
+    ck_abort_msg("a stream ended");
+}
+
+static bool all_heard(void *arg)
+{
+    return ((struct several *)arg)->n == SEVERAL;
+}
+
+START_TEST(in_the_order_in_which_it_came)
+{
+    static const struct sp_stream_events events = {.input = hear, .closed = never_closes};
+    static const uint8_t order[SEVERAL] = {3, 0, 4, 1, 2};
+    int fds[SEVERAL][2];
+
+    several = (struct several){.n = 0};
+    io_loop_init(&several.loop);
+    for (int i = 0; i < SEVERAL; i++) {
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds[i]), 0);
+        ck_assert_int_eq(
+            sp_stream_new(&several.loop.ticker, fds[i][0], &events, &several, &several.s[i]), 0);
+    }
+    io_loop_for(&several.loop, 1);
+    for (int i = 0; i < SEVERAL; i++)
+        ck_assert_int_eq(write(fds[order[i]][1], &order[i], 1), 1);
+    ck_assert(io_loop_until(&several.loop, all_heard, &several));
+    ck_assert_mem_eq(several.heard, order, SEVERAL);
+    /* One that goes while it is about to be heard. */
+    several.n = 0;
+    ck_assert_int_eq(write(fds[0][1], "", 1), 1);
+    sp_stream_free(several.s[0]);
+    io_loop_for(&several.loop, 1);
+    ck_assert_uint_eq(several.n, 0);
+    for (int i = 1; i < SEVERAL; i++)
+        sp_stream_free(several.s[i]);
+    for (int i = 0; i < SEVERAL; i++)
+        close(fds[i][1]);
+    io_loop_fini(&several.loop);
+}
+END_TEST
+
 /* A receiver that does not consume: its input stays within the bound, the sender's room ends, and
  * both go on when it consumes, which it does outside of any callback. */
 START_TEST(back_pressure)
@@ -380,6 +443,7 @@ int main(void)
 
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, there_and_back, 0, 2);
+    tcase_add_test(tc, in_the_order_in_which_it_came);
     tcase_add_loop_test(tc, back_pressure, 0, 2);
     tcase_add_test(tc, tuned_while_the_kernel_is_full);
     tcase_add_loop_test(tc, output_bound, 0, 2);
