@@ -176,8 +176,7 @@ struct sp_tunnel {
     struct sp_lane *lanes[SP_LANES_MAX];
     size_t lanes_end; /* all numbers of lanes that there are lie below */
     size_t n_lanes;
-    struct sp_timer
-        look; /* set while there are lanes: when to look at the first of them, or before */
+    struct sp_timer look; /* at the lane that is due first; set while there are any */
     uint64_t turns;
     struct flight { /* of what sets a call up: by which lane, and whether it may still go on */
         int lane;

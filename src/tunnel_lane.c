@@ -206,7 +206,7 @@ static bool judge(struct sp_lane *l, uint64_t now_us)
     return l->suspect && !was_suspect;
 }
 
-/* The same, of what it learns. */
+/* Asks how it fares, and when to do so again; whether it has become suspect just now. */
 static bool look(struct sp_lane *l, uint64_t now_us)
 {
     uint64_t idle_end_us = l->last_in_us + ping_interval_us(l);
