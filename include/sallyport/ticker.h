@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Joins a libev loop to the machines: one clock reading per loop turn, sockets heard in the order in
- * which they became ready, then the worker's timer queue driven by one ev_timer, and work put off
- * to the end of the turn, just before the loop sleeps.
- * Everything that does I/O on one worker shares one ticker.
+ * Joins a libev loop to the machines: one clock reading per loop turn, sockets heard in the order
+ * in which they became ready, then the worker's timer queue driven by one ev_timer, and work put
+ * off to the end of the turn, just before the loop sleeps. Everything that does I/O on one worker
+ * shares one ticker.
  */
 #ifndef SALLYPORT_TICKER_H
 #define SALLYPORT_TICKER_H
