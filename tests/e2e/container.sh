@@ -43,8 +43,9 @@ make_base() {
         'path-exclude=/usr/share/man/*' 'path-exclude=/usr/share/locale/*' >"$LAB_DIR/dpkg.conf"
     container=$(storage from scratch)
     folder=$(storage mount "$container")
-    mmdebstrap --quiet --variant=minbase --aptopt="$LAB_DIR/apt.conf" --aptopt='Acquire::Languages "none"' \
-        --dpkgopt="$LAB_DIR/dpkg.conf" bookworm "$folder" "$LAB_DIR/sources.list" ||
+    # What it mounts there is gone with it, however it ends.
+    unshare --mount mmdebstrap --quiet --variant=minbase --aptopt="$LAB_DIR/apt.conf" \
+        --aptopt='Acquire::Languages "none"' --dpkgopt="$LAB_DIR/dpkg.conf" bookworm "$folder" "$LAB_DIR/sources.list" ||
         fail "mmdebstrap could not make a Debian"
     # Mirrors that speak HTTPS may have a certificate that this host trusts, and a bare Debian doesn't.
     install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$folder/etc/ssl/certs/ca-certificates.crt"

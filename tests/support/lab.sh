@@ -120,7 +120,8 @@ lab_sweep() {
         read -r pid birth dir <"$file"
         if [ "$(_lab_birth "$pid")" != "$birth" ]; then
             say "removing what an earlier run left behind (lab ${file##*/})"
-            _lab_remove "${file##*/}" "$dir"
+            # Whatever is left of it, this run has its own.
+            _lab_remove "${file##*/}" "$dir" || say "could not remove all of lab ${file##*/}"
         fi
     done
 }
@@ -143,7 +144,7 @@ _lab_birth() {
 }
 
 _lab_remove() {
-    local id=$1 dir=$2 host signal
+    local id=$1 dir=$2 host signal left=0
     for signal in TERM KILL; do
         _lab_signal "$id" "$signal" || break
     done
@@ -152,9 +153,20 @@ _lab_remove() {
         rm -rf "/etc/netns/sallyport-$id-$host"
     done
     rmdir /etc/netns 2>/dev/null || true
-    [ -z "$dir" ] || rm -rf "$dir"
+    [ -z "$dir" ] || _lab_remove_dir "$dir" || left=1
     rm -f "${LAB_STATE:?}/$id"
     rmdir "$LAB_STATE" 2>/dev/null || true
+    return $left
+}
+
+# A script that was killed may have left mounts in its directory: this host's own /sys and /dev/shm, say. They
+# are taken off first, the deepest first, and what can't be is not gone into.
+_lab_remove_dir() {
+    local mount
+    awk -v dir="$1/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | tac | while read -r mount; do
+        umount --lazy "$(printf %b "$mount")" || true
+    done
+    rm -rf --one-file-system "$1"
 }
 
 # Signals every process in the namespaces of a lab and waits up to 3 s for them to end; fails when none
