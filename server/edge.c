@@ -45,7 +45,7 @@ struct edge {
     struct sp_shared *shared;
     struct sp_relay_ips *relay_ips;
     struct sp_crew *crew;
-    struct sp_tls_validity certificate; /* that it began with */
+    struct sp_tls_validity certificate; /* that is served */
     struct sp_ticker ticker;            /* of signals, the end, and the admin port */
     struct sp_edge_view view;
     struct sp_admin *admin;
@@ -70,8 +70,9 @@ static void on_ended(void *arg)
 }
 
 /* It is served all the same: a clock may be wrong, and clients judge by theirs. */
-static void say_certificate(const struct edge *e, const struct sp_tls_validity *v)
+static void say_certificate(const struct edge *e)
 {
+    const struct sp_tls_validity *v = &e->certificate;
     uint64_t now_s = sp_clock_unix_s();
 
     if (v->until_s != 0 && now_s > v->until_s)
@@ -103,7 +104,8 @@ static void reload(struct ev_loop *loop, ev_signal *watcher, int events)
     }
     sp_crew_each(e->crew, set_keys, keys);
     sp_log_info(&e->config->log, "certificate, secrets and users reread");
-    say_certificate(e, &keys->certificate);
+    e->certificate = keys->certificate;
+    say_certificate(e);
     sp_keys_unref(keys);
 }
 
@@ -183,6 +185,7 @@ static int start(struct edge *e, char why[static SP_SHARED_WHY_MAX])
     e->view = (struct sp_edge_view){.crew = e->crew,
                                     .ticker = &e->ticker,
                                     .config = &c->worker,
+                                    .certificate = &e->certificate,
                                     .start_unix_s = sp_clock_unix_s()};
     if (c->has_admin && sp_edge_admin_open(&e->view, &c->log, &c->admin, &e->admin) != 0) {
         snprintf(why, SP_SHARED_WHY_MAX, "cannot listen on %s (--admin): %m%s",
@@ -273,7 +276,7 @@ int sp_edge_run(const struct sp_edge_config *c)
     if (status == 0) {
         say_room(&e);
         say_congestion(&e);
-        say_certificate(&e, &e.certificate);
+        say_certificate(&e);
         say_ready(&e);
         ev_run(e.loop, 0);
         sp_log_info(&c->log, "stopped");

@@ -35,6 +35,16 @@ static void healthz(struct sp_admin_reply *r, void *arg)
     sp_admin_put(r, s.draining ? "draining\n" : "ok\n");
 }
 
+/* For an alert before browsers refuse it. Left out where there is none. */
+static void put_certificate(struct sp_prometheus *p, const struct sp_tls_validity *v)
+{
+    const struct sp_sample s = {SP_IS_GAUGE, "certificate_end_timestamp_seconds", NULL,
+                                "When the certificate that is served ends, in seconds since 1970."};
+
+    if (v->until_s != 0)
+        sp_prometheus_sample(p, &s, v->until_s);
+}
+
 static void metrics(struct sp_admin_reply *r, void *arg)
 {
     const struct sp_edge_view *v = arg;
@@ -48,6 +58,7 @@ static void metrics(struct sp_admin_reply *r, void *arg)
     r->type = SP_PROMETHEUS_TYPE;
     sp_prometheus_init(&p, &r->body);
     sp_prometheus_build_info(&p);
+    put_certificate(&p, v->certificate);
     sp_prometheus_groups(&p, groups, n_groups, &s);
     sp_prometheus_table(&p, tunnel, n_tunnel, &s.sessions.tunnels);
     sp_prometheus_process(&p, v->start_unix_s);
@@ -82,6 +93,14 @@ static json_t *json_relays(const struct sp_edge_view *v)
                             (int)v->config->min_port, "max_port", (int)v->config->max_port));
     }
     return list;
+}
+
+static json_t *json_certificate(const struct sp_tls_validity *v)
+{
+    if (v->until_s == 0)
+        return json_null();
+    return json_pack("{s:s, s:s, s:I}", "from", v->from, "until", v->until, "until_unix",
+                     (json_int_t)v->until_s);
 }
 
 static json_t *json_lanes(const struct sp_tunnel *t)
@@ -191,6 +210,7 @@ static void status(struct sp_admin_reply *r, void *arg)
                         sp_admin_json_table(tunnel, n_tunnel, &s.sessions.tunnels));
     json_object_set_new(root, "listen", json_listen(v));
     json_object_set_new(root, "relays", json_relays(v));
+    json_object_set_new(root, "certificate", json_certificate(v->certificate));
     json_object_set_new(root, "now", sp_admin_json_table(groups[0].table, groups[0].n, &s));
     json_object_set_new(root, "tunnels", json_tunnels(v));
     json_object_set_new(root, "sessions", json_rendezvous(v));

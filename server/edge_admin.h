@@ -7,12 +7,14 @@
 
 #include "crew.h"
 #include "sallyport/admin.h"
+#include "sallyport/tls_validity.h"
 
 /* Where it looks; stays where it is while the port is open. */
 struct sp_edge_view {
     struct sp_crew *crew;
-    struct sp_ticker *ticker;              /* of none of them */
-    const struct sp_worker_config *config; /* what they were made with */
+    struct sp_ticker *ticker;                  /* of none of them */
+    const struct sp_worker_config *config;     /* what they were made with */
+    const struct sp_tls_validity *certificate; /* that is served by now; all zeros: none */
     uint64_t start_unix_s;
     uint64_t start_us; /* set when the port is opened */
 };

@@ -103,6 +103,23 @@ logs() {
     ok "one line tells how each tunnel and allocation was"
 }
 
+# When the certificate in the file ends.
+certificate_end() {
+    date -d "$(openssl x509 -in "$LAB_DIR/cert.pem" -noout -enddate | cut -d= -f2)" +%s
+}
+
+# What an alert goes by follows what is reread.
+renewal() {
+    local metric=certificate_end_timestamp_seconds before
+    before=$(certificate_end)
+    [ "$(metric server $metric)" = "$before" ] || fail "the certificate ends at $(metric server $metric), not $before"
+    lab_cert
+    [ "$(certificate_end)" -gt "$before" ] || fail "the new certificate is not another"
+    kill -HUP "$(lab_pid server)"
+    wait_until 10 is "metric server $metric" -eq "$(certificate_end)" || fail "it still ends at $(metric server $metric)"
+    ok "when the certificate ends, before and after its renewal"
+}
+
 need_packages python3
 need_commands curl=curl openssl=openssl ip=iproute2
 host_up
@@ -119,5 +136,6 @@ lab_wait call || fail "the call: $(cat "$LAB_DIR/call.err")"
 wait_until 5 is 'metric server allocations' -le 1 || fail "allocations stay"
 host_stop gateway
 wait_until 5 is 'metric server lanes' -eq 0 || fail "lanes stay"
+renewal
 host_stop server
 logs

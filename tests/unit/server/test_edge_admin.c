@@ -20,6 +20,7 @@
 struct rig {
     struct worker_rig r;
     struct sp_edge_view view;
+    struct sp_tls_validity certificate;
     struct sp_admin *admin;
     char text[TEXT_MAX];
 };
@@ -28,11 +29,13 @@ static void open_rig(struct rig *r)
 {
     const struct sp_addr any = sp_addr_v4(127, 0, 0, 1, 0);
 
+    r->certificate = (struct sp_tls_validity){0};
     worker_rig_init(&r->r);
     ck_assert_int_eq(worker_rig_start_crew(&r->r, 3), 0);
     r->view = (struct sp_edge_view){.crew = r->r.crew,
                                     .ticker = &r->r.loop.ticker,
                                     .config = &r->r.wc,
+                                    .certificate = &r->certificate,
                                     .start_unix_s = 1700000000};
     ck_assert_int_eq(sp_edge_admin_open(&r->view, NULL, &any, &r->admin), 0);
 }
@@ -158,6 +161,30 @@ START_TEST(metrics)
 }
 END_TEST
 
+START_TEST(certificate)
+{
+    struct rig r;
+
+    open_rig(&r);
+    ck_assert_uint_eq(get(&r, "/metrics"), 200);
+    ck_assert_uint_eq(count(r.text, "sallyport_certificate_"), 0); /* there is none */
+    ck_assert_uint_eq(get(&r, "/status"), 200);
+    ck_assert_ptr_nonnull(strstr(r.text, "\"certificate\": null"));
+    r.certificate = (struct sp_tls_validity){
+        .from_s = 1700000000, .until_s = 1800000000, .from = "2023-11-14", .until = "2027-01-15"};
+    ck_assert_uint_eq(get(&r, "/metrics"), 200);
+    ck_assert_uint_eq(count(r.text, "sallyport_certificate_end_timestamp_seconds 1800000000\n"), 1);
+    ck_assert_uint_eq(get(&r, "/status"), 200);
+    json_t *o = json_loads(r.text, 0, NULL);
+    const json_t *c = json_object_get(o, "certificate");
+    ck_assert_str_eq(json_string_value(json_object_get(c, "from")), "2023-11-14");
+    ck_assert_str_eq(json_string_value(json_object_get(c, "until")), "2027-01-15");
+    ck_assert_int_eq(json_integer_value(json_object_get(c, "until_unix")), 1800000000);
+    json_decref(o);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(status)
 {
     struct rig r;
@@ -189,6 +216,7 @@ int main(void)
     tcase_add_test(tc, healthz);
     tcase_add_test(tc, healthz_while_draining);
     tcase_add_test(tc, metrics);
+    tcase_add_test(tc, certificate);
     tcase_add_test(tc, status);
     suite_add_tcase(s, tc);
 
