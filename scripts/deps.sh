@@ -56,13 +56,19 @@ installed_prefix() {
     [ -f "$prefix/lib/libwolfssl.a" ] && echo "$prefix"
 }
 
-# mirror_of SUITE: where this system itself gets that suite from.
+# mirror_of SUITE: where this system itself gets that suite from. A newer Debian: where it gets its own, since
+# mirrors have all releases that are looked after.
 mirror_of() {
-    local uri
-    # shellcheck disable=SC2016 # apt-get fills these in
-    uri=$(apt-get indextargets --no-release-info --format '$(RELEASE) $(REPO_URI)' \
-        'Created-By: Packages' |
-        awk -v suite="$1" '$1 == suite { print $2; exit }')
+    local own suite uri
+    # shellcheck source=/dev/null
+    own=$(. /etc/os-release && [ "$ID" = debian ] && echo "${VERSION_CODENAME-}") || own=$release
+    for suite in "$1" "${1/$release/$own}"; do
+        # shellcheck disable=SC2016 # apt-get fills these in
+        uri=$(apt-get indextargets --no-release-info --format '$(RELEASE) $(REPO_URI)' \
+            'Created-By: Packages' |
+            awk -v suite="$suite" '$1 == suite { print $2; exit }')
+        [ -z "$uri" ] || break
+    done
     [ -n "$uri" ] || die 2 "apt's sources do not name $1; add it, or take the packaged wolfSSL:" \
         "scripts/build.sh -- -DSALLYPORT_WOLFSSL=system"
     echo "$uri"
