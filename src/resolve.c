@@ -14,7 +14,7 @@
 #define TRY_MS    2000 /* before the next name server is asked */
 #define TRIES     2
 #define LIMIT_US  SP_SEC(5) /* for the whole question */
-#define SOCKS_MAX ARES_GETSOCK_MAXNUM
+#define SOCKS_MAX 16
 #define WHY_MAX   384
 
 struct sp_resolver {
@@ -49,7 +49,17 @@ struct sp_resolve {
 
 /* --- c-ares on the loop --------------------------------------------------------------------- */
 
-static void watch(struct sp_resolver *r);
+/* When c-ares wants to be called though no socket has anything. */
+static void set_retry(struct sp_resolver *r)
+{
+    struct timeval tv;
+
+    ev_timer_stop(r->ticker->loop, &r->retry);
+    if (ares_timeout(r->channel, NULL, &tv) == NULL)
+        return;
+    r->retry.repeat = (double)tv.tv_sec + (double)tv.tv_usec / 1e6 + 0.001;
+    ev_timer_again(r->ticker->loop, &r->retry);
+}
 
 static void on_io(struct ev_loop *loop, ev_io *w, int events)
 {
@@ -57,7 +67,7 @@ static void on_io(struct ev_loop *loop, ev_io *w, int events)
     (void)loop;
     ares_process_fd(r->channel, events & EV_READ ? w->fd : ARES_SOCKET_BAD,
                     events & EV_WRITE ? w->fd : ARES_SOCKET_BAD);
-    watch(r);
+    set_retry(r);
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *w, int events)
@@ -66,39 +76,38 @@ static void on_retry(struct ev_loop *loop, ev_timer *w, int events)
     (void)loop;
     (void)events;
     ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    watch(r);
+    set_retry(r);
 }
 
-static void unwatch(struct sp_resolver *r)
+/* The one of this socket, or one that is free; NULL: that many c-ares has not, it asks one server
+ * after the other. */
+static ev_io *watcher_of(struct sp_resolver *r, int fd)
 {
-    for (size_t i = 0; i < SOCKS_MAX; i++)
-        ev_io_stop(r->ticker->loop, &r->io[i]);
-    ev_timer_stop(r->ticker->loop, &r->retry);
+    ev_io *free_one = NULL;
+
+    for (size_t i = 0; i < SOCKS_MAX; i++) {
+        if (!ev_is_active(&r->io[i]))
+            free_one = &r->io[i];
+        else if (r->io[i].fd == fd)
+            return &r->io[i];
+    }
+    return free_one;
 }
 
-/* Sets all watchers from c-ares' state. Its sockets come and go with each query. */
-static void watch(struct sp_resolver *r)
+/* What c-ares waits for on a socket of its own, from when it makes it until it closes it: then for
+ * nothing. */
+static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 {
-    ares_socket_t socks[SOCKS_MAX];
-    struct timeval tv;
-    unsigned bits = (unsigned)ares_getsock(r->channel, socks, SOCKS_MAX);
+    struct sp_resolver *r = arg;
+    int events = (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
+    ev_io *w = watcher_of(r, fd);
 
-    unwatch(r);
-    for (unsigned i = 0; i < SOCKS_MAX; i++) {
-        int events = 0;
-        if (bits >> i & 1) /* ARES_GETSOCK_READABLE and _WRITABLE shift into the sign */
-            events |= EV_READ;
-        if (bits >> (i + ARES_GETSOCK_MAXNUM) & 1)
-            events |= EV_WRITE;
-        if (events == 0)
-            continue;
-        ev_io_set(&r->io[i], socks[i], events);
-        ev_io_start(r->ticker->loop, &r->io[i]);
-    }
-    if (ares_timeout(r->channel, NULL, &tv) != NULL) {
-        r->retry.repeat = (double)tv.tv_sec + (double)tv.tv_usec / 1e6 + 0.001;
-        ev_timer_again(r->ticker->loop, &r->retry);
-    }
+    if (w == NULL)
+        return;
+    ev_io_stop(r->ticker->loop, w);
+    ev_io_set(w, fd, events);
+    if (events != 0)
+        ev_io_start(r->ticker->loop, w);
 }
 
 static int error_of(int status)
@@ -119,11 +128,13 @@ static int error_of(int status)
 }
 
 /* Reads the system's configuration. */
-static int open_channel(const struct sp_resolver *r, ares_channel *out)
+static int open_channel(struct sp_resolver *r, ares_channel *out)
 {
-    struct ares_options options = {.timeout = TRY_MS, .tries = TRIES};
+    struct ares_options options = {
+        .timeout = TRY_MS, .tries = TRIES, .sock_state_cb = on_socket, .sock_state_cb_data = r};
     ares_channel c;
-    int status = ares_init_options(&c, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+    int status = ares_init_options(&c, &options,
+                                   ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
 
     if (status != ARES_SUCCESS)
         return error_of(status);
@@ -144,7 +155,7 @@ static void reread_configuration(struct sp_resolver *r)
 
     if (r->under_way > 0 || open_channel(r, &fresh) != 0)
         return;
-    unwatch(r);
+    ev_timer_stop(r->ticker->loop, &r->retry);
     ares_destroy(r->channel);
     r->channel = fresh;
 }
@@ -208,7 +219,7 @@ void sp_resolver_free(struct sp_resolver *r)
         return;
     SP_LIST_EACH(&r->questions, link, next)
     detach(SP_LIST_ITEM(link, struct sp_resolve, link));
-    unwatch(r);
+    ev_timer_stop(r->ticker->loop, &r->retry);
     ares_destroy(r->channel); /* calls back for what is under way, which frees it */
     ares_library_cleanup();
     free(r);
@@ -313,6 +324,6 @@ int sp_resolve_start(struct sp_resolver *r, const char *host, uint16_t port, sp_
     q->in_ares = true;
     r->under_way++;
     ares_getaddrinfo(r->channel, host, NULL, &hints, on_answer, q);
-    watch(r);
+    set_retry(r);
     return 0;
 }
