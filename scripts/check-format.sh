@@ -18,6 +18,6 @@ case ${1-} in
         ;;
     *) die 2 "unknown option $1: allowed are --fix, --help" ;;
 esac
-need_commands clang-format=clang-format
+need_clang clang-format
 cd "$root"
 tree_files '*.c' '*.h' | xargs -0 clang-format "${mode[@]}"

@@ -21,7 +21,7 @@ build=$(realpath -m "${1:-$root/build}")
 shift || true
 commands=$build/compile_commands.json
 [ -r "$commands" ] || die 2 "no $commands: run scripts/build.sh first"
-need_commands clang-tidy=clang-tidy
+need_clang clang-tidy
 
 # tidy FILE: its output only if there is something in it.
 tidy() {

@@ -25,6 +25,14 @@ die() {
     exit "$status"
 }
 
+# skip_test TEXT...: ends a test that can't be run here; with REQUIRE_ALL=1 that is a failure.
+skip_test() {
+    echo "skipped: $*"
+    [ "${REQUIRE_ALL-}" = 1 ] || exit 77
+    echo "REQUIRE_ALL=1 allows no skipped test"
+    exit 1
+}
+
 # usage: prints the comment at the head of the running script, from its first blank "#" line on.
 usage() {
     sed -n '/^#$/,/^[^#]/{/^[^#]/d;s/^# \{0,1\}//;p;}' "$0" | sed '1d'
@@ -96,6 +104,15 @@ tree_files() {
     done
     find . \( -name .git -o -name node_modules -o -path ./build \) -prune -o \
         -type f \( "${names[@]:1}" \) -print0 | sort -z
+}
+
+# need_clang TOOL: clang-format or clang-tidy, of the version by whose ways the tree is written. Others format some
+# lines otherwise, and warn of other things.
+need_clang() {
+    local version=14 found
+    need_commands "$1=$1"
+    found=$("$1" --version | grep -o 'version [0-9]*' | head -n 1)
+    [ "$found" = "version $version" ] || skip_test "needs $1 $version, as Debian 12 has it, and this is $found"
 }
 
 # need_browsers PACKAGE...: what the tests with a browser and the demo need: these browsers, and for node,

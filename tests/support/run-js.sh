@@ -3,9 +3,8 @@
 #
 # run-js.sh: the tests of sallyport.js, by node's own test runner.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../unit/js"
-command -v node >/dev/null || {
-    echo "skipped: needs node"
-    exit 77
-}
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+cd "$root/tests/unit/js"
+command -v node >/dev/null || skip_test "needs node"
 exec node --test .
