@@ -3,11 +3,13 @@
 """Numbered datagrams, sent and counted on one machine.
 
     udp_count.py sink ADDR PORT                       until the sender says that it was all
-    udp_count.py send ADDR PORT COUNT BYTES PAUSE     PAUSE seconds between two
+    udp_count.py send ADDR PORT COUNT BYTES PAUSE [ENOUGH]
+                                                      PAUSE seconds between two; no more when the file ENOUGH is there
 
 The sink prints how many came, how many of them after a higher number, and the least time in ms.
 """
 
+import os
 import socket
 import struct
 import sys
@@ -35,9 +37,11 @@ def sink(sock):
     print(came, disorder, f"{least / 1e6:.3f}")
 
 
-def send(sock, to, count, length, pause):
+def send(sock, to, count, length, pause, enough):
     body = bytes(length - HEAD.size)
     for number in range(count):
+        if enough and os.path.exists(enough):
+            break
         sock.sendto(HEAD.pack(number, time.monotonic_ns()) + body, to)
         time.sleep(pause)
     for _ in range(3):  # far enough apart for a full queue, and for a burst of losses
@@ -53,7 +57,7 @@ def main():
             sock.bind((addr, port))
             sink(sock)
         else:
-            send(sock, (addr, port), int(sys.argv[4]), int(sys.argv[5]), float(sys.argv[6]))
+            send(sock, (addr, port), int(sys.argv[4]), int(sys.argv[5]), float(sys.argv[6]), "".join(sys.argv[7:]))
 
 
 main()
