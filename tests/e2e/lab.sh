@@ -34,8 +34,8 @@ bash "${BASH_SOURCE[0]}" leave-behind "$mine" &
 script=$!
 wait_until 20 [ -s "$mine/left" ] || fail "no lab was made"
 read -r id dir <"$mine/left"
-sleeper=$(_lab_pids "$id")
-[ "$sleeper" ] || fail "nothing runs in lab $id"
+runs() { sleeper=$(_lab_pids "$id") && [ "$sleeper" ]; }
+wait_until 10 runs || fail "nothing runs in lab $id"
 pkill -KILL -P $script sleep || true
 kill -KILL $script
 wait $script 2>/dev/null || true

@@ -116,8 +116,8 @@ _lab_end() {
 lab_sweep() {
     local file pid birth dir
     for file in "$LAB_STATE"/*; do
-        [ -f "$file" ] || continue
-        read -r pid birth dir <"$file"
+        # None, or somebody else has just removed it.
+        read -r pid birth dir 2>/dev/null <"$file" || continue
         if [ "$(_lab_birth "$pid")" != "$birth" ]; then
             say "removing what an earlier run left behind (lab ${file##*/})"
             # Whatever is left of it, this run has its own.
