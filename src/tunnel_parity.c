@@ -10,7 +10,8 @@
 
 #define GROUP_US  SP_MS(35) /* the first may still be played when the last of a group is there */
 #define WINDOW_US SP_MS(500)
-#define RECENT    4 /* windows that count when losses rise */
+#define RECENT    4    /* windows that count when losses rise */
+#define RARE      5000 /* one of more that is missed is repeated for less than any parity costs */
 #define REST_US   SP_SEC(6)
 
 /* A frame that takes the line so long is a big one. */
@@ -84,7 +85,7 @@ static void adapt(struct parity *p)
 
     if (per_mille(&recent) > share)
         share = per_mille(&recent);
-    if (share == 0 && all.missed > 0)
+    if (share == 0 && (uint64_t)all.missed * RARE > all.left)
         share = 1;
     /* Losses in a row hit several of a group. */
     if (all.runs > 4 && all.missed * 10 > all.runs * 18 && share > 0 && share < 35)
