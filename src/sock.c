@@ -296,22 +296,23 @@ static size_t least(uint64_t a, uint64_t b)
     return (size_t)(a < b ? a : b);
 }
 
-#define ETHERNET_MSS 1460 /* loopback's segments of 64 KB are none that is ever filled */
+#define ETHERNET_MSS 1460 /* longer ones, as loopback's of 64 KB, count as several of that */
 
 /* What still leaves at once when it is written together. Where less than a third of the window is
  * left Linux waits for the acknowledgement that comes next (tcp_tso_should_defer). A kernel that
  * doesn't tell how much the receiver has room for says 0. */
 static uint32_t window_segments(const struct tcp_info *ti, uint32_t queued)
 {
+    uint32_t mss = (uint32_t)least(ti->tcpi_snd_mss, ETHERNET_MSS);
     uint32_t cwnd = ti->tcpi_snd_cwnd - ti->tcpi_snd_cwnd / 3;
-    uint32_t segments =
+    uint64_t segments =
         cwnd > ti->tcpi_unacked && ti->tcpi_notsent_bytes == 0 ? cwnd - ti->tcpi_unacked : 0;
 
-    if (ti->tcpi_snd_wnd == 0 || ti->tcpi_snd_mss == 0)
-        return segments;
+    if (ti->tcpi_snd_wnd == 0 || mss == 0)
+        return (uint32_t)segments;
     uint32_t wnd = ti->tcpi_snd_wnd - ti->tcpi_snd_wnd / 3;
     uint32_t room = wnd > queued ? wnd - queued : 0;
-    return (uint32_t)least(segments, room / least(ti->tcpi_snd_mss, ETHERNET_MSS));
+    return (uint32_t)least(segments * (ti->tcpi_snd_mss / mss), room / mss);
 }
 
 int sp_sock_tcp_info(int fd, struct sp_sock_tcp *out)

@@ -84,18 +84,18 @@ static void on_alone(struct sp_timer *timer, uint64_t now_us, void *arg)
     tunnel_control(t, &c, NO_LANE, now_us);
 }
 
-size_t arrival_ride(struct sp_tunnel *t, struct sp_span record,
-                    uint8_t out[static SP_TUNNEL_RECORD_TARGET], uint64_t now_us)
+size_t arrival_ride(struct sp_tunnel *t, struct sp_span record, uint8_t *out, size_t max,
+                    uint64_t now_us)
 {
     const struct arrival *a = &t->arrival;
     size_t header = record.len + SP_FRAME_CONTROL_HEADER_LEN, len;
 
     if (now_us - a->told_us < APART_US || a->last.seq == a->told.seq ||
         (untold(a) < RIDE_BYTES && now_us >= a->lively_until_us) ||
-        header + SP_CONTROL_ARRIVED_LEN > SP_TUNNEL_RECORD_TARGET)
+        header + SP_CONTROL_ARRIVED_LEN > max)
         return 0;
     struct sp_control c = tell(t, now_us);
-    if (sp_control_build(&c, out + header, SP_TUNNEL_RECORD_TARGET - header, &len) != 0)
+    if (sp_control_build(&c, out + header, max - header, &len) != 0)
         return 0;
     if (record.p != out)
         memcpy(out, record.p, record.len);

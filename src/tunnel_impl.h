@@ -317,10 +317,11 @@ void arrival_init(struct sp_tunnel *t);
 void arrival_fini(struct sp_tunnel *t);
 /* A lane brought a datagram with a number above all others. */
 void arrival_came(struct sp_tunnel *t, uint32_t seq, uint64_t now_us);
-/* A record is to leave: writes it to `out`, unless it lies there, with what the far side is to be
- * told behind it, and returns its length then; 0: there is nothing to tell, or no room. */
-size_t arrival_ride(struct sp_tunnel *t, struct sp_span record,
-                    uint8_t out[static SP_TUNNEL_RECORD_TARGET], uint64_t now_us);
+/* A record of `max` bytes at most is to leave: writes it to `out`, unless it lies there, with what
+ * the far side is to be told behind it, and returns its length then; 0: there is nothing to tell,
+ * or no room. */
+size_t arrival_ride(struct sp_tunnel *t, struct sp_span record, uint8_t *out, size_t max,
+                    uint64_t now_us);
 void arrival_on_lane(struct sp_tunnel *t, struct sp_lane *l);
 void arrival_on_lane_end(struct sp_tunnel *t, const struct sp_lane *l, uint64_t now_us);
 void arrival_on_told(struct sp_tunnel *t, const struct sp_control *c, uint64_t now_us);
@@ -330,6 +331,8 @@ void lanes_init(struct sp_tunnel *t);
 void lanes_fini(struct sp_tunnel *t);
 int lane_init(struct sp_lane *l, struct sp_tunnel *t, uint64_t now_us);
 void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us);
+/* Bytes that a record may hold that leaves by it. */
+size_t lane_record_max(const struct sp_lane *l);
 /* Asks the transport, unless it was asked just now. */
 void lane_measure(struct sp_lane *l, uint64_t now_us);
 /* Bytes that it took, and that have not come yet as far as is known. */

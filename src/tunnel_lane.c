@@ -20,6 +20,7 @@
 #define LOOK_US         SP_MS(250) /* while something is not acknowledged */
 #define MEASURE_US      SP_MS(2)   /* a measurement is good for that long */
 #define NARROW_US       SP_MS(5)   /* where one lane carries all: half of the slack before doubt */
+#define MOMENT_US       250        /* so late a record may be, so that it can be long */
 
 static void on_look(struct sp_timer *timer, uint64_t now_us, void *arg);
 
@@ -173,6 +174,26 @@ void lane_alive(struct sp_lane *l, uint64_t now_us)
     l->last_in_us = now_us;
 }
 
+/* Who waits for the record waits for its last byte, and a lost segment holds back all of it: a
+ * segment, then, or what a path that loses nothing, as far as is known, takes in a moment. */
+size_t lane_record_max(const struct sp_lane *l)
+{
+    const struct sp_lane_measure *m = &l->measure;
+
+    if (sp_tunnel_is_wide(l->tunnel) || sp_bottleneck_is_known(&l->tunnel->bottleneck) ||
+        !m->has_window || m->rtt_us == 0)
+        return SP_TUNNEL_RECORD_TARGET;
+    uint64_t len = (uint64_t)m->window * SP_TUNNEL_RECORD_TARGET * MOMENT_US / m->rtt_us;
+    if (len < SP_TUNNEL_RECORD_TARGET)
+        return SP_TUNNEL_RECORD_TARGET;
+    return len < SP_TUNNEL_RECORD_MAX ? (size_t)len : SP_TUNNEL_RECORD_MAX;
+}
+
+static uint32_t segments(size_t len)
+{
+    return (uint32_t)((len + SP_TUNNEL_RECORD_TARGET - 1) / SP_TUNNEL_RECORD_TARGET);
+}
+
 void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
 {
     uint64_t look_us = tunnel_leisure(now_us + LOOK_US);
@@ -183,7 +204,7 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
             l->measure.window = RESTART;
     }
     l->sent_since += frames.len;
-    l->records_since++;
+    l->records_since += segments(frames.len);
     l->sent_us = now_us;
     l->tunnel->counters.bytes_out += frames.len;
     sp_bottleneck_sent(&l->tunnel->bottleneck, frames.len, now_us);

@@ -249,20 +249,21 @@ static void note_frames(struct sp_tunnel *t, struct sp_dgramq *q, size_t n, int 
 static bool send_record(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
 {
     struct sp_dgramq *q = &t->queue.of[c];
-    uint8_t record[SP_TUNNEL_RECORD_TARGET];
+    uint8_t record[SP_TUNNEL_RECORD_MAX];
     int lane = pick_lane_of(t, c, now_us);
     size_t n;
 
     if (lane == NO_LANE)
         return false;
-    struct sp_span frames = sp_dgramq_front(q, SP_TUNNEL_RECORD_TARGET, &n);
+    size_t max = lane_record_max(t->lanes[lane]);
+    struct sp_span frames = sp_dgramq_front(q, max, &n);
     number_frames(t, q, n);
     uint64_t queued_us = sp_dgramq_time_at(q, 0);
     struct sp_span all = frames;
     size_t len = copy_ride(t, lane, queued_us, frames, record, now_us);
     if (len > 0)
         all = sp_span(record, len);
-    if ((len = arrival_ride(t, all, record, now_us)) > 0)
+    if ((len = arrival_ride(t, all, record, max, now_us)) > 0)
         all = sp_span(record, len);
     t->lanes[lane]->turn = ++t->turns;
     lane_send(t->lanes[lane], all, now_us);

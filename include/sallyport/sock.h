@@ -111,7 +111,7 @@ struct sp_sock_tcp {
     uint32_t rtt_us;
     uint64_t acked_bytes;     /* since the start: progress */
     uint32_t retransmits;     /* total */
-    uint32_t window_segments; /* of 1,460 bytes at most: so many leave at once if sent next */
+    uint32_t window_segments; /* of 1,460 bytes at most: so many leave at once if written next */
 };
 int sp_sock_tcp_info(int fd, struct sp_sock_tcp *out);
 

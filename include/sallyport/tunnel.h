@@ -29,9 +29,10 @@ struct sp_lane;
 
 enum sp_tunnel_role { SP_TUNNEL_GATEWAY, SP_TUNNEL_EDGE };
 
-/* A record should not hold more than about one segment, since a lost segment holds back the record.
- */
+/* A record should not hold more than about one segment, since a lost segment holds back the record;
+ * by a lane that loses nothing and is so fast that it does not matter, as much as TLS allows. */
 #define SP_TUNNEL_RECORD_TARGET 1400
+#define SP_TUNNEL_RECORD_MAX    16384
 
 /* How a lane's transport fares, as its kernel tells. */
 struct sp_lane_measure {
@@ -39,7 +40,7 @@ struct sp_lane_measure {
     uint32_t unacked_bytes; /* handed over, not acknowledged by the far side's kernel */
     uint32_t rtt_us;        /* 0: not known */
     bool has_window;        /* it has one, as TCP's congestion control; and as it is known: */
-    uint32_t window;        /* records that would leave at once, no longer than a segment */
+    uint32_t window; /* segments that would leave at once, each as long as a record's target */
 };
 
 /* What a transport does for a lane. TLS over TCP is the first; none of these may call back. */

@@ -16,7 +16,8 @@ static void lane_send(struct sp_span frames, void *arg)
     memcpy(l->wire + l->len, frames.p, frames.len);
     l->len += frames.len;
     l->sent += frames.len;
-    l->records++;
+    l->segments += (uint32_t)((frames.len + SP_TUNNEL_RECORD_TARGET - 1) / SP_TUNNEL_RECORD_TARGET);
+    l->handed++;
 }
 
 static bool lane_has_room(void *arg)
@@ -31,12 +32,13 @@ static void lane_measure(struct sp_lane_measure *out, void *arg)
 
     l->measured++;
     if (l->sent == l->acked)
-        l->records = 0;
-    *out = (struct sp_lane_measure){.acked_bytes = l->acked,
-                                    .unacked_bytes = (uint32_t)(l->sent - l->acked),
-                                    .rtt_us = l->rtt_us,
-                                    .has_window = l->window > 0,
-                                    .window = l->window > l->records ? l->window - l->records : 0};
+        l->segments = 0;
+    *out =
+        (struct sp_lane_measure){.acked_bytes = l->acked,
+                                 .unacked_bytes = (uint32_t)(l->sent - l->acked),
+                                 .rtt_us = l->rtt_us,
+                                 .has_window = l->window > 0,
+                                 .window = l->window > l->segments ? l->window - l->segments : 0};
 }
 
 static void lane_close(void *arg)

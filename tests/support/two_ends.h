@@ -38,8 +38,9 @@ struct end_lane {
     uint64_t sent, acked; /* bytes */
     uint32_t rtt_us;      /* that is measured */
     unsigned measured;    /* how often it was */
-    uint32_t window;      /* records that may be on their way; 0: any */
-    uint32_t records;     /* that are, since all was acknowledged last */
+    unsigned handed;      /* how often it was given some */
+    uint32_t window;      /* segments that may be on their way; 0: any */
+    uint32_t segments;    /* that are, since all was acknowledged last */
     size_t len;
     uint8_t wire[ENDS_WIRE];
 };

@@ -210,7 +210,8 @@ START_TEST(tcp_info)
     connect_pair(&a, &b);
     ck_assert_int_eq(sp_sock_tune_stream(a), 0);
     ck_assert_int_eq(sp_sock_tcp_info(a, &info), 0);
-    ck_assert_uint_ge(info.window_segments, 1); /* 10 of TCP's initial window, by default */
+    /* TCP begins with ten, less a third; loopback's are long, and count as several. */
+    ck_assert_uint_gt(info.window_segments, 7);
     setsockopt(b, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     ck_assert_int_eq(sp_sock_notsent(a, &unsent), 0);
     ck_assert_uint_eq(unsent, 0);

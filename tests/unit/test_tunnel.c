@@ -222,28 +222,6 @@ START_TEST(largest_datagram)
 }
 END_TEST
 
-/* A lost segment holds back the record that it belongs to. */
-START_TEST(a_record_holds_about_a_segment)
-{
-    static uint8_t body[SP_TUNNEL_RECORD_TARGET];
-    const size_t fit = SP_TUNNEL_RECORD_TARGET / (SP_FRAME_HEADER_LEN + 92);
-
-    start(4);
-    for (unsigned i = 0; i < 4 * fit; i++)
-        ends_send(&e, gw, body, 92);
-    ends_flush(&e);
-    for (unsigned i = 0; i < 4; i++)
-        ck_assert_uint_eq(ends_waiting(&e, GATEWAY, i), fit);
-    ends_settle(&e);
-    ends_send(&e, gw, body, sizeof body); /* larger than that by itself: alone */
-    ends_send(&e, gw, body, 1);
-    ends_flush(&e);
-    for (unsigned i = 0; i < 4; i++)
-        ck_assert_uint_le(ends_waiting(&e, GATEWAY, i), 1);
-    ends_close(&e);
-}
-END_TEST
-
 START_TEST(the_least_queued_lane_takes_it)
 {
     static uint8_t body[1300];
@@ -665,7 +643,6 @@ int main(void)
     tcase_add_test(tc, age_is_exact);
     tcase_add_test(tc, queue_is_bounded);
     tcase_add_test(tc, largest_datagram);
-    tcase_add_test(tc, a_record_holds_about_a_segment);
     tcase_add_test(tc, the_least_queued_lane_takes_it);
     tcase_add_test(tc, told_in_batches);
     tcase_add_test(tc, batches_keep_flows_and_order);
