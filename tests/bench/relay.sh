@@ -78,14 +78,14 @@ done
 
 ours=198.51.100.2 theirs=198.51.100.3
 pairs=20 each=10 # pairs of each two tunnels
-light=2000 seconds=1 call_s=3 search=4000-400000 growth=(10 100 1000) growth_rate=4000 idle=1000 idle_s=2 instructions_s=2
+light=2000 seconds=1 call_s=3 search=4000-400000 growth=(10 100 1000) growth_rate=4000 growth_rounds=3 idle=1000 idle_s=2 instructions_s=2
 if [ "$full" ]; then
     growth+=(10000)
     idle=10000
 fi
 new_s=12 # so long a call is new, and its tunnel wide: that is not what calls cost
 if [ "${BENCH_QUICK-}" ]; then # that it runs is all that matters
-    pairs=2 each=1 light=200 seconds=0.2 call_s=0.2 search=400-400 growth=(2 8) growth_rate=200 idle=8 idle_s=0.2 instructions_s=0.1 new_s=0
+    pairs=2 each=1 light=200 seconds=0.2 call_s=0.2 search=400-400 growth=(2 8) growth_rate=200 growth_rounds=1 idle=8 idle_s=0.2 instructions_s=0.1 new_s=0
 fi
 
 # Others have the processor of the server as little as can be, and the server not that of the generator.
@@ -242,27 +242,35 @@ calls() {
 # On servers of its own for each path: what a client by UDP has left behind stays for minutes. But by UDP relayed addresses are
 # virtual where they can be: none of these datagrams leaves by their sockets, and there are no descriptors for 10,000 of them.
 growth() {
-    local path flows
+    local path round
     for path in "${paths[@]}"; do
         [[ $path != gateway-* && $path != *-UDP ]] || [ "$path" = UDP-UDP ] || continue
-        [ "$path" = UDP-UDP ] || virtual=(--relay-ports none)
-        start sallyport
-        virtual=()
-        start coturn
-        for flows in "${growth[@]}"; do
-            for server in coturn sallyport; do
-                [ $server = sallyport ] || has_coturn "$path" || continue
-                if ! has_room "$path" $server "$flows"; then
-                    printf '{"part": "growth", "path": "%s", "server": "%s", "pairs": %d, "not_run": "may have %d descriptors"}\n' \
-                        "$path" $server $((flows / 2)) "$files" >&3
-                    continue
-                fi
-                load growth "$path" $server pairs=$((flows / 2)) flows=$((flows > 10 ? 5 : 1)) seconds=$seconds reads=by-ticks \
-                    rates=growth:$growth_rate >/dev/null
-            done
+        for ((round = 0; round < growth_rounds; round++)); do
+            [ "$path" = UDP-UDP ] || virtual=(--relay-ports none)
+            start sallyport
+            virtual=()
+            start coturn
+            growth_round "$path"
+            stop coturn
+            stop sallyport
         done
-        stop coturn
-        stop sallyport
+    done
+}
+
+# growth_round PATH: three measurements of each number of flows, by both servers in turn.
+growth_round() {
+    local path=$1 flows server
+    for flows in "${growth[@]}"; do
+        for server in coturn sallyport; do
+            [ $server = sallyport ] || has_coturn "$path" || continue
+            if ! has_room "$path" $server "$flows"; then
+                printf '{"part": "growth", "path": "%s", "server": "%s", "pairs": %d, "not_run": "may have %d descriptors"}\n' \
+                    "$path" $server $((flows / 2)) "$files" >&3
+                continue
+            fi
+            load growth "$path" $server pairs=$((flows / 2)) flows=$((flows > 10 ? 5 : 1)) seconds=$seconds reads=by-ticks \
+                "rates=growth:$growth_rate,growth:$growth_rate,growth:$growth_rate" >/dev/null
+        done
     done
 }
 

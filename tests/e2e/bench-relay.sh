@@ -44,6 +44,8 @@ for path, servers in (("UDP-UDP", both), ("TLS-UDP", both), ("tunnel-tunnel", ou
         assert "light" in loads and loads & {"most", "more"}, (path, server, loads)
 for path, servers in (("UDP-UDP", both), ("tunnel-tunnel", ours)):
     for server in servers:
+        grown = sum((r["part"], r["path"], r["server"]) == ("growth", path, server) for r in rows)
+        assert grown == 6, (path, server, grown)  # three of each number of flows
         for part, pairs in (("growth", 1), ("growth", 4), ("memory", 4)):
             assert (part, path, server, pairs) in there, (part, path, server, pairs)
 END
