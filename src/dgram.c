@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "sallyport/dgram.h"
+#include "dgram_impl.h"
 
 #include <errno.h>
 #include <linux/sock_diag.h>
@@ -14,40 +14,14 @@
 
 #define BATCH         32
 #define LATE_AGAIN_US UINT64_C(2000000)
-#define SEGMENTS_MIN  3 /* below, a call of their own is not worth it */
-#define SEGMENT_MAX \
-    1400               /* longer ones might have to be cut on their way, which segments can't be */
-#define TURNS       4  /* batches a readable event: others want their turn, too */
-#define LATE_TURNS  64 /* the same, when nothing comes of most of them */
-#define DATAGRAM    65536
-#define ARENA_BYTES (BATCH * 4096)
-
-/* One control message: the address a datagram was sent to, or is to leave from. */
-union control {
-    struct cmsghdr align;
-    uint8_t v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
-    uint8_t v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-};
+#define TURNS         4  /* batches a readable event: others want their turn, too */
+#define LATE_TURNS    64 /* the same, when nothing comes of most of them */
 
 /* Of what came: that, when, and how long each of several is. */
 union in_control {
     struct cmsghdr align;
     uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct timespec)) +
                   CMSG_SPACE(sizeof(int))];
-};
-
-/* The source of several, and how long each is. */
-union segments_control {
-    struct cmsghdr align;
-    uint8_t bytes[sizeof(union control) + CMSG_SPACE(sizeof(uint16_t))];
-};
-
-/* A datagram that waits for the end of the loop turn; its bytes lie in the arena. */
-struct waiting {
-    struct sp_dgram *sock;
-    struct sockaddr_storage to;
-    struct iovec iov;
-    union control control;
 };
 
 /* Where the kernel puts what comes. Made once: what it changes is put back, no more than that. */
@@ -61,223 +35,11 @@ struct slots {
 
 struct sp_dgram_pool {
     struct sp_ticker *ticker;
-    struct sp_deferred flush;
+    struct outbox *out;
     uint64_t late_us, late_since_us;
-    size_t n, used;
-    struct waiting waiting[BATCH];
-    struct mmsghdr out[BATCH];
-    bool no_segments; /* the kernel cuts none (UDP_SEGMENT) */
     struct slots slots;
-    uint8_t arena[ARENA_BYTES];
     uint8_t in[BATCH][DATAGRAM]; /* touched, and so in memory, only as far as datagrams are long */
 };
-
-struct sp_dgram {
-    struct sp_dgram_pool *pool;
-    int fd;
-    bool is_v6; /* the socket's family; IPv4 is mapped then */
-    bool dont_fragment;
-    struct sp_addr local;
-    ev_io readable;
-    uint64_t max_age_us; /* 0: any */
-    sp_dgram_keep_fn *keep;
-    sp_dgram_input_fn *fn;
-    void *arg;
-    bool *closed; /* set when it is closed from within its own call */
-    struct sp_dgram_counters counters;
-};
-
-/* --- out ------------------------------------------------------------------------------------ */
-
-/* That datagram alone: it is too large, has no route, or this host's firewall is against it. */
-static void count_failure(struct sp_dgram *d)
-{
-    if (errno == ENOBUFS)
-        d->counters.dropped_full++;
-    else
-        d->counters.dropped_error++;
-}
-
-static bool same_way(const struct sp_dgram_pool *p, size_t a, size_t b)
-{
-    const struct msghdr *x = &p->out[a].msg_hdr, *y = &p->out[b].msg_hdr;
-
-    return x->msg_namelen == y->msg_namelen && x->msg_controllen == y->msg_controllen &&
-           memcmp(x->msg_name, y->msg_name, x->msg_namelen) == 0 &&
-           (x->msg_controllen == 0 ||
-            memcmp(x->msg_control, y->msg_control, x->msg_controllen) == 0);
-}
-
-/* How many from waiting[from] on are alike but for the last, which may be shorter: one destination,
- * one source, one length. They lie back to back. */
-static size_t alike(const struct sp_dgram_pool *p, size_t from, size_t to)
-{
-    const struct waiting *w = &p->waiting[from];
-    size_t len = w->iov.iov_len, n = 1;
-
-    if (p->no_segments || len > SEGMENT_MAX)
-        return 1;
-    while (from + n < to && p->waiting[from + n - 1].iov.iov_len == len) {
-        size_t next_len = p->waiting[from + n].iov.iov_len;
-        if (next_len > len || next_len == 0 || !same_way(p, from, from + n))
-            break;
-        n++;
-    }
-    return n;
-}
-
-/* These leave as one piece, which the kernel, or the network's card, cuts up again: a frame of
- * video costs little more than one datagram then. False: not that way. */
-static bool send_segments(struct sp_dgram_pool *p, size_t from, size_t n)
-{
-    struct waiting *w = &p->waiting[from];
-    union segments_control control = {.bytes = {0}};
-    struct iovec iov = {w->iov.iov_base, 0};
-    struct msghdr h = p->out[from].msg_hdr;
-    uint16_t len = (uint16_t)w->iov.iov_len;
-
-    for (size_t i = 0; i < n; i++)
-        iov.iov_len += p->waiting[from + i].iov.iov_len;
-    if (h.msg_controllen > 0)
-        memcpy(control.bytes, h.msg_control, h.msg_controllen);
-    struct cmsghdr *c = (void *)(control.bytes + h.msg_controllen); /* its length is CMSG_SPACE's */
-    *c = (struct cmsghdr){CMSG_LEN(sizeof len), SOL_UDP, UDP_SEGMENT};
-    memcpy(CMSG_DATA(c), &len, sizeof len);
-    h.msg_iov = &iov;
-    h.msg_control = &control;
-    h.msg_controllen += CMSG_SPACE(sizeof len);
-    if (sendmsg(w->sock->fd, &h, MSG_NOSIGNAL) < 0) {
-        /* Not by this kernel, or by this card. All else is said of each of them again. */
-        if (errno == ENOPROTOOPT || errno == EINVAL || errno == EIO)
-            p->no_segments = true;
-        return false;
-    }
-    w->sock->counters.sent += n;
-    return true;
-}
-
-/* Sends waiting[from .. to), all of one socket. */
-static void send_each(struct sp_dgram_pool *p, size_t from, size_t to)
-{
-    while (from < to) {
-        struct sp_dgram *d = p->waiting[from].sock;
-        int n = sendmmsg(d->fd, &p->out[from], (unsigned)(to - from), MSG_NOSIGNAL);
-        if (n > 0) {
-            d->counters.sent += (uint64_t)n;
-            from += (size_t)n;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            d->counters.dropped_full += to - from; /* it is full for those behind, too */
-            return;
-        } else if (errno != EINTR) {
-            count_failure(d);
-            from++;
-        }
-    }
-}
-
-static void send_run(struct sp_dgram_pool *p, size_t from, size_t to)
-{
-    size_t begun = from;
-
-    while (from < to) {
-        size_t n = alike(p, from, to);
-        if (n < SEGMENTS_MIN) {
-            from += n;
-            continue;
-        }
-        send_each(p, begun, from);
-        if (!send_segments(p, from, n))
-            send_each(p, from, from + n);
-        begun = from += n;
-    }
-    send_each(p, begun, to);
-}
-
-static void flush(struct sp_dgram_pool *p)
-{
-    size_t n = p->n;
-
-    for (size_t from = 0, to; from < n; from = to) {
-        for (to = from + 1; to < n && p->waiting[to].sock == p->waiting[from].sock; to++)
-            continue;
-        send_run(p, from, to);
-    }
-    p->n = p->used = 0;
-}
-
-static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
-{
-    (void)d;
-    (void)now_us;
-    flush(arg);
-}
-
-/* A socket that is bound to one address sends from there anyway. */
-static bool may_choose_source(const struct sp_dgram *d, const struct sp_addr *local)
-{
-    return local != NULL && !sp_addr_is_any(local) && sp_addr_is_any(&d->local) &&
-           (d->is_v6 || local->family == SP_IPV4);
-}
-
-static size_t put_source(const struct sp_dgram *d, const struct sp_addr *local, union control *c)
-{
-    struct sockaddr_storage ss;
-    struct cmsghdr *h = &c->align;
-
-    memset(c, 0, sizeof *c);
-    sp_addr_to_sockaddr(local, d->is_v6, &ss);
-    if (d->is_v6) {
-        struct in6_pktinfo info = {.ipi6_addr = ((struct sockaddr_in6 *)&ss)->sin6_addr};
-        *h = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IPV6, IPV6_PKTINFO};
-        memcpy(CMSG_DATA(h), &info, sizeof info);
-        return CMSG_SPACE(sizeof info);
-    }
-    struct in_pktinfo info = {.ipi_spec_dst = ((struct sockaddr_in *)&ss)->sin_addr};
-    *h = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
-    memcpy(CMSG_DATA(h), &info, sizeof info);
-    return CMSG_SPACE(sizeof info);
-}
-
-void sp_dgram_send(struct sp_dgram *d, const struct sp_addr *remote, const struct sp_addr *local,
-                   const struct sp_span *parts, size_t n)
-{
-    struct sp_dgram_pool *p = d->pool;
-    size_t len = sp_spans_len(parts, n);
-
-    if (len > DATAGRAM) {
-        d->counters.dropped_error++;
-        return;
-    }
-    if (p->n == BATCH || p->used + len > ARENA_BYTES)
-        flush(p);
-    struct waiting *w = &p->waiting[p->n];
-    struct msghdr *h = &p->out[p->n].msg_hdr;
-    uint8_t *to = p->arena + p->used;
-
-    w->sock = d;
-    sp_spans_join(to, parts, n);
-    w->iov = (struct iovec){to, len};
-    *h = (struct msghdr){.msg_name = &w->to, .msg_iov = &w->iov, .msg_iovlen = 1};
-    h->msg_namelen = sp_addr_to_sockaddr(remote, d->is_v6, &w->to);
-    if (may_choose_source(d, local)) {
-        h->msg_control = &w->control;
-        h->msg_controllen = put_source(d, local, &w->control);
-    }
-    p->n++;
-    p->used += len;
-    sp_ticker_defer(p->ticker, &p->flush);
-}
-
-void sp_dgram_set_dont_fragment(struct sp_dgram *d, bool on)
-{
-    int value = on ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT; /* as sp_sock_udp sets it */
-
-    if (d->dont_fragment == on || d->local.family != SP_IPV4)
-        return;
-    flush(d->pool);
-    setsockopt(d->fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, sizeof value);
-    d->dont_fragment = on;
-}
 
 /* --- in ------------------------------------------------------------------------------------- */
 
@@ -483,12 +245,13 @@ int sp_dgram_pool_new(struct sp_ticker *ticker, struct sp_dgram_pool **out)
 
     if (p == NULL)
         return SP_ENOMEM;
+    if ((p->out = outbox_new(ticker)) == NULL) {
+        free(p);
+        return SP_ENOMEM;
+    }
     p->ticker = ticker;
-    p->n = p->used = 0;
-    p->no_segments = false;
     p->late_us = p->late_since_us = 0;
     make_slots(p);
-    sp_deferred_init(&p->flush, on_flush, p);
     *out = p;
     return 0;
 }
@@ -497,7 +260,7 @@ void sp_dgram_pool_free(struct sp_dgram_pool *p)
 {
     if (p == NULL)
         return;
-    sp_deferred_cancel(&p->flush);
+    outbox_free(p->out);
     free(p);
 }
 
@@ -512,6 +275,7 @@ static void start(struct sp_dgram_pool *pool, const struct sp_sock_options *o,
     d->is_v6 = domain == AF_INET6;
     d->dont_fragment = o != NULL && o->dont_fragment;
     d->pool = pool;
+    d->out = pool->out;
     d->fn = fn;
     d->arg = arg;
     ev_io_init(&d->readable, on_readable, d->fd, EV_READ);
@@ -558,7 +322,7 @@ void sp_dgram_close(struct sp_dgram *d)
 {
     if (d == NULL)
         return;
-    flush(d->pool);
+    outbox_flush(d->out);
     if (d->closed != NULL)
         *d->closed = true;
     ev_io_stop(d->pool->ticker->loop, &d->readable);
