@@ -8,11 +8,13 @@
 
 #include "dgram_impl.h"
 
-#define BATCH        32
-#define ARENA_BYTES  (BATCH * 4096)
-#define SEGMENTS_MIN 3 /* below, a call of their own is not worth it */
+#define BATCH        128
+#define ARENA_BYTES  (BATCH * 2048)
+#define SEGMENTS_MIN 2
+#define SEGMENTS_MAX 32 /* together no longer than IPv6 allows, either */
 #define SEGMENT_MAX \
     1400 /* longer ones might have to be cut on their way, which segments can't be */
+#define NONE BATCH
 
 /* One control message: the address a datagram was sent to, or is to leave from. */
 union control {
@@ -31,19 +33,34 @@ union segments_control {
 struct waiting {
     struct sp_dgram *sock;
     struct sockaddr_storage to;
-    struct iovec iov;
+    socklen_t to_len;
     union control control;
+    size_t control_len;
+    struct iovec bytes;
+    size_t next; /* by the same way; NONE: there is none */
+};
+
+/* From a socket's address to another: what goes there stays in its order. */
+struct way {
+    uint32_t hint; /* of ways that are alike; of others, seldom */
+    size_t first, last;
 };
 
 struct outbox {
     struct sp_ticker *ticker;
     struct sp_deferred flush;
-    size_t n, used;
+    size_t n, n_ways, used;
     struct waiting waiting[BATCH];
-    struct mmsghdr out[BATCH];
+    struct way ways[BATCH];
     bool no_segments; /* the kernel cuts none (UDP_SEGMENT) */
+    /* As they leave: those of a socket behind each other, and among them those of a way. */
+    const struct waiting *order[BATCH];
+    struct iovec iov[BATCH];
+    struct mmsghdr out[BATCH];
     uint8_t arena[ARENA_BYTES];
 };
+
+/* --- they leave ----------------------------------------------------------------------------- */
 
 /* That datagram alone: it is too large, has no route, or this host's firewall is against it. */
 static void count_failure(struct sp_dgram *d)
@@ -54,28 +71,24 @@ static void count_failure(struct sp_dgram *d)
         d->counters.dropped_error++;
 }
 
-static bool same_way(const struct outbox *b, size_t i, size_t j)
+static bool same_way(const struct waiting *x, const struct waiting *y)
 {
-    const struct msghdr *x = &b->out[i].msg_hdr, *y = &b->out[j].msg_hdr;
-
-    return x->msg_namelen == y->msg_namelen && x->msg_controllen == y->msg_controllen &&
-           memcmp(x->msg_name, y->msg_name, x->msg_namelen) == 0 &&
-           (x->msg_controllen == 0 ||
-            memcmp(x->msg_control, y->msg_control, x->msg_controllen) == 0);
+    return x->sock == y->sock && x->to_len == y->to_len && x->control_len == y->control_len &&
+           memcmp(&x->to, &y->to, x->to_len) == 0 &&
+           (x->control_len == 0 || memcmp(&x->control, &y->control, x->control_len) == 0);
 }
 
-/* How many from waiting[from] on are alike but for the last, which may be shorter: one destination,
- * one source, one length. They lie back to back. */
+/* How many from order[from] on go the same way and are as long, but for the last, which may be
+ * shorter. */
 static size_t alike(const struct outbox *b, size_t from, size_t to)
 {
-    const struct waiting *w = &b->waiting[from];
-    size_t len = w->iov.iov_len, n = 1;
+    size_t len = b->iov[from].iov_len, n = 1;
 
     if (b->no_segments || len > SEGMENT_MAX)
         return 1;
-    while (from + n < to && b->waiting[from + n - 1].iov.iov_len == len) {
-        size_t next_len = b->waiting[from + n].iov.iov_len;
-        if (next_len > len || next_len == 0 || !same_way(b, from, from + n))
+    while (from + n < to && n < SEGMENTS_MAX && b->iov[from + n - 1].iov_len == len) {
+        size_t next_len = b->iov[from + n].iov_len;
+        if (next_len > len || next_len == 0 || !same_way(b->order[from], b->order[from + n]))
             break;
         n++;
     }
@@ -86,37 +99,35 @@ static size_t alike(const struct outbox *b, size_t from, size_t to)
  * video costs little more than one datagram then. False: not that way. */
 static bool send_segments(struct outbox *b, size_t from, size_t n)
 {
-    struct waiting *w = &b->waiting[from];
+    struct sp_dgram *d = b->order[from]->sock;
     union segments_control control = {.bytes = {0}};
-    struct iovec iov = {w->iov.iov_base, 0};
     struct msghdr h = b->out[from].msg_hdr;
-    uint16_t len = (uint16_t)w->iov.iov_len;
+    uint16_t len = (uint16_t)b->iov[from].iov_len;
 
-    for (size_t i = 0; i < n; i++)
-        iov.iov_len += b->waiting[from + i].iov.iov_len;
     if (h.msg_controllen > 0)
         memcpy(control.bytes, h.msg_control, h.msg_controllen);
     struct cmsghdr *c = (void *)(control.bytes + h.msg_controllen); /* its length is CMSG_SPACE's */
     *c = (struct cmsghdr){CMSG_LEN(sizeof len), SOL_UDP, UDP_SEGMENT};
     memcpy(CMSG_DATA(c), &len, sizeof len);
-    h.msg_iov = &iov;
+    h.msg_iovlen = n; /* they follow each other in iov[] */
     h.msg_control = &control;
     h.msg_controllen += CMSG_SPACE(sizeof len);
-    if (sendmsg(w->sock->fd, &h, MSG_NOSIGNAL) < 0) {
-        /* Not by this kernel, or by this card. All else is said of each of them again. */
-        if (errno == ENOPROTOOPT || errno == EINVAL || errno == EIO)
+    if (sendmsg(d->fd, &h, MSG_NOSIGNAL) < 0) {
+        /* Not by this kernel, or by this card. All else, as a path that takes only shorter ones, is
+         * said of each of them again. */
+        if (errno == ENOPROTOOPT || errno == EIO)
             b->no_segments = true;
         return false;
     }
-    w->sock->counters.sent += n;
+    d->counters.sent += n;
     return true;
 }
 
-/* Sends waiting[from .. to), all of one socket. */
+/* Sends order[from .. to), all of one socket. */
 static void send_each(struct outbox *b, size_t from, size_t to)
 {
     while (from < to) {
-        struct sp_dgram *d = b->waiting[from].sock;
+        struct sp_dgram *d = b->order[from]->sock;
         int n = sendmmsg(d->fd, &b->out[from], (unsigned)(to - from), MSG_NOSIGNAL);
         if (n > 0) {
             d->counters.sent += (uint64_t)n;
@@ -149,16 +160,47 @@ static void send_run(struct outbox *b, size_t from, size_t to)
     send_each(b, begun, to);
 }
 
+/* The next that leaves. The kernel writes to none of it. */
+static void put(struct outbox *b, size_t k, struct waiting *w)
+{
+    b->order[k] = w;
+    b->iov[k] = w->bytes;
+    b->out[k].msg_hdr = (struct msghdr){.msg_name = &w->to,
+                                        .msg_namelen = w->to_len,
+                                        .msg_iov = &b->iov[k],
+                                        .msg_iovlen = 1,
+                                        .msg_control = w->control_len > 0 ? &w->control : NULL,
+                                        .msg_controllen = w->control_len};
+}
+
+/* All that one socket has, way by way, beginning with this one. Returns how many there are then. */
+static size_t put_socket(struct outbox *b, size_t way, size_t k)
+{
+    const struct sp_dgram *d = b->waiting[b->ways[way].first].sock;
+
+    for (; way < b->n_ways; way++) {
+        struct way *y = &b->ways[way];
+        if (y->first == NONE || b->waiting[y->first].sock != d)
+            continue;
+        for (size_t i = y->first; i != NONE; i = b->waiting[i].next)
+            put(b, k++, &b->waiting[i]);
+        y->first = NONE;
+    }
+    return k;
+}
+
 void outbox_flush(struct outbox *b)
 {
-    size_t n = b->n;
+    size_t from = 0, to;
 
-    for (size_t from = 0, to; from < n; from = to) {
-        for (to = from + 1; to < n && b->waiting[to].sock == b->waiting[from].sock; to++)
+    for (size_t way = 0; way < b->n_ways; way++) {
+        if (b->ways[way].first == NONE)
             continue;
+        to = put_socket(b, way, from);
         send_run(b, from, to);
+        from = to;
     }
-    b->n = b->used = 0;
+    b->n = b->n_ways = b->used = 0;
 }
 
 static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
@@ -167,6 +209,8 @@ static void on_flush(struct sp_deferred *d, uint64_t now_us, void *arg)
     (void)now_us;
     outbox_flush(arg);
 }
+
+/* --- they wait ------------------------------------------------------------------------------ */
 
 /* A socket that is bound to one address sends from there anyway. */
 static bool may_choose_source(const struct sp_dgram *d, const struct sp_addr *local)
@@ -194,6 +238,31 @@ static size_t put_source(const struct sp_dgram *d, const struct sp_addr *local, 
     return CMSG_SPACE(sizeof info);
 }
 
+/* Of the least bits of an address and of its port: those in which peers differ. */
+static uint32_t hint(const struct sp_dgram *d, const struct sp_addr *remote)
+{
+    const uint8_t *ip = remote->ip + (remote->family == SP_IPV4 ? 0 : 12);
+
+    return sp_get_be32(ip) ^ (uint32_t)remote->port << 16 ^ (uint32_t)((uintptr_t)d >> 4);
+}
+
+/* It goes behind those that go the same way, if there are any. */
+static void follow(struct outbox *b, size_t i, uint32_t hint)
+{
+    size_t way = 0;
+
+    while (way < b->n_ways && (b->ways[way].hint != hint ||
+                               !same_way(&b->waiting[b->ways[way].first], &b->waiting[i])))
+        way++;
+    if (way < b->n_ways) {
+        b->waiting[b->ways[way].last].next = i;
+        b->ways[way].last = i;
+    } else {
+        b->ways[b->n_ways++] = (struct way){.hint = hint, .first = i, .last = i};
+    }
+    b->waiting[i].next = NONE;
+}
+
 void sp_dgram_send(struct sp_dgram *d, const struct sp_addr *remote, const struct sp_addr *local,
                    const struct sp_span *parts, size_t n)
 {
@@ -207,18 +276,14 @@ void sp_dgram_send(struct sp_dgram *d, const struct sp_addr *remote, const struc
     if (b->n == BATCH || b->used + len > ARENA_BYTES)
         outbox_flush(b);
     struct waiting *w = &b->waiting[b->n];
-    struct msghdr *h = &b->out[b->n].msg_hdr;
     uint8_t *to = b->arena + b->used;
 
     w->sock = d;
     sp_spans_join(to, parts, n);
-    w->iov = (struct iovec){to, len};
-    *h = (struct msghdr){.msg_name = &w->to, .msg_iov = &w->iov, .msg_iovlen = 1};
-    h->msg_namelen = sp_addr_to_sockaddr(remote, d->is_v6, &w->to);
-    if (may_choose_source(d, local)) {
-        h->msg_control = &w->control;
-        h->msg_controllen = put_source(d, local, &w->control);
-    }
+    w->bytes = (struct iovec){to, len};
+    w->to_len = sp_addr_to_sockaddr(remote, d->is_v6, &w->to);
+    w->control_len = may_choose_source(d, local) ? put_source(d, local, &w->control) : 0;
+    follow(b, b->n, hint(d, remote));
     b->n++;
     b->used += len;
     sp_ticker_defer(b->ticker, &b->flush);
@@ -242,7 +307,7 @@ struct outbox *outbox_new(struct sp_ticker *ticker)
     if (b == NULL)
         return NULL;
     b->ticker = ticker;
-    b->n = b->used = 0;
+    b->n = b->n_ways = b->used = 0;
     b->no_segments = false;
     sp_deferred_init(&b->flush, on_flush, b);
     return b;

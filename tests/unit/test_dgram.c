@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -140,19 +142,19 @@ START_TEST(batches)
     struct end *a = open_end(&r, "127.0.0.1:0"), *b = open_end(&r, "127.0.0.1:0");
     struct end *c = open_end(&r, "127.0.0.1:0");
     /* To two sockets and from two in turn, more than one batch holds. */
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 150; i++) {
         memset(data, i, sizeof data);
         send_bytes(i % 2 ? a : c, sp_dgram_local(b->d), data, 1 + (size_t)i);
     }
     ck_assert_uint_gt(sp_dgram_counters(a->d)->sent + sp_dgram_counters(c->d)->sent, 0);
-    ck_assert(until(&r, b, 100));
-    for (int i = 0; i < 100; i++)
+    ck_assert(until(&r, b, 150));
+    for (int i = 0; i < 150; i++)
         ck_assert_uint_eq(b->first_bytes[i], 1);
-    ck_assert_uint_eq(b->bytes, 100 * 101 / 2);
+    ck_assert_uint_eq(b->bytes, 150 * 151 / 2);
     ck_assert_uint_gt(b->largest_batch, 1);
-    ck_assert_uint_lt(b->calls, 50);
-    ck_assert_uint_eq(sp_dgram_counters(a->d)->sent, 50);
-    ck_assert_uint_eq(sp_dgram_counters(c->d)->sent, 50);
+    ck_assert_uint_lt(b->calls, 75);
+    ck_assert_uint_eq(sp_dgram_counters(a->d)->sent, 75);
+    ck_assert_uint_eq(sp_dgram_counters(c->d)->sent, 75);
     close_end(a);
     close_end(b);
     close_end(c);
@@ -189,6 +191,43 @@ START_TEST(frames)
     ck_assert_uint_eq(b->last[0], SP_ARRAY_LEN(lens) - 1);
     ck_assert_uint_eq(b->last_len, 50);
     ck_assert_uint_eq(sp_dgram_counters(a->d)->sent, SP_ARRAY_LEN(lens));
+    close_end(a);
+    close_end(b);
+    close_end(c);
+    close_rig(&r);
+}
+END_TEST
+
+/* What goes one way leaves in one piece, though in turn with what goes others, and in its order. */
+START_TEST(in_turn)
+{
+    static uint8_t bytes[4][900], piece[8000];
+    struct sp_addr to, other;
+    int fd, on = 1;
+    struct rig r;
+
+    open_rig(&r);
+    struct end *a = open_end(&r, "127.0.0.1:0"), *b = open_end(&r, "127.0.0.1:0");
+    struct end *c = open_end(&r, "127.0.0.1:0");
+    ck_assert_int_eq(sp_addr_parse("127.0.0.1:0", &other), 0);
+    ck_assert_int_eq(sp_sock_udp(&other, NULL, &fd, &to), 0);
+    ck_assert_int_eq(setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on), 0);
+    for (uint8_t i = 0; i < 4; i++) {
+        memset(bytes[i], i, sizeof bytes[i]);
+        send_bytes(a, &to, bytes[i], i == 3 ? 100 : sizeof bytes[i]);
+        send_bytes(c, &to, bytes[i], 50);
+        send_bytes(a, sp_dgram_local(b->d), bytes[i], sizeof bytes[i]);
+    }
+    ck_assert(until(&r, b, 4));
+    ck_assert_uint_eq(b->bytes, sizeof bytes);
+    ck_assert_int_eq(recv(fd, piece, sizeof piece, MSG_DONTWAIT), 3 * 900 + 100);
+    for (int i = 0; i < 4; i++)
+        ck_assert(piece[900 * i] == i && piece[900 * i + 99] == i);
+    ck_assert_int_eq(recv(fd, piece, sizeof piece, MSG_DONTWAIT), 4 * 50);
+    ck_assert_int_eq(recv(fd, piece, sizeof piece, MSG_DONTWAIT), -1);
+    ck_assert_uint_eq(sp_dgram_counters(a->d)->sent, 8);
+    ck_assert_uint_eq(sp_dgram_counters(c->d)->sent, 4);
+    close(fd);
     close_end(a);
     close_end(b);
     close_end(c);
@@ -497,6 +536,7 @@ int main(void)
     tcase_add_test(tc, overflow);
     tcase_add_test(tc, batches);
     tcase_add_test(tc, frames);
+    tcase_add_test(tc, in_turn);
     tcase_add_loop_test(tc, burst_and_answers, 0, 2);
     tcase_add_test(tc, asked_address);
     tcase_add_test(tc, short_then_long);
