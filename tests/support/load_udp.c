@@ -2,6 +2,7 @@
 #include "load_udp.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "require.h"
 
 #define SOCKET_ROOM (64 << 20) /* what comes while we send is not lost here */
+#define PIECE       65536      /* of several datagrams that were sent as one (UDP_GRO) */
 #define READS       16         /* batches; then others have their turn */
 
 struct load_udp_slots {
@@ -19,9 +21,9 @@ struct load_udp_slots {
     struct sockaddr_in addr[LOAD_UDP_BATCH];
     union {
         struct cmsghdr align;
-        uint8_t bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+        uint8_t bytes[CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int))];
     } control[LOAD_UDP_BATCH];
-    uint8_t bytes[LOAD_UDP_BATCH][LOAD_UDP_ROOM];
+    uint8_t bytes[];
 };
 
 static _Noreturn void die(const char *what)
@@ -32,16 +34,19 @@ static _Noreturn void die(const char *what)
 
 static struct load_udp_slots *new_slots(bool in)
 {
-    struct load_udp_slots *s = calloc(1, sizeof *s);
+    size_t room = in ? PIECE : LOAD_UDP_ROOM;
+    struct load_udp_slots *s = calloc(1, sizeof *s + LOAD_UDP_BATCH * room);
 
     if (s == NULL)
         die("no memory");
     for (size_t i = 0; i < LOAD_UDP_BATCH; i++) {
-        s->iov[i] = (struct iovec){s->bytes[i], LOAD_UDP_ROOM};
-        s->msgs[i].msg_hdr = (struct msghdr){.msg_iov = &s->iov[i],
-                                             .msg_iovlen = 1,
-                                             .msg_control = s->control[i].bytes,
-                                             .msg_controllen = sizeof s->control[i].bytes};
+        s->iov[i] = (struct iovec){s->bytes + i * room, room};
+        s->msgs[i].msg_hdr =
+            (struct msghdr){.msg_iov = &s->iov[i],
+                            .msg_iovlen = 1,
+                            .msg_control = s->control[i].bytes,
+                            .msg_controllen = in ? sizeof s->control[i].bytes
+                                                 : CMSG_SPACE(sizeof(struct in_pktinfo))};
         if (in)
             continue;
         struct cmsghdr *c = CMSG_FIRSTHDR(&s->msgs[i].msg_hdr);
@@ -58,23 +63,45 @@ static struct load_udp_slots *new_slots(bool in)
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
-static bool host_of(const struct load_udp *u, struct msghdr *m, uint32_t *host)
+/* Which of our hosts it was sent to, and how long each datagram in it is. */
+static bool host_of(const struct load_udp *u, struct msghdr *m, uint32_t *host, size_t *each)
 {
-    struct cmsghdr *c = CMSG_FIRSTHDR(m);
     struct in_pktinfo info;
+    int len;
 
-    if (c == NULL || c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO)
-        return false;
-    memcpy(&info, CMSG_DATA(c), sizeof info);
-    *host = ntohl(info.ipi_addr.s_addr) - sp_get_be32(u->net.ip);
+    *host = LOAD_UDP_HOSTS;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            *host = ntohl(info.ipi_addr.s_addr) - sp_get_be32(u->net.ip);
+        } else if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+            memcpy(&len, CMSG_DATA(c), sizeof len);
+            *each = (size_t)len;
+        }
+    }
     return *host < LOAD_UDP_HOSTS;
+}
+
+/* What the kernel has left together, as it was sent, is taken apart. */
+static void take(struct load_udp *u, struct mmsghdr *m)
+{
+    struct sp_span s = sp_span(m->msg_hdr.msg_iov->iov_base, m->msg_len);
+    size_t each = s.len;
+    uint32_t host;
+
+    if (!host_of(u, &m->msg_hdr, &host, &each))
+        return;
+    do {
+        size_t n = each < s.len ? each : s.len;
+        u->fn(host, sp_span(s.p, n), u->arg);
+        s = sp_span_skip(s, n);
+    } while (s.len > 0);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct load_udp *u = w->data;
     struct load_udp_slots *s = u->in;
-    uint32_t host;
     int n = LOAD_UDP_BATCH;
 
     (void)loop;
@@ -86,8 +113,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         if (n < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNREFUSED)
             die(strerror(errno));
         for (int i = 0; i < n; i++)
-            if (host_of(u, &s->msgs[i].msg_hdr, &host))
-                u->fn(host, sp_span(s->bytes[i], s->msgs[i].msg_len), u->arg);
+            take(u, &s->msgs[i]);
     }
 }
 
@@ -103,7 +129,7 @@ struct sp_addr load_udp_address(const struct load_udp *u, uint32_t host)
 
 uint8_t *load_udp_room(struct load_udp *u)
 {
-    return u->out->bytes[u->waiting];
+    return u->out->iov[u->waiting].iov_base;
 }
 
 void load_udp_put(struct load_udp *u, uint32_t host, const struct sp_addr *to, size_t len)
@@ -174,6 +200,7 @@ void load_udp_init(struct load_udp *u, struct ev_loop *loop, const struct sp_add
         getsockname(u->fd, (struct sockaddr *)&any, &len) != 0 ||
         setsockopt(u->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) != 0)
         die(strerror(errno));
+    (void)setsockopt(u->fd, SOL_UDP, UDP_GRO, &on, sizeof on); /* older kernels take it apart */
     /* Beyond the system's bound only for root; less may do. */
     setsockopt(u->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
     setsockopt(u->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
