@@ -36,18 +36,12 @@ static bool nothing_waits(const struct sp_tunnel *t)
     return sp_classq_first(&t->queue) == SP_N_CLASSES;
 }
 
-static void tell_flush(struct sp_tunnel *t)
+void tunnel_want_flush(struct sp_tunnel *t)
 {
-    if (t->flush_told)
+    if (t->flush_told || nothing_waits(t))
         return;
     t->flush_told = true;
     t->events->flush(t->arg);
-}
-
-void tunnel_want_flush(struct sp_tunnel *t)
-{
-    if (!nothing_waits(t))
-        tell_flush(t);
 }
 
 static void queue_data(struct sp_flow *f, struct sp_span d, enum sp_class c, uint64_t now_us)
@@ -188,7 +182,7 @@ static int pick_lane_of(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
     return f->lane;
 }
 
-/* Which lanes have become idle. */
+/* After something has left, when nobody waits for it: which lanes have become idle. */
 static void look_after_lanes(struct sp_tunnel *t, uint64_t now_us)
 {
     unsigned asked = 0;
@@ -296,17 +290,14 @@ static bool is_held(struct sp_tunnel *t, enum sp_class c, uint64_t now_us)
 void sp_tunnel_flush(struct sp_tunnel *t, uint64_t now_us)
 {
     enum sp_class c;
-    bool held = false, sent = false;
+    bool held = false;
 
     t->flush_told = false;
     sp_classq_expire(&t->queue, now_us);
     while ((c = sp_classq_first(&t->queue)) != SP_N_CLASSES && !(held = is_held(t, c, now_us)) &&
            send_record(t, c, now_us))
-        sent = true;
-    if (sent)
-        tell_flush(t); /* lanes write what they were given first: nobody waits for what is asked */
-    else
-        look_after_lanes(t, now_us);
+        ;
+    look_after_lanes(t, now_us);
     wait_for_room(t, held, now_us);
 }
 

@@ -62,8 +62,7 @@ struct sp_lane_ops {
 /* They may send and close flows; they may not free the tunnel (but see `expired`) nor touch lanes
  * (but see `lane_suspect`). */
 struct sp_tunnel_events {
-    /* Something waits, or has left: call sp_tunnel_flush before you sleep, but when lanes have had
-     * their turn. Told once until flushed. */
+    /* Something waits: call sp_tunnel_flush before you sleep. Told once until flushed. */
     void (*flush)(void *arg);
     /* Datagrams of one flow, in the order of their lane. The spans are valid during the call. */
     void (*datagrams)(struct sp_flow *f, const struct sp_span *d, size_t n, uint64_t now_us,

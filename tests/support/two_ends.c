@@ -320,10 +320,10 @@ void ends_flush(struct two_ends *e)
 {
     for (unsigned side = 0; side < 2; side++) {
         struct end *end = &e->end[side];
-        while (end->want_flush) {
-            end->want_flush = false;
-            sp_tunnel_flush(end->tunnel, e->now_us);
-        }
+        if (!end->want_flush)
+            continue;
+        end->want_flush = false;
+        sp_tunnel_flush(end->tunnel, e->now_us);
     }
 }
 
