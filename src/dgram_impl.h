@@ -26,9 +26,8 @@ struct sp_dgram {
     struct sp_dgram_counters counters;
 };
 
-/* dgram_out.c: what waits for the end of the loop's turn, of all sockets of a pool. NULL: no
- * memory.
- */
+/* dgram_out.c: what waits for the end of the loop's turn, of all sockets of a pool. NULL: there is
+ * no memory. */
 struct outbox *outbox_new(struct sp_ticker *ticker);
 void outbox_free(struct outbox *b);
 void outbox_flush(struct outbox *b);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is sent by UDP. Each call into the kernel costs more than all else that is done for a
+ * datagram, so those of a turn are put in order first: by socket, and then by where they go.
+ */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -11,7 +15,7 @@
 #define BATCH        128
 #define ARENA_BYTES  (BATCH * 2048)
 #define SEGMENTS_MIN 2
-#define SEGMENTS_MAX 32 /* together no longer than IPv6 allows, either */
+#define SEGMENTS_MAX 32 /* together less than 64 KB */
 #define SEGMENT_MAX \
     1400 /* longer ones might have to be cut on their way, which segments can't be */
 #define NONE BATCH
