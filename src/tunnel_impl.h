@@ -46,7 +46,7 @@ struct sp_lane {
     uint32_t least_rtt_us; /* ever; 0: not known */
     uint64_t measured_us;
     uint64_t sent_since; /* bytes handed over since it was measured */
-    uint32_t records_since;
+    uint32_t segments_since;
     uint64_t sent_us; /* when it was last handed some */
     uint64_t busy_us; /* when the oldest that is not acknowledged was handed over, at most */
     uint64_t look_us; /* when it is to be looked at */

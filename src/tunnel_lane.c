@@ -88,7 +88,7 @@ static uint64_t slack_us(const struct sp_lane *l)
  * queue stands it had better wait: by another lane it would make that longer. */
 static bool is_full(const struct sp_lane *l, uint64_t now_us)
 {
-    return l->measure.has_window && l->records_since >= l->measure.window &&
+    return l->measure.has_window && l->segments_since >= l->measure.window &&
            !sp_bottleneck_is_tight(&l->tunnel->bottleneck, now_us);
 }
 
@@ -141,7 +141,7 @@ void lane_measure(struct sp_lane *l, uint64_t now_us)
     l->measure = m;
     l->measured_us = now_us;
     l->sent_since = 0;
-    l->records_since = 0;
+    l->segments_since = 0;
 }
 
 static void ping(struct sp_lane *l, uint64_t now_us)
@@ -204,7 +204,7 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
             l->measure.window = RESTART;
     }
     l->sent_since += frames.len;
-    l->records_since += segments(frames.len);
+    l->segments_since += segments(frames.len);
     l->sent_us = now_us;
     l->tunnel->counters.bytes_out += frames.len;
     sp_bottleneck_sent(&l->tunnel->bottleneck, frames.len, now_us);
