@@ -54,7 +54,7 @@ static void lane_measure(struct sp_lane_measure *out, void *arg)
     if (sp_stream_tcp_info(l->stream, &info) != 0)
         return; /* the socket is going; its end is told by itself */
     uint32_t pending = (uint32_t)sp_stream_pending(l->stream); /* it leaves with this turn's end */
-    uint32_t taken = (pending + SP_TUNNEL_RECORD_TARGET - 1) / SP_TUNNEL_RECORD_TARGET;
+    uint32_t taken = sp_tunnel_segments(pending);
     out->acked_bytes = info.acked_bytes;
     out->unacked_bytes = info.unacked_bytes + pending;
     out->rtt_us = info.rtt_us;

@@ -189,11 +189,6 @@ size_t lane_record_max(const struct sp_lane *l)
     return len < SP_TUNNEL_RECORD_MAX ? (size_t)len : SP_TUNNEL_RECORD_MAX;
 }
 
-static uint32_t segments(size_t len)
-{
-    return (uint32_t)((len + SP_TUNNEL_RECORD_TARGET - 1) / SP_TUNNEL_RECORD_TARGET);
-}
-
 void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
 {
     uint64_t look_us = tunnel_leisure(now_us + LOOK_US);
@@ -204,7 +199,7 @@ void lane_send(struct sp_lane *l, struct sp_span frames, uint64_t now_us)
             l->measure.window = RESTART;
     }
     l->sent_since += frames.len;
-    l->segments_since += segments(frames.len);
+    l->segments_since += sp_tunnel_segments(frames.len);
     l->sent_us = now_us;
     l->tunnel->counters.bytes_out += frames.len;
     sp_bottleneck_sent(&l->tunnel->bottleneck, frames.len, now_us);

@@ -34,6 +34,12 @@ enum sp_tunnel_role { SP_TUNNEL_GATEWAY, SP_TUNNEL_EDGE };
 #define SP_TUNNEL_RECORD_TARGET 1400
 #define SP_TUNNEL_RECORD_MAX    16384
 
+/* How many segments, each as long as that target, so many bytes are: windows count those. */
+static inline uint32_t sp_tunnel_segments(size_t len)
+{
+    return (uint32_t)((len + SP_TUNNEL_RECORD_TARGET - 1) / SP_TUNNEL_RECORD_TARGET);
+}
+
 /* How a lane's transport fares, as its kernel tells. */
 struct sp_lane_measure {
     uint64_t acked_bytes;   /* since the start: progress */

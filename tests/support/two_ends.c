@@ -16,7 +16,7 @@ static void lane_send(struct sp_span frames, void *arg)
     memcpy(l->wire + l->len, frames.p, frames.len);
     l->len += frames.len;
     l->sent += frames.len;
-    l->segments += (uint32_t)((frames.len + SP_TUNNEL_RECORD_TARGET - 1) / SP_TUNNEL_RECORD_TARGET);
+    l->segments += sp_tunnel_segments(frames.len);
     l->handed++;
 }
 
