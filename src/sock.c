@@ -337,14 +337,24 @@ int sp_sock_tcp_info(int fd, struct sp_sock_tcp *out)
     return 0;
 }
 
-int sp_sock_notsent(int fd, size_t *out)
+static int count_bytes(int fd, unsigned long which, size_t *out)
 {
     int bytes;
 
-    if (ioctl(fd, SIOCOUTQNSD, &bytes) != 0)
+    if (ioctl(fd, which, &bytes) != 0)
         return SP_ESYS;
     *out = (size_t)bytes;
     return 0;
+}
+
+int sp_sock_notsent(int fd, size_t *out)
+{
+    return count_bytes(fd, SIOCOUTQNSD, out);
+}
+
+int sp_sock_unread(int fd, size_t *out)
+{
+    return count_bytes(fd, FIONREAD, out);
 }
 
 /* BBR lets out no more than a millisecond's worth at once. Others have a rate as well, and don't

@@ -407,6 +407,13 @@ int sp_stream_start_tls_client(struct sp_stream *s, struct sp_tls_ctx *ctx, cons
     return err != 0 ? err : begin_tls(s, tls, timeout_us);
 }
 
+bool sp_stream_has_more(const struct sp_stream *s)
+{
+    size_t unread;
+
+    return s->more && s->state != ENDED && sp_sock_unread(s->fd, &unread) == 0 && unread > 0;
+}
+
 struct sp_buf *sp_stream_in(struct sp_stream *s)
 {
     if (s->state == OPEN && s->in.len == s->in.max)

@@ -48,6 +48,7 @@ struct sp_stream {
     bool behind;    /* some of it was unsent when it was last asked */
     bool blocked;   /* the owner has been, or will be, told a room of 0 */
     bool look;      /* TLS may have something to say: new input, or new space for it */
+    bool more;      /* the last read took all it could: there may be more */
     bool eof;       /* the other side sends no more */
     bool said_all, fin_sent;
     const char *heard_all;   /* nothing will be added to `in`, and why; NULL: it may */

@@ -208,6 +208,7 @@ void stream_read(struct sp_stream *s)
         return;
     }
     ssize_t n = recv(s->fd, to, room, 0);
+    s->more = n == (ssize_t)room;
     if (n > 0) {
         sp_buf_commit(b, (size_t)n);
         if (s->ack_now)

@@ -46,6 +46,12 @@ static bool lane_has_room(void *arg)
     return sp_stream_room(l->stream) > 0;
 }
 
+static bool lane_has_more(void *arg)
+{
+    struct sp_stream_lane *l = arg;
+    return sp_stream_has_more(l->stream);
+}
+
 static void lane_measure(struct sp_lane_measure *out, void *arg)
 {
     struct sp_stream_lane *l = arg;
@@ -80,6 +86,7 @@ static const struct sp_lane_ops lane_ops = {
     .send = lane_send,
     .has_room = lane_has_room,
     .measure = lane_measure,
+    .has_more = lane_has_more,
     .close = lane_close,
     .expect_queue = lane_expect_queue,
 };

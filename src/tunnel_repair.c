@@ -5,7 +5,8 @@
  * longer, and holds back what is behind it.
  *
  * The receiver's part: a report of what is missing, REORDER_US after a gap appeared (lanes are not
- * equally fast), and again as long as there is one. The sender's part: a memory of what left.
+ * equally fast), and again as long as there is one; not while a lane is behind with reading. The
+ * sender's part: a memory of what left.
  */
 #include "tunnel_impl.h"
 
@@ -58,14 +59,28 @@ void repair_gap(struct sp_tunnel *t, uint64_t now_us)
         report_at(t, now_us + REORDER_US);
 }
 
+/* Where more comes than is read in a turn of the loop: what is missing may lie in a socket yet. */
+static bool may_have_come(const struct sp_tunnel *t)
+{
+    for (size_t i = 0; i < t->lanes_end; i++) {
+        const struct sp_lane *l = t->lanes[i];
+        if (l != NULL && l->ops->has_more != NULL && l->ops->has_more(l->arg))
+            return true;
+    }
+    return false;
+}
+
 static void on_report_due(struct sp_timer *timer, uint64_t now_us, void *arg)
 {
     struct sp_tunnel *t = arg;
     struct sp_control c = {
         .method = SP_CONTROL_REPORT, .cls = SP_STUN_INDICATION, .seq = t->repair.below};
     uint8_t missing[SP_CONTROL_MISSING_MAX];
-    (void)timer;
 
+    if (may_have_come(t)) {
+        (void)sp_timerq_set(t->timers, timer, now_us + REORDER_US);
+        return;
+    }
     size_t len = sp_seqwin_missing(&t->window, c.seq, now_us, missing, sizeof missing);
     if (len > 0) {
         c.missing = sp_span(missing, len);

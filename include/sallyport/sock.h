@@ -100,6 +100,8 @@ int sp_sock_burst(int fd, struct sp_sock_burst *out);
 
 /* How much of it there is. SP_ESYS: not TCP. */
 int sp_sock_notsent(int fd, size_t *out);
+/* Bytes that have come and were not read. SP_ESYS: not a socket. */
+int sp_sock_unread(int fd, size_t *out);
 
 int sp_sock_local(int fd, struct sp_addr *out);
 int sp_sock_remote(int fd, struct sp_addr *out);

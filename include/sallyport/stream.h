@@ -64,6 +64,8 @@ int sp_stream_start_tls_client(struct sp_stream *s, struct sp_tls_ctx *ctx, cons
 /* Plain bytes received so far; consume with sp_buf_consume. Ask for it each time, also when you
  * consume outside of `input`: this is how a stream that was full learns that it has to look. */
 struct sp_buf *sp_stream_in(struct sp_stream *s);
+/* Whether the last read took all it could, and left some: the next turn of the loop takes that. */
+bool sp_stream_has_more(const struct sp_stream *s);
 
 /* Sends all of it; under TLS one record per call (up to 16 KiB). SP_EFULL: over the bound, nothing
  * was taken; SP_ENOMEM; SP_EAGAIN: not established yet; SP_ECLOSED: it has ended, is being

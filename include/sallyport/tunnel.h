@@ -57,6 +57,8 @@ struct sp_lane_ops {
      * transport calls sp_tunnel_lane_writable. */
     bool (*has_room)(void *arg);
     void (*measure)(struct sp_lane_measure *out, void *arg);
+    /* Whether some of what has come by it was not given to the tunnel yet. NULL: never. */
+    bool (*has_more)(void *arg);
     /* The tunnel has let go of the lane (replaced, or the tunnel ended): the transport ends itself.
      */
     void (*close)(void *arg);

@@ -41,6 +41,12 @@ static void lane_measure(struct sp_lane_measure *out, void *arg)
                                  .window = l->window > l->segments ? l->window - l->segments : 0};
 }
 
+static bool lane_has_more(void *arg)
+{
+    const struct end_lane *l = arg;
+    return l->has_more;
+}
+
 static void lane_close(void *arg)
 {
     struct end_lane *l = arg;
@@ -60,6 +66,7 @@ static const struct sp_lane_ops lane_ops = {
     .send = lane_send,
     .has_room = lane_has_room,
     .measure = lane_measure,
+    .has_more = lane_has_more,
     .close = lane_close,
     .expect_queue = lane_expect_queue,
 };

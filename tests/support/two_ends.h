@@ -32,6 +32,7 @@ struct end_lane {
     struct sp_lane *lane; /* NULL: not joined */
     unsigned number;
     bool full;            /* has_room says no */
+    bool has_more;        /* as it says */
     bool held;            /* ends_settle leaves the wire alone */
     unsigned closed;      /* how often the tunnel let go of it */
     bool expects_queue;   /* as it was told */

@@ -230,6 +230,10 @@ START_TEST(tcp_info)
     ck_assert_uint_le(unsent, SP_SOCK_NOTSENT_MAX + 65536);
     ck_assert_uint_ge(info.acked_bytes + info.unacked_bytes, sent);
     uint64_t acked = info.acked_bytes;
+    size_t unread;
+    ck_assert_int_eq(sp_sock_unread(b, &unread), 0);
+    ck_assert_uint_gt(unread, 0);
+    ck_assert_uint_le(unread, sent);
     while (sent > 0) {
         wait_for(b, POLLIN);
         n = recv(b, data, sizeof data, 0);
@@ -240,10 +244,13 @@ START_TEST(tcp_info)
     ck_assert_int_eq(sp_sock_tcp_info(a, &info), 0);
     ck_assert_uint_gt(info.acked_bytes, acked);
     ck_assert_uint_eq(info.unacked_bytes, 0);
+    ck_assert_int_eq(sp_sock_unread(b, &unread), 0);
+    ck_assert_uint_eq(unread, 0);
     close(a);
     close(b);
     ck_assert_int_eq(sp_sock_tcp_info(a, &info), SP_ESYS);
     ck_assert_int_eq(sp_sock_notsent(a, &unsent), SP_ESYS);
+    ck_assert_int_eq(sp_sock_unread(a, &unread), SP_ESYS);
 }
 END_TEST
 

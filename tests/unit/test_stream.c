@@ -107,6 +107,56 @@ START_TEST(in_the_order_in_which_it_came)
 }
 END_TEST
 
+/* What a read left is told of, for as long as it is there. */
+#define ONE_READ 65536
+
+struct reads {
+    size_t n, len[4];
+    bool more[4];
+};
+
+static void note_read(struct sp_stream *s, void *arg)
+{
+    struct reads *r = arg;
+
+    ck_assert_uint_lt(r->n, 4);
+    r->len[r->n] = sp_stream_in(s)->len;
+    r->more[r->n++] = sp_stream_has_more(s);
+    sp_buf_consume(sp_stream_in(s), sp_stream_in(s)->len);
+}
+
+START_TEST(more_than_a_read_takes)
+{
+    static const struct sp_stream_events events = {.input = note_read, .closed = never_closes};
+    static const uint8_t bytes[ONE_READ + 1];
+    struct reads r = {0};
+    struct io_loop loop;
+    struct sp_stream *s;
+    int fds[2];
+
+    io_loop_init(&loop);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    ck_assert_int_eq(sp_stream_new(&loop.ticker, fds[0], &events, &r, &s), 0);
+    ck_assert(!sp_stream_has_more(s));
+    ck_assert_int_eq(write(fds[1], bytes, ONE_READ + 1), ONE_READ + 1);
+    io_loop_for(&loop, 5);
+    ck_assert_uint_eq(r.n, 2);
+    ck_assert_uint_eq(r.len[0], ONE_READ);
+    ck_assert(r.more[0]);
+    ck_assert_uint_eq(r.len[1], 1);
+    ck_assert(!r.more[1]);
+    /* It took all that it could, which was all. */
+    ck_assert_int_eq(write(fds[1], bytes, ONE_READ), ONE_READ);
+    io_loop_for(&loop, 5);
+    ck_assert_uint_eq(r.n, 3);
+    ck_assert_uint_eq(r.len[2], ONE_READ);
+    ck_assert(!r.more[2]);
+    sp_stream_free(s);
+    close(fds[1]);
+    io_loop_fini(&loop);
+}
+END_TEST
+
 /* A receiver that does not consume: its input stays within the bound, the sender's room ends, and
  * both go on when it consumes, which it does outside of any callback. */
 START_TEST(back_pressure)
@@ -444,6 +494,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, there_and_back, 0, 2);
     tcase_add_test(tc, in_the_order_in_which_it_came);
+    tcase_add_test(tc, more_than_a_read_takes);
     tcase_add_loop_test(tc, back_pressure, 0, 2);
     tcase_add_test(tc, tuned_while_the_kernel_is_full);
     tcase_add_loop_test(tc, output_bound, 0, 2);

@@ -209,6 +209,7 @@ START_TEST(both_ways)
     ck_assert_uint_eq(r.datagrams, 3);
     struct sp_lane *lane = sp_stream_lane_lane(l);
     ck_assert_uint_gt(sp_lane_rtt_us(lane), 0); /* it was measured */
+    ck_assert(!lane->ops->has_more(lane->arg));
     /* What has been taken for the end of this turn leaves before what is taken next. */
     struct sp_lane_measure before, after;
     lane->ops->measure(&before, lane->arg);

@@ -77,6 +77,37 @@ START_TEST(lanes_may_differ_by_two_milliseconds)
 }
 END_TEST
 
+/* Where a lane brings more than is read in a turn, what is missing is not lost, but not read. */
+START_TEST(not_while_a_lane_is_not_read)
+{
+    start(4);
+    unsigned a = ends_put_text(&e, gw, "a");
+    unsigned b = ends_put_text(&e, gw, "b");
+    struct end_lane *behind = &e.end[EDGE].lanes[a];
+    ends_carry(&e, GATEWAY, b, SIZE_MAX);
+    behind->has_more = true;
+    ends_wait(&e, SP_MS(100));
+    ck_assert_uint_eq(ends_reports(&e, EDGE, NULL, NULL), 0);
+    ends_carry(&e, GATEWAY, a, SIZE_MAX);
+    behind->has_more = false;
+    ends_wait(&e, SP_SEC(1));
+    ck_assert_uint_eq(ends_reports(&e, EDGE, NULL, NULL), 0);
+    ck_assert(!sp_timer_is_set(&e.end[EDGE].tunnel->repair.report));
+
+    /* All is read, and it is missing. */
+    ends_put_text(&e, gw, "a");
+    b = ends_put_text(&e, gw, "b");
+    behind->has_more = true;
+    ends_carry(&e, GATEWAY, b, SIZE_MAX);
+    ends_wait(&e, SP_MS(11));
+    ck_assert_uint_eq(ends_reports(&e, EDGE, NULL, NULL), 0);
+    behind->has_more = false;
+    ends_wait(&e, SP_MS(2));
+    ck_assert_uint_eq(ends_reports(&e, EDGE, NULL, NULL), 1);
+    ends_close(&e);
+}
+END_TEST
+
 START_TEST(what_is_too_old_is_reported_no_more)
 {
     start(4);
@@ -201,6 +232,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, a_gap_is_reported_and_no_longer);
     tcase_add_test(tc, lanes_may_differ_by_two_milliseconds);
+    tcase_add_test(tc, not_while_a_lane_is_not_read);
     tcase_add_test(tc, what_is_too_old_is_reported_no_more);
     tcase_add_test(tc, gaps_follow_each_other);
     tcase_add_test(tc, reports_are_few);
