@@ -40,7 +40,7 @@ struct world {
 };
 
 struct result {
-    uint64_t sent, late, repeated, bytes;
+    uint64_t sent, late, repeated, reported, bytes;
 };
 
 /* --- traffic -------------------------------------------------------------------------------- */
@@ -120,14 +120,14 @@ static const struct sim_tunnel_user user = {
 
 /* --- a run ---------------------------------------------------------------------------------- */
 
-static void begin(struct world *w, uint32_t loss_ppm, uint64_t seed)
+static void begin(struct world *w, const struct sim_path *path, uint64_t seed)
 {
     struct sp_addr local = sp_addr_v4(192, 168, 1, 2, 5000);
     struct sim_tunnel_config c;
 
     sim_init(&w->sim, "asking again", seed);
     sim_tunnel_config_default(&c);
-    c.path = (struct sim_path){.delay_us = DELAY_US, .loss_ppm = loss_ppm, .recover_us = RTO_US};
+    c.path = *path;
     c.lanes = LANES;
     sim_tunnel_init(&w->tunnel, &w->sim, &c, &user, w);
     for (unsigned side = 0; side < 2; side++) {
@@ -156,17 +156,18 @@ static void count(struct world *w, struct result *r)
         r->sent += way->n;
         r->late += way->late;
         r->repeated += c->repeated;
+        r->reported += c->reports_out;
         r->bytes += c->bytes_out;
     }
 }
 
-static struct result run(bool asks, uint32_t loss_ppm, uint64_t seed)
+static struct result run(bool asks, const struct sim_path *path, uint64_t seed)
 {
     struct world *w = sim_alloc(sizeof *w);
     struct result r = {0};
 
     w->asks = asks;
-    begin(w, loss_ppm, seed);
+    begin(w, path, seed);
     sim_run_for(&w->sim, RUN_US);
     w->quiet = true;
     sim_run_for(&w->sim, SP_SEC(5));
@@ -179,6 +180,11 @@ static struct result run(bool asks, uint32_t loss_ppm, uint64_t seed)
     sim_fini(&w->sim);
     free(w);
     return r;
+}
+
+static struct sim_path lossy(uint32_t loss_ppm)
+{
+    return (struct sim_path){.delay_us = DELAY_US, .loss_ppm = loss_ppm, .recover_us = RTO_US};
 }
 
 static void add(struct result *sum, const struct result *r)
@@ -208,10 +214,11 @@ START_TEST(late)
     const char *name = networks[_i].name;
     struct result with = {0}, without = {0};
 
+    const struct sim_path path = lossy(networks[_i].loss_ppm);
     for (uint64_t seed = 1; seed <= 3; seed++) {
-        struct result r = run(true, networks[_i].loss_ppm, seed);
+        struct result r = run(true, &path, seed);
         add(&with, &r);
-        r = run(false, networks[_i].loss_ppm, seed);
+        r = run(false, &path, seed);
         add(&without, &r);
     }
     ck_assert_uint_eq(with.sent, without.sent);
@@ -229,9 +236,27 @@ START_TEST(late)
 }
 END_TEST
 
+/* A lane takes part of a frame, and the next one the rest, which is read at the same time as the
+ * first half of that part: nothing is lost. */
+START_TEST(a_host_that_is_behind)
+{
+    const struct sim_path path = {.delay_us = DELAY_US,
+                                  .window_bytes = 4000,
+                                  .room_bytes = 4000,
+                                  .read_bytes = 3000,
+                                  .read_us = SP_MS(3)};
+    struct result r = run(true, &path, 1);
+
+    ck_assert_uint_gt(r.sent, 2 * 60 * 250);
+    ck_assert_uint_eq(r.late, 0);
+    ck_assert_uint_eq(r.reported, 0);
+}
+END_TEST
+
 START_TEST(the_same_again)
 {
-    struct result a = run(true, 20000, 7), b = run(true, 20000, 7);
+    const struct sim_path path = lossy(20000);
+    struct result a = run(true, &path, 7), b = run(true, &path, 7);
 
     ck_assert_uint_eq(a.late, b.late);
     ck_assert_uint_eq(a.repeated, b.repeated);
@@ -248,6 +273,7 @@ int main(void)
     suite_add_tcase(suite, tc);
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, late, 0, (int)SP_ARRAY_LEN(networks));
+    tcase_add_test(tc, a_host_that_is_behind);
     tcase_add_test(tc, the_same_again);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -37,6 +37,7 @@ struct side {
     bool ended;      /* out of the tunnel for good */
     uint8_t *unread; /* arrived, but the tunnel has not used it */
     size_t unread_len;
+    uint64_t reads_us; /* not before, as its host is behind */
     struct direction out;
 };
 
@@ -60,6 +61,11 @@ static bool has_room(const struct sim_lane *l, const struct direction *d)
     return waiting <= l->path.room_bytes;
 }
 
+static uint64_t max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void set_timer(struct sim_lane *l, struct direction *d)
 {
     const struct side *reader = &l->side[d == &l->side[0].out];
@@ -70,8 +76,8 @@ static void set_timer(struct sim_lane *l, struct direction *d)
         return;
     if (d->leaving != NULL)
         due_us = d->leaving->depart_us;
-    if (read && d->coming != NULL && d->coming->arrive_us < due_us)
-        due_us = d->coming->arrive_us;
+    if (read && d->coming != NULL && max(d->coming->arrive_us, reader->reads_us) < due_us)
+        due_us = max(d->coming->arrive_us, reader->reads_us);
     if (read && d->coming == NULL && d->fin && d->fin_us < due_us)
         due_us = d->fin_us;
     if (d->first != NULL && d->first != d->coming && d->first->acked_us < due_us)
@@ -80,11 +86,6 @@ static void set_timer(struct sim_lane *l, struct direction *d)
         sp_timerq_cancel(&l->sim->timers, &d->timer);
     else
         SIM_REQUIRE(l->sim, sp_timerq_set(&l->sim->timers, &d->timer, due_us) == 0);
-}
-
-static uint64_t max(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
 }
 
 static void op_send(struct sp_span frames, void *arg)
@@ -127,6 +128,19 @@ static bool op_has_room(void *arg)
 
     side->out.asked |= !room;
     return room;
+}
+
+static bool has_come(const struct sim_lane *l, const struct segment *s)
+{
+    return s != NULL && s->arrive_us <= l->sim->now_us;
+}
+
+static bool op_has_more(void *arg)
+{
+    const struct side *side = arg;
+    const struct side *from = &side->all->side[side == &side->all->side[0]];
+
+    return !side->all->dead && has_come(side->all, from->out.coming);
 }
 
 static void op_measure(struct sp_lane_measure *out, void *arg)
@@ -179,6 +193,7 @@ static const struct sp_lane_ops lane_ops = {
     .send = op_send,
     .has_room = op_has_room,
     .measure = op_measure,
+    .has_more = op_has_more,
     .close = op_close,
 };
 
@@ -238,7 +253,15 @@ static void read_bytes(struct sim_lane *l, unsigned side, const uint8_t *p, size
     l->reading = false;
 }
 
-/* All that has arrived by now, by one call if nothing cuts it. */
+static bool is_read(const struct sim_lane *l, const struct segment *s, size_t len)
+{
+    size_t max_len = l->path.read_bytes;
+
+    return has_come(l, s) && (max_len == 0 || len == 0 || len + s->len <= max_len);
+}
+
+/* All that has arrived by now, or as much of it as the host reads at a time, by one call if nothing
+ * cuts it. */
 static void arrive(struct sim_lane *l, unsigned from)
 {
     struct direction *d = &l->side[from].out;
@@ -248,16 +271,17 @@ static void arrive(struct sim_lane *l, unsigned from)
 
     if (l->side[to].lane == NULL && !l->side[to].ended)
         return; /* it has not joined yet */
-    for (struct segment *s = d->coming; s != NULL && s->arrive_us <= l->sim->now_us; s = s->next)
+    if (l->sim->now_us < l->side[to].reads_us)
+        return;
+    for (struct segment *s = d->coming; is_read(l, s, len); s = s->next)
         len += s->len;
     if (len == 0)
         return;
+    l->side[to].reads_us = l->sim->now_us + l->path.read_us;
     bytes = sim_alloc(len);
-    len = 0;
-    while (d->coming != NULL && d->coming->arrive_us <= l->sim->now_us) {
-        memcpy(bytes + len, d->coming->bytes, d->coming->len);
-        len += d->coming->len;
-        d->coming = d->coming->next;
+    for (size_t done = 0; done < len; d->coming = d->coming->next) {
+        memcpy(bytes + done, d->coming->bytes, d->coming->len);
+        done += d->coming->len;
     }
     if (l->side[to].lane != NULL)
         read_bytes(l, to, bytes, len);

@@ -28,6 +28,8 @@ struct sim_path {
     uint64_t recover_us;  /* until a lost one has come again */
     size_t window_bytes;  /* what TCP lets be on the way; 0: 256 KiB */
     size_t room_bytes;    /* what may wait in the process beyond that; 0: 16 KiB */
+    size_t read_bytes;    /* what a host that is behind reads at a time; 0: all there is … */
+    uint64_t read_us;     /* … and how much time passes between two of them */
     enum sim_cut cut;
 };
 
