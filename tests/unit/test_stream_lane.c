@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "gateway_end.h"
@@ -209,7 +210,6 @@ START_TEST(both_ways)
     ck_assert_uint_eq(r.datagrams, 3);
     struct sp_lane *lane = sp_stream_lane_lane(l);
     ck_assert_uint_gt(sp_lane_rtt_us(lane), 0); /* it was measured */
-    ck_assert(!lane->ops->has_more(lane->arg));
     /* What has been taken for the end of this turn leaves before what is taken next. */
     struct sp_lane_measure before, after;
     lane->ops->measure(&before, lane->arg);
@@ -371,24 +371,31 @@ START_TEST(finishing_is_not_cut_short)
 }
 END_TEST
 
+/* As many frames of that message as there is room for; returns their length. */
+static size_t fill(uint8_t *p, size_t room, const struct sp_control *c)
+{
+    size_t len, n = 0;
+
+    while (room - n > 64) {
+        ck_assert_int_eq(sp_control_build(c, p + n + SP_FRAME_CONTROL_HEADER_LEN, 60, &len), 0);
+        sp_frame_control_header(p + n, len);
+        n += SP_FRAME_CONTROL_HEADER_LEN + len;
+    }
+    return n;
+}
+
 /* Pings ask for answers; who doesn't read these is cut off when what waits is at its bound. */
 START_TEST(far_side_reads_nothing)
 {
     struct sp_control ping = {.method = SP_CONTROL_PING, .cls = SP_STUN_REQUEST};
     static uint8_t pings[64 * 1024];
-    size_t len, n = 0, sent = 0;
+    size_t n = fill(pings, sizeof pings, &ping), sent = 0;
     struct sp_stream *s;
     struct rig r;
 
     open_rig(&r);
     int fd = join_socket(&r, &s);
     add_lane(&r, s, 0);
-    while (sizeof pings - n > 64) {
-        ck_assert_int_eq(sp_control_build(&ping, pings + n + SP_FRAME_CONTROL_HEADER_LEN, 60, &len),
-                         0);
-        sp_frame_control_header(pings + n, len);
-        n += SP_FRAME_CONTROL_HEADER_LEN + len;
-    }
     /* A megabyte here, and what the kernel holds on both sides. */
     for (size_t off = 0; r.closed == 0 && sent < (64 << 20);) {
         ssize_t k = write(fd, pings + off, n - off);
@@ -405,6 +412,33 @@ START_TEST(far_side_reads_nothing)
     ck_assert_ptr_nonnull(strstr(r.text, "read"));
     ck_assert_uint_eq(sp_tunnel_lane_count(r.tunnel), 0);
     close(fd);
+    close_rig(&r);
+}
+END_TEST
+
+/* The tunnel can learn that a lane holds more than it was given. */
+START_TEST(more_than_a_read_takes)
+{
+    struct sp_control answer = {.method = SP_CONTROL_PING, .cls = SP_STUN_SUCCESS};
+    static uint8_t answers[100 * 1000]; /* to nothing that was asked */
+    size_t n = fill(answers, sizeof answers, &answer);
+    bool more = false;
+    int fds[2];
+    struct rig r;
+
+    open_rig(&r);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    struct sp_lane *lane = sp_stream_lane_lane(add_lane(&r, stream_of(&r, fds[1]), 0));
+    ck_assert_int_eq(write(fds[0], answers, n), (ssize_t)n);
+    for (int turn = 0; turn < 4 && !more; turn++) {
+        ev_run(r.loop.ticker.loop, EVRUN_NOWAIT);
+        more = lane->ops->has_more(lane->arg);
+    }
+    ck_assert(more);
+    io_loop_for(&r.loop, 5);
+    ck_assert_uint_eq(r.closed, 0);
+    ck_assert(!lane->ops->has_more(lane->arg));
+    close(fds[0]);
     close_rig(&r);
 }
 END_TEST
@@ -481,6 +515,7 @@ int main(void)
     tcase_add_test(tc, no_such_number);
     tcase_add_test(tc, finishing_is_not_cut_short);
     tcase_add_test(tc, far_side_reads_nothing);
+    tcase_add_test(tc, more_than_a_read_takes);
     tcase_add_test(tc, datagrams_do_not_pile_up);
     tcase_add_test(tc, a_burst);
     suite_add_tcase(s, tc);
